@@ -1,0 +1,1 @@
+"""ST-GCN for skeleton-based action recognition on PyTorch Lightning and Hydra."""

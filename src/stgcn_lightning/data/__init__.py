@@ -1,0 +1,1 @@
+"""Annotations to batches: read, check, normalise, store, sample, gather."""

@@ -1,0 +1,245 @@
+"""Wires the rooms of this folder into Lightning's loaders; no arithmetic.
+
+A *draw* is one integer that says which clip to make: (epoch, pass, sample), packed. The sampler hands
+out lists of draws, and the data set turns a list into a batch, so the frames of a clip do not depend
+on the worker or rank that makes it.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from stgcn_lightning.data.batch import ClipGatherer
+from stgcn_lightning.data.sampling import (
+    draw_keys,
+    evaluation_indices,
+    shuffle_frames,
+    train_indices,
+)
+from stgcn_lightning.data.store import Store
+from stgcn_lightning.errors import BadInput
+
+FRAME_ORDERS = ("ordered", "shuffled", "single")
+
+
+class Batch(NamedTuple):
+    """What the model sees, and whose it is."""
+
+    clips: Tensor  # B, N, M, T, V, C float32
+    labels: Tensor  # B int64
+    samples: Tensor  # B int64, sample numbers in the store
+
+
+class Draws(Sampler[list[int]]):
+    """Batches of draws of one rank, in the order of (seed, epoch).
+
+    Args:
+        samples: number of samples in the split.
+        batch_size: per rank.
+        passes: how often an epoch goes through the split; the passes are shuffled together.
+        seed: of the order; None keeps the order of the split and gives every sample exactly once.
+        rank, ranks: which part of the draws is ours. Training repeats a few draws so that all ranks
+            get equally many; evaluation never does.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        batch_size: int,
+        *,
+        passes: int = 1,
+        seed: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ):
+        self.samples, self.batch_size, self.passes, self.seed = samples, batch_size, passes, seed
+        self.rank, self.ranks = rank, ranks
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self._share() // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.arange(self.samples * self.passes)
+        if self.seed is not None:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            order = order[torch.randperm(len(order), generator=generator)]
+            order = torch.cat([order, order[: -len(order) % self.ranks]])
+        draws = pack(self.epoch, order // self.samples, order % self.samples)
+        for batch in draws[self.rank :: self.ranks].split(self.batch_size):
+            yield batch.tolist()
+
+    def _share(self) -> int:
+        total = self.samples * self.passes
+        if self.seed is not None:
+            return -(-total // self.ranks)
+        return len(range(self.rank, total, self.ranks))
+
+
+def pack(epoch: int, train_pass: Tensor, sample: Tensor) -> Tensor:
+    """(epoch, pass, sample) as one int64 each."""
+    return epoch << 48 | train_pass << 32 | sample
+
+
+def unpack(draws: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The inverse of `pack`."""
+    return draws >> 48, draws >> 32 & 0xFFFF, draws & 0xFFFFFFFF
+
+
+class ClipDataset(Dataset[Batch]):
+    """Lists of draws to batches, for one split of a store.
+
+    Args:
+        gather: makes clips of a stream.
+        numbers: (S,) sample numbers of the split.
+        clip_frames: T.
+        clips: N fixed evaluation clips per sample, or None for one random training clip.
+        seed: of the random clips, and of shuffled frames.
+        frame_order: ``ordered``; ``shuffled`` takes the order of frames away, ``single`` repeats one
+            frame: what a model loses then is what it had learned from motion.
+    """
+
+    def __init__(
+        self,
+        gather: ClipGatherer,
+        numbers: Tensor,
+        *,
+        clip_frames: int,
+        clips: int | None,
+        seed: int,
+        frame_order: str = "ordered",
+    ):
+        if frame_order not in FRAME_ORDERS:
+            raise BadInput(f"data.frame_order={frame_order!r} is none of {', '.join(FRAME_ORDERS)}")
+        self.gather, self.numbers = gather, numbers
+        self.clip_frames, self.seed, self.frame_order = clip_frames, seed, frame_order
+        self.tables = None
+        if clips is not None:
+            lengths, self.table_of = gather.store.num_frames[numbers].unique(return_inverse=True)
+            tables = [evaluation_indices(T, clip_frames, clips) for T in lengths.tolist()]
+            self.tables = torch.stack([torch.from_numpy(table) for table in tables])
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, draws: list[int]) -> Batch:
+        epoch, train_pass, position = unpack(torch.tensor(draws))
+        numbers = self.numbers[position]
+        keys = draw_keys(self.seed, epoch, train_pass, position)
+        if self.tables is None:
+            frames = self.gather.store.num_frames[numbers]
+            indices = train_indices(frames, self.clip_frames, keys)[:, None]  # B, 1, T
+        else:
+            indices = self.tables[self.table_of[position]]  # B, N, T
+        if self.frame_order != "ordered":
+            indices = shuffle_frames(indices, keys)
+        if self.frame_order == "single":
+            indices = indices[..., :1].expand_as(indices)
+        clips = self.gather(numbers, indices)
+        return Batch(clips, self.gather.store.labels[numbers], numbers)
+
+
+class SkeletonData(lightning.LightningDataModule):
+    """Training, one-clip validation and N-clip testing on one stream of a store.
+
+    Args:
+        store: opened store.
+        bone_parents: one parent per joint.
+        stream: joint, bone, joint_motion or bone_motion.
+        train_split, val_split: names of splits; the test runs on `val_split`, which is NTU's test set.
+        clip_frames: frames of a clip.
+        test_clips: clips of a sample in the test.
+        persons: persons of a clip.
+        batch_size: samples per device.
+        workers: loader processes; 0 loads in the process that trains.
+        passes: how often a training epoch goes through the split.
+        seed: of order and frames.
+        frame_order: see `ClipDataset`.
+
+    Raises:
+        BadInput: a split does not exist, or a number is below 1.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        bone_parents: tuple[int, ...],
+        stream: str,
+        *,
+        train_split: str,
+        val_split: str,
+        clip_frames: int,
+        test_clips: int,
+        persons: int,
+        batch_size: int,
+        workers: int,
+        passes: int,
+        seed: int,
+        frame_order: str = "ordered",
+    ):
+        super().__init__()
+        counts = {
+            "data.clip_frames": clip_frames,
+            "data.test_clips": test_clips,
+            "data.persons": persons,
+            "data.batch_size": batch_size,
+            "recipe.train_passes_per_epoch": passes,
+        }
+        for name, count in counts.items():
+            if count < 1:
+                raise BadInput(f"{name}={count} must be at least 1")
+        if workers < 0:
+            raise BadInput(f"data.workers={workers} must not be negative; 0 loads without workers")
+        self.store = store
+        self.gather = ClipGatherer(store, bone_parents, stream, persons)
+        self.train_numbers, self.val_numbers = store.split(train_split), store.split(val_split)
+        self.clip_frames, self.test_clips = clip_frames, test_clips
+        self.batch_size, self.workers, self.passes = batch_size, workers, passes
+        self.seed, self.frame_order = seed, frame_order
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """One random clip per sample and pass, shuffled."""
+        return self._loader(self.train_numbers, clips=None)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """One fixed clip per sample, every sample once."""
+        return self._loader(self.val_numbers, clips=1)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """`test_clips` fixed clips per sample, every sample once."""
+        return self._loader(self.val_numbers, clips=self.test_clips)
+
+    def _loader(self, numbers: Tensor, clips: int | None) -> DataLoader[Batch]:
+        training = clips is None
+        draws = Draws(
+            len(numbers),
+            self.batch_size,
+            passes=self.passes if training else 1,
+            seed=self.seed if training else None,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            ranks=self.trainer.world_size if self.trainer else 1,
+        )
+        dataset = ClipDataset(
+            self.gather,
+            numbers,
+            clip_frames=self.clip_frames,
+            clips=clips,
+            seed=self.seed,
+            frame_order=self.frame_order,
+        )
+        return DataLoader(
+            dataset,
+            sampler=draws,
+            batch_size=None,  # a list of draws is a whole batch
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )

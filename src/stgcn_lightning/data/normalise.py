@@ -1,0 +1,112 @@
+"""Put every sample into the frame of reference that the network expects, once, before the store.
+
+2D key points are scaled to the picture; 3D bodies are centred and turned upright. The order of the
+operations and the type in which each is rounded are MMAction2's (PreNormalize2D, PreNormalize3D),
+because the published checkpoints were trained on exactly these numbers.
+
+Axes: M persons, T frames, V joints, C coordinates.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.skeleton import Normalisation
+
+Array = NDArray[np.floating]
+
+MODES = ("2d", "3d", "none")
+UP = np.array([0.0, 0.0, 1.0])
+RIGHT = np.array([1.0, 0.0, 0.0])
+ALIGNED = 1e-6  # below this a vector has no direction, an angle no effect (PreNormalize3D)
+
+
+def normalise(
+    keypoint: Array,
+    score: Array | None,
+    *,
+    mode: str,
+    img_shape: tuple[int, int],
+    joints: Normalisation | None = None,
+) -> Array:
+    """Normalise one sample and join its scores to it.
+
+    Args:
+        keypoint: (M, T, V, 2) in pixels or (M, T, V, 3) in metres, in the type it is stored in.
+        score: (M, T, V) confidence of 2D key points; None means that every joint is certain (1).
+        mode: ``2d``, ``3d`` or ``none``.
+        img_shape: (height, width) of the picture in pixels; used by ``2d``.
+        joints: which joints give centre, body axis and shoulder line; used by ``3d``.
+
+    Returns:
+        (M, T, V, 3): (x, y, score) in the stored type, or (x, y, z); ``3d`` gives float32, may drop
+        frames and persons, and swaps the persons when the second is seen longer.
+
+    Raises:
+        BadInput: `mode` is unknown, or the skeleton does not say how to normalise in 3D.
+    """
+    if mode == "3d":
+        if joints is None:
+            raise BadInput(
+                "benchmark.normalise=3d needs the skeleton's `normalise` joints (centre, body, "
+                "shoulders): add them to the skeleton file or set benchmark.normalise=none"
+            )
+        return upright(keypoint, joints)
+    if mode not in MODES:
+        raise BadInput(f"benchmark.normalise={mode!r} is none of {', '.join(MODES)}")
+    if mode == "2d":
+        keypoint = scale_to_picture(keypoint, img_shape)
+    if keypoint.shape[-1] == 3:
+        return keypoint
+    if score is None:
+        score = np.ones(keypoint.shape[:-1], keypoint.dtype)
+    return np.concatenate([keypoint, score[..., None]], axis=-1)
+
+
+def scale_to_picture(keypoint: Array, img_shape: tuple[int, int]) -> Array:
+    """Pixels to [-1, 1], the middle of the picture at zero; a joint at (0, 0) goes to (-1, -1)."""
+    height, width = img_shape
+    half = np.array([width / 2, height / 2], keypoint.dtype)
+    return (keypoint - half) / half
+
+
+def upright(keypoint: Array, joints: Normalisation) -> NDArray[np.float32]:
+    """Centre the first person, and turn the body axis to +z, then the shoulder line to +x.
+
+    The second turn is not about z, so the spine leaves z again: that is how the published models
+    saw their input. A sample that is all zero is returned as it is.
+    """
+    bodies = keypoint[:2]
+    seen = bodies.any(axis=(2, 3))  # M, T
+    if len(bodies) == 2 and seen[1].sum() > seen[0].sum():
+        bodies, seen = bodies[::-1], seen[::-1]
+    if not seen[0].any():
+        return bodies.astype(np.float32)
+    bodies = bodies[:, seen[0]]  # M, T', V, C
+    present = bodies.any(axis=-1, keepdims=True)  # an undetected joint stays at the origin
+    bodies = np.where(present, bodies - bodies[0, 0, joints.centre], bodies)
+
+    bottom, top = joints.body
+    turn = rotation_onto(bodies[0, 0, top] - bodies[0, 0, bottom], UP)
+    turned = bodies.astype(np.float64) @ turn.T
+    left, right = joints.shoulders
+    turn = rotation_onto(turned[0, 0, right] - turned[0, 0, left], RIGHT)
+    return (turned @ turn.T).astype(np.float32)
+
+
+def rotation_onto(vector: Array, target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """3 x 3 rotation that turns `vector` to point along the unit vector `target` (Rodrigues).
+
+    The direction of `vector` is computed in its own type: for float16 both the norm and the quotient
+    round, which moves the angle by up to 1e-3.
+    """
+    axis = np.cross(vector.astype(np.float64), target)
+    if np.abs(vector).sum() < ALIGNED or np.abs(axis).sum() < ALIGNED:
+        return np.eye(3)
+    norm = np.sqrt(np.dot(vector, vector))
+    angle = np.arccos(np.clip(np.dot((vector / norm).astype(np.float64), target), -1.0, 1.0))
+    if angle < ALIGNED:
+        return np.eye(3)
+    x, y, z = axis / np.linalg.norm(axis)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)

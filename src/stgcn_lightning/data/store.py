@@ -1,0 +1,264 @@
+"""Annotations, checked and normalised once, as flat memory-mapped arrays that every process shares.
+
+A store is a folder:
+
+    manifest.json   version, what it was built from, shapes, splits, dropped samples
+    frames.bin      (rows, V, 3): the frames of all samples and persons end to end, person by person
+                    within a sample; row 0 is an empty frame, which stands for an absent person
+    samples.npy     per sample: first row, frames, persons, label
+    ids.npy         per sample: its name
+    splits.npy      sample numbers of all splits, one after the other
+
+It is built under a lock in a folder of another name and renamed, so nobody ever sees half of one. It
+is built again when the annotations changed.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stgcn_lightning.data.annotations import (
+    Annotations,
+    Sample,
+    check_annotations,
+    read_annotations,
+    split_ids,
+)
+from stgcn_lightning.data.normalise import normalise
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.skeleton import Skeleton
+
+VERSION = 1
+CHANNELS = 3
+SAMPLE_FIELDS = np.dtype(
+    [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
+)
+
+
+@dataclass(frozen=True)
+class StoreSpec:
+    """Everything but the annotations that decides what is in a store.
+
+    Args:
+        skeleton: the bodies' joints.
+        dimension: ``2d`` or ``3d``.
+        normalise: ``2d``, ``3d`` or ``none``.
+        classes: number of classes; labels are checked against it.
+        on_bad_sample: ``error``, or ``drop`` to count and report them instead.
+    """
+
+    skeleton: Skeleton
+    dimension: str
+    normalise: str
+    classes: int
+    on_bad_sample: str = "error"
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values, for the manifest and for the store's name."""
+        return {**asdict(self), "skeleton": self.skeleton.to_dict(), "version": VERSION}
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened store; its arrays are pages of files, read when touched.
+
+    Attributes:
+        folder: where it is.
+        frames: (rows, V, 3) float16 or float32; row 0 is empty.
+        first_row, num_frames, num_persons, labels: (samples,) int64.
+        ids: (samples,) str.
+        splits: name -> sample numbers, int64, in the order of the annotations.
+        dropped: one line for each bad sample that was left out.
+        scored: the last channel is a score (2D).
+    """
+
+    folder: Path
+    frames: Tensor
+    first_row: Tensor
+    num_frames: Tensor
+    num_persons: Tensor
+    labels: Tensor
+    ids: NDArray[np.str_]
+    splits: dict[str, Tensor]
+    dropped: list[str]
+    scored: bool
+
+    def split(self, name: str) -> Tensor:
+        """Sample numbers of the split `name`, or BadInput with the nearest names."""
+        split_ids(Annotations([], {split: [] for split in self.splits}), name)
+        return self.splits[name]
+
+
+def open_or_build(annotations: Path, spec: StoreSpec, root: Path) -> Store:
+    """Open the store of these annotations under `root`, after building it if there is none.
+
+    Args:
+        annotations: pickle file in the MMAction2/PYSKL format.
+        spec: how it is checked and normalised.
+        root: folder of all stores; made if absent.
+
+    Raises:
+        FileNotFoundError: there is neither a store nor the annotations to build it from.
+        BadInput: the annotations are wrong, or there is no space for the store.
+    """
+    description = spec.describe()
+    text = json.dumps([str(annotations.resolve()), description], sort_keys=True)
+    folder = root / f"{annotations.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    if is_current(folder, annotations):
+        return open_store(folder)
+    if not annotations.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(annotations))
+    _checking_space(root, lambda: root.mkdir(parents=True, exist_ok=True))
+    with FileLock(root / f".{folder.name}.lock"):
+        if not is_current(folder, annotations):  # another process may have built it meanwhile
+            for left_over in root.glob(f"{folder.name}.*"):
+                shutil.rmtree(left_over)
+            building = root / f"{folder.name}.building"
+            source = fingerprint(annotations)  # before reading: a later change is then noticed
+            checked, dropped = check_annotations(
+                read_annotations(annotations),
+                skeleton=spec.skeleton,
+                classes=spec.classes,
+                dimension=spec.dimension,
+                on_bad_sample=spec.on_bad_sample,
+            )
+            manifest = {**description, "source": source, "dropped": dropped}
+            try:
+                _checking_space(root, lambda: _write(building, checked, spec, manifest))
+                if folder.exists():
+                    folder.rename(root / f"{folder.name}.old")
+                building.rename(folder)
+            finally:
+                for left_over in root.glob(f"{folder.name}.*"):
+                    shutil.rmtree(left_over)
+    return open_store(folder)
+
+
+def open_store(folder: Path) -> Store:
+    """Map the arrays of a finished store into memory; nothing is read but the manifest."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    samples = np.load(folder / "samples.npy")
+    flat = np.load(folder / "splits.npy", mmap_mode="c")
+    # mode "c" (copy on write) gives torch the writable memory it wants and never touches the file
+    frames = np.memmap(
+        folder / "frames.bin", manifest["dtype"], "c", shape=tuple(manifest["shape"])
+    )
+
+    def column(name: str) -> Tensor:
+        return torch.from_numpy(samples[name].astype(np.int64))
+
+    return Store(
+        folder=folder,
+        frames=torch.from_numpy(frames),
+        first_row=column("first_row"),
+        num_frames=column("frames"),
+        num_persons=column("persons"),
+        labels=column("label"),
+        ids=np.load(folder / "ids.npy", mmap_mode="r"),
+        splits={
+            name: torch.from_numpy(flat[start:stop])
+            for name, (start, stop) in manifest["splits"].items()
+        },
+        dropped=manifest["dropped"],
+        scored=manifest["dimension"] == "2d",
+    )
+
+
+def is_current(folder: Path, annotations: Path) -> bool:
+    """Whether `folder` is a finished store of these annotations as they are now.
+
+    A store whose annotations have been moved away is still good.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except FileNotFoundError:
+        return False
+    return not annotations.exists() or manifest["source"] == fingerprint(annotations)
+
+
+def fingerprint(annotations: Path) -> dict[str, str | int]:
+    """What tells one state of the annotation file from another."""
+    stat = annotations.stat()
+    return {"path": str(annotations), "bytes": stat.st_size, "changed_ns": stat.st_mtime_ns}
+
+
+def _write(
+    folder: Path, annotations: Annotations, spec: StoreSpec, manifest: dict[str, Any]
+) -> None:
+    folder.mkdir()
+    types = {sample.keypoint.dtype for sample in annotations.samples}
+    half = spec.normalise != "3d" and types == {np.dtype(np.float16)}
+    dtype = np.dtype(np.float16 if half else np.float32)
+    joints = spec.skeleton.num_joints
+    need = sum(sample.keypoint.shape[0] * sample.keypoint.shape[1] for sample in annotations.samples)
+    need *= joints * CHANNELS * dtype.itemsize
+    if need > shutil.disk_usage(folder).free:
+        raise OSError(errno.ENOSPC, f"the store needs {need / 1e9:.1f} GB")
+
+    table = np.zeros(len(annotations.samples), SAMPLE_FIELDS)
+    rows = 1
+    with (folder / "frames.bin").open("wb") as file:
+        file.write(np.zeros((1, joints, CHANNELS), dtype).tobytes())
+        for entry, sample in zip(table, annotations.samples, strict=True):
+            bodies = _normalised(sample, spec)
+            entry["first_row"], entry["label"] = rows, sample.label
+            entry["persons"], entry["frames"] = bodies.shape[:2]
+            file.write(np.ascontiguousarray(bodies, dtype).data)
+            rows += bodies.shape[0] * bodies.shape[1]
+        file.flush()
+        os.fsync(file.fileno())
+
+    position = {sample.id: i for i, sample in enumerate(annotations.samples)}
+    numbers = [[position[i] for i in ids] for ids in annotations.splits.values()]
+    ends = np.cumsum([len(split) for split in numbers]).tolist()
+    np.save(folder / "samples.npy", table)
+    np.save(folder / "ids.npy", np.array(list(position), dtype=np.str_))
+    np.save(folder / "splits.npy", np.concatenate(numbers).astype(np.int64))
+    manifest = manifest | {
+        "dtype": dtype.name,
+        "shape": [rows, joints, CHANNELS],
+        "splits": {
+            name: [end - len(split), end]
+            for name, split, end in zip(annotations.splits, numbers, ends, strict=True)
+        },
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _normalised(sample: Sample, spec: StoreSpec) -> NDArray[np.floating[Any]]:
+    bodies = normalise(
+        sample.keypoint,
+        sample.score,
+        mode=spec.normalise,
+        img_shape=sample.img_shape,
+        joints=spec.skeleton.normalise,
+    )
+    if spec.dimension == "3d" and len(bodies) > 1:
+        # an empty 3D person is all zero, as padding is: only those who exist are kept. In 2D the
+        # corner (-1, -1) stands for an absent person, so there every stored person stays.
+        bodies = bodies[: max(np.flatnonzero(bodies.any(axis=(1, 2, 3))), default=0) + 1]
+    return bodies
+
+
+def _checking_space(root: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        raise BadInput(
+            f"the store cannot be written under {root}: {error.strerror}; "
+            "free some space or set data.store_dir to another folder"
+        ) from error

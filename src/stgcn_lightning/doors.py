@@ -1,0 +1,151 @@
+"""What all front doors share: where the configuration lies, and how they end.
+
+A door ends with status 0, with 2 and one sentence on standard error for bad input, or with 130 after
+Ctrl-C. ``debug=true`` shows the traceback instead of the sentence.
+"""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from stgcn_lightning.errors import BadInput
+
+PACKAGE = Path(__file__).parent
+# the wheel carries conf/ inside the package, a checkout has it at its top
+CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parents[1] / "conf"
+
+
+def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
+    """Compose `config_name` from the command line, run `task` on it, and leave with its status."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
+    register_resolvers()
+    main = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
+    try:
+        main(task)()
+    except KeyboardInterrupt:
+        leave("interrupted", 130)
+    except (BadInput, HydraException, OmegaConfBaseException) as error:
+        if "debug=true" in (argument.lower() for argument in sys.argv):
+            raise
+        message = str(error) if isinstance(error, BadInput) else explain(error, config_name)
+        leave(message, 2)
+
+
+def leave(message: str, status: int) -> None:
+    """Print one line on standard error and exit."""
+    print(f"{Path(sys.argv[0]).stem}: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """One sentence for what Hydra could not compose, with the nearest names."""
+    text = str(error)
+    missing = re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*)", text, re.S)
+    if missing:
+        group = missing[2]
+        return f"there is no {missing[1]}: {nearest(missing[1].split('/')[-1], _options(group))}"
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not", text)
+    if key:
+        return f"there is no key {key[1]}: {nearest(key[1], _keys(config_name))}"
+    full_key = re.search(r"full_key: (\S+)", text)
+    where = f" ({full_key[1]})" if full_key and full_key[1] not in text.splitlines()[0] else ""
+    return text.splitlines()[0] + where
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """`did you mean ...?`, or all names where none is near."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    last = name.rsplit(".", 1)[-1]
+    near = [known for known in names if known.rsplit(".", 1)[-1] == last]
+    return f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"
+
+
+def _options(group: str) -> list[str]:
+    return sorted(
+        file.stem for file in (CONF / group).glob("*.yaml") if not file.stem.startswith("_")
+    )
+
+
+def _keys(config_name: str) -> list[str]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = OmegaConf.to_container(compose(config_name), resolve=False)
+    keys: list[str] = []
+
+    def collect(node: Any, prefix: str) -> None:
+        if isinstance(node, Mapping):
+            for key, value in node.items():
+                keys.append(f"{prefix}{key}")
+                collect(value, f"{prefix}{key}.")
+
+    collect(config, "")
+    return sorted(keys)
+
+
+def register_resolvers() -> None:
+    """Make `${first:n,list}`, `${run_dir:root,resume}` and `${no_wandb_account:}` known."""
+    OmegaConf.register_new_resolver("first", lambda n, items: items[:n], replace=True)
+    OmegaConf.register_new_resolver("run_dir", run_dir, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("no_wandb_account", no_wandb_account, replace=True)
+
+
+def run_dir(root: str, resume: str | None) -> str:
+    """A new folder under `root` named by the time, or with ``resume=auto`` the newest with a run."""
+    if resume == "auto":
+        runs = sorted(Path(root).glob("*/checkpoints/last.ckpt"), key=lambda file: file.stat().st_mtime)
+        if runs:
+            return str(runs[-1].parents[1])
+    return f"{root}/{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def no_wandb_account() -> bool:
+    """Whether W&B would have to ask who we are: then runs are kept offline."""
+    if os.environ.get("WANDB_API_KEY"):
+        return False
+    netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
+    return not (netrc.exists() and "wandb" in netrc.read_text())
+
+
+class SweepSummary(Callback):
+    """Ends a multirun with each job's figures, and their mean and standard deviation."""
+
+    def __init__(self) -> None:
+        self.results: list[tuple[str, dict[str, float]]] = []
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        """Remember what the job returned."""
+        if config.hydra.mode == RunMode.MULTIRUN and isinstance(job_return._return_value, dict):
+            overrides = " ".join(job_return.overrides or [])
+            self.results.append((overrides, job_return._return_value))
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Print the table."""
+        if not self.results:
+            return
+        names = list(self.results[0][1])
+        width = max(len("standard deviation"), *(len(job) for job, _ in self.results))
+        print(f"\n{'job':<{width}}  " + "  ".join(f"{name:>24}" for name in names))
+        values = np.array([[result[name] for name in names] for _, result in self.results])
+        rows = [(job, row) for (job, _), row in zip(self.results, values, strict=True)]
+        if len(values) > 1:
+            rows += [("mean", values.mean(0)), ("standard deviation", values.std(0, ddof=1))]
+        for job, row in rows:
+            print(f"{job:<{width}}  " + "  ".join(f"{100 * value:>22.2f} %" for value in row))

@@ -1,0 +1,21 @@
+"""What others published for the same benchmark, to be set beside our own figures."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import OmegaConf
+
+TABLE = Path(__file__).with_name("published.yaml")
+
+
+class Published(NamedTuple):
+    """A published accuracy in %, and who published it."""
+
+    top1: float
+    source: str
+
+
+def published_top1(model: str, benchmark: str, stream: str) -> Published | None:
+    """The figure for a model, a benchmark and a stream or fusion; None where there is none."""
+    row = OmegaConf.load(TABLE).get(model, {}).get(benchmark, {})
+    return Published(row[stream], row["source"]) if stream in row else None

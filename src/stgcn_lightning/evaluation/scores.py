@@ -1,0 +1,98 @@
+"""Scores on disk: what a test of one stream answered, sample by sample.
+
+`scores.npz` holds no pickle: ids str (B,), labels int64 (B,), scores float32 (B, classes) after
+softmax, classes str (classes,), meta (JSON text: benchmark, split, stream, test_clips, SHA-256 of the
+checkpoint, version of the package).
+"""
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files import read_test_dump, write_atomically, write_test_dump
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Answers of one stream, or of a fusion.
+
+    Attributes:
+        ids: (B,) sample names; None where the file has none (MMAction2's dumps).
+        labels: (B,) int64.
+        scores: (B, classes) float32, rows sum to 1.
+        classes: (classes,) names.
+        meta: where they come from.
+    """
+
+    ids: NDArray[np.str_] | None
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.str_]
+    meta: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def write_scores(path: Path, scores: Scores) -> None:
+    """Write `scores.npz`, or MMAction2's test dump where the name ends in ``.pkl``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".pkl":
+        write_test_dump(path, scores.scores, scores.labels)
+        return
+    assert scores.ids is not None
+    with write_atomically(path) as file:
+        np.savez(
+            file,
+            ids=scores.ids,
+            labels=scores.labels,
+            scores=scores.scores,
+            classes=scores.classes,
+            meta=np.array(json.dumps(scores.meta)),
+        )
+
+
+def read_scores(path: Path) -> Scores:
+    """Read `scores.npz` or a test dump of MMAction2 (``.pkl``, which knows no ids).
+
+    Raises:
+        BadInput: there is no such file, it is neither of the two, or it contradicts itself.
+    """
+    if not path.exists():
+        raise BadInput(f"there is no score file {path}: write it with the test door, scores={path}")
+    if path.suffix == ".pkl":
+        dump = read_test_dump(path)
+        values = np.stack([entry["pred_score"] for entry in dump]).astype(np.float32)
+        labels = np.array([int(entry["gt_label"].item()) for entry in dump], np.int64)
+        names = np.array([str(i) for i in range(values.shape[1])])
+        return _checked(path, Scores(None, labels, values, names, {"source": str(path)}))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            scores = Scores(file["ids"], file["labels"], file["scores"], file["classes"], meta)
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path} is no score file of this package: {error}") from error
+    return _checked(path, scores)
+
+
+def _checked(path: Path, scores: Scores) -> Scores:
+    counts = {"labels": len(scores.labels), "scores": len(scores.scores)}
+    if scores.ids is not None:
+        counts["ids"] = len(scores.ids)
+        names, times = np.unique(scores.ids, return_counts=True)
+        if (times > 1).any():
+            raise BadInput(f"{path} holds sample {names[times > 1][0]} more than once")
+    if len(set(counts.values())) != 1 or scores.scores.ndim != 2 or not len(scores.labels):
+        raise BadInput(f"{path} contradicts itself: it holds {counts}")
+    if scores.scores.shape[1] != len(scores.classes):
+        raise BadInput(
+            f"{path} names {len(scores.classes)} classes but scores {scores.scores.shape[1]}"
+        )
+    if not np.isfinite(scores.scores).all() or not np.allclose(
+        scores.scores.sum(1, dtype=np.float64), 1, atol=1e-3
+    ):
+        raise BadInput(f"{path} holds rows that do not sum to 1: scores are meant after softmax")
+    return scores

@@ -1,0 +1,1 @@
+"""The ST-GCN backbone and head, and the names other projects give its weights."""

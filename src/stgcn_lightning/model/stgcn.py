@@ -1,0 +1,180 @@
+"""ST-GCN: graph convolutions over joints alternating with convolutions over time.
+
+Source: Yan et al., "Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action
+Recognition", AAAI 2018 (arXiv:1801.07455), in the form of MMAction2 1.2.0, whose weights map
+one-to-one to these: its depth, residuals, initialisation, one norm of the input for all persons.
+
+Axes: N clips, M persons, T frames, V joints (W where they listen), C channels (O where they come
+out); R = N x M rows, one per person of a clip; K neighbour subsets of the graph. Activations lie in
+memory as (R, T, V, C), so that a frame is a matrix of joints by channels: gathering neighbours is a
+product from the left, mixing channels one from the right. Convolutions and norms see the same memory
+as (R, C, T, V), PyTorch's `channels_last` format: nothing is copied in between.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stgcn_lightning.errors import BadInput
+
+STAGES = 10
+WIDENED = (5, 8)  # stages, counted from 1, that double the channels and halve the frames
+FRAMES_SEEN = 9  # by one temporal convolution
+
+
+def channels_first(x: Tensor) -> Tensor:
+    """View (R, T, V, C) as (R, C, T, V), PyTorch's order of axes."""
+    return x.permute(0, 3, 1, 2)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """View (R, C, T, V) as (R, T, V, C): `channels_first` undone."""
+    return x.permute(0, 2, 3, 1)
+
+
+class GraphConv(nn.Module):
+    """Gather each joint's neighbours with one learned importance per edge; frames do not mix.
+
+    The paper projects every joint for every subset and then gathers: sum_k A_k^T (x W_k + b_k). Here
+    the neighbours are gathered first, sum_k (A_k^T x) W_k, which keeps both products free of copies.
+    A joint then receives each b_k as often as it is given something in subset k.
+    """
+
+    adjacency: Tensor
+
+    def __init__(self, adjacency: Tensor, channels: int, out_channels: int):
+        super().__init__()
+        self.register_buffer("adjacency", adjacency.clone())  # K, V, V: from joint, to joint
+        self.edge_importance = nn.Parameter(torch.ones_like(adjacency))
+        self.project = nn.Linear(channels, len(adjacency) * out_channels)  # rows k O + o
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, T, V, C) -> (R, T, V, O)."""
+        R, T, V, C = x.shape
+        edges = self.adjacency * self.edge_importance  # K, V, W
+        K = len(edges)
+        weight = self.project.weight.view(K, -1, C).transpose(0, 1).flatten(1)  # O, K C
+        bias = edges.sum(1).t() @ self.project.bias.view(K, -1)  # W, O
+
+        gather = edges.permute(2, 0, 1).reshape(V * K, V).expand(R * T, -1, -1)  # R T, W K, V
+        x = torch.bmm(gather, x.reshape(R * T, V, C)).view(R, T, V, K * C)
+        x = F.linear(x, weight) + bias  # R, T, W, O
+        return channels_last(F.relu(self.norm(channels_first(x))))
+
+
+class TemporalConv(nn.Module):
+    """Convolve each joint over neighbouring frames and normalise; joints do not mix."""
+
+    def __init__(self, channels: int, out_channels: int, frames: int, stride: int):
+        super().__init__()
+        self.conv = nn.Conv2d(
+            channels, out_channels, (frames, 1), stride=(stride, 1), padding=(frames // 2, 0)
+        )
+        self.norm = nn.BatchNorm2d(out_channels)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(self.conv.bias)  # pyright: ignore[reportArgumentType] - there is a bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
+        return channels_last(self.norm(self.conv(channels_first(x))))
+
+
+class Stage(nn.Module):
+    """Graph convolution, then temporal convolution, around which the input may pass unchanged."""
+
+    residual: nn.Module | None
+
+    def __init__(
+        self, adjacency: Tensor, channels: int, out_channels: int, stride: int, residual: bool
+    ):
+        super().__init__()
+        self.graph = GraphConv(adjacency, channels, out_channels)
+        self.temporal = TemporalConv(out_channels, out_channels, FRAMES_SEEN, stride)
+        if not residual:
+            self.residual = None
+        elif channels == out_channels and stride == 1:
+            self.residual = nn.Identity()
+        else:
+            self.residual = TemporalConv(channels, out_channels, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
+        out = self.temporal(self.graph(x))
+        return F.relu(out if self.residual is None else out + self.residual(x))
+
+
+class STGCN(nn.Module):
+    """The whole classifier: clips of skeletons in, one logit per class out.
+
+    Args:
+        adjacency: (K, V, V), from joint to joint, as `graph.adjacency` builds it; kept in float32.
+        classes: number of classes.
+        channels: C of the input, e.g. x, y, score.
+        base_channels: width of the first stages; doubled twice.
+        dropout: probability with which a pooled feature is dropped in training.
+    """
+
+    def __init__(
+        self,
+        adjacency: np.ndarray | Tensor,
+        classes: int,
+        *,
+        channels: int = 3,
+        base_channels: int = 64,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
+        self.joints, self.channels = adjacency.shape[-1], channels
+        self.data_norm = nn.BatchNorm1d(self.joints * channels)  # feature v C + c
+        self.stages = nn.ModuleList()
+        width = base_channels
+        for number in range(1, STAGES + 1):
+            stride = 2 if number in WIDENED else 1
+            width *= stride
+            self.stages.append(Stage(adjacency, channels, width, stride, residual=number > 1))
+            channels = width
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(width, classes)
+        nn.init.normal_(self.classify.weight, std=0.01)
+        nn.init.zeros_(self.classify.bias)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Logits (N, classes) of clips (N, M, T, V, C); an absent person is all zero.
+
+        Raises:
+            BadInput: the clips have other joints or channels than the model was built for.
+        """
+        if clips.ndim != 5 or clips.shape[3:] != (self.joints, self.channels):
+            raise BadInput(
+                f"the model was built for {self.joints} joints and {self.channels} channels, that is"
+                f" clips of (N, M, T, {self.joints}, {self.channels}), but these have the shape"
+                f" {tuple(clips.shape)}: choose the skeleton that belongs to the data."
+            )
+        N, M, T, V, C = clips.shape
+        x = self.data_norm(clips.reshape(N * M * T, V * C)).view(N * M, T, V, C)
+        for stage in self.stages:
+            x = stage(x)  # R, T, V, C
+        x = x.mean((1, 2)).view(N, M, -1).mean(1)  # N, C
+        return self.classify(self.dropout(x))
+
+
+def forward_macs(model: STGCN, frames: int, persons: int) -> int:
+    """Multiply-accumulates of one clip in the paper's formulation, projection before gathering.
+
+    It is the yardstick by which published models are compared, so it counts products and
+    convolutions alone and ignores what this implementation saves.
+    """
+    macs = 0
+    for stage in model.stages:
+        assert isinstance(stage, Stage)
+        V = stage.graph.adjacency.shape[-1]
+        KO, C = stage.graph.project.weight.shape
+        macs += frames * V * KO * (C + V)  # project, gather: K V V per channel and frame
+        frames = -(-frames // stage.temporal.conv.stride[0])
+        macs += frames * V * stage.temporal.conv.weight.numel()
+        if isinstance(stage.residual, TemporalConv):
+            macs += frames * V * stage.residual.conv.weight.numel()
+    return persons * macs + model.classify.weight.numel()

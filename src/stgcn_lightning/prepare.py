@@ -1,0 +1,16 @@
+"""Build the store of a benchmark and print what is in it.
+
+python -m stgcn_lightning.prepare --help
+"""
+
+from stgcn_lightning.doors import open_door
+from stgcn_lightning.experiment import prepare
+
+
+def main() -> None:
+    """Run the door."""
+    open_door(prepare, "prepare")
+
+
+if __name__ == "__main__":
+    main()

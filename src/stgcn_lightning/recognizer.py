@@ -1,0 +1,129 @@
+"""The LightningModule around the backbone: loss, optimiser, schedule, averaging of clips."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import lightning
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from stgcn_lightning.data.datamodule import Batch
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.metrics import accuracies
+from stgcn_lightning.model.stgcn import STGCN
+
+REFERENCE_BATCH = 128  # the global batch that `recipe.base_lr` is meant for
+
+
+class Recognizer(lightning.LightningModule):
+    """Trains and tests an ST-GCN with the recipe of MMAction2.
+
+    Args:
+        model: the network.
+        ids: (samples,) names of the store's samples; a NaN loss names them.
+        classes: number of classes.
+        lr: learning rate of the first step.
+        momentum, nesterov, weight_decay: of SGD; the decay acts on every parameter.
+        label_smoothing: of the cross entropy, 0 is off.
+        card: plain values that `test` and `predict` need to use the checkpoint without its training
+            configuration; saved in it under ``stgcn_lightning``.
+    """
+
+    def __init__(
+        self,
+        model: STGCN,
+        *,
+        ids: Sequence[str],
+        classes: int,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        nesterov: bool = True,
+        weight_decay: float = 5e-4,
+        label_smoothing: float = 0.0,
+        card: dict[str, Any] | None = None,
+    ):
+        super().__init__()
+        self.model = model
+        self.ids = ids
+        self.lr, self.momentum, self.nesterov = lr, momentum, nesterov
+        self.weight_decay, self.label_smoothing = weight_decay, label_smoothing
+        self.card = card or {}
+        self.val_accuracies = accuracies(classes, "val/")
+        self.tested: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Logits (B, N, classes) of clips (B, N, M, T, V, C)."""
+        return self.model(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
+
+    def training_step(self, batch: Batch) -> Tensor:
+        """Cross entropy of one clip per sample."""
+        logits = self(batch.clips)[:, 0]
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
+        if not torch.isfinite(loss):
+            names = ", ".join(str(self.ids[i]) for i in batch.samples.tolist())
+            raise BadInput(
+                f"the loss of step {self.global_step} is {loss.item()}; lower recipe.lr or look at "
+                f"the samples of this batch: {names}"
+            )
+        top1 = (logits.detach().argmax(-1) == batch.labels).float().mean()
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.labels))
+        self.log("train/top1", top1, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        return loss
+
+    def validation_step(self, batch: Batch) -> None:
+        """Accuracy with one clip per sample."""
+        logits = self(batch.clips)[:, 0]
+        self.val_accuracies.update(logits, batch.labels)
+        loss = F.cross_entropy(logits, batch.labels)
+        self.log("val/loss", loss, batch_size=len(batch.labels))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's accuracies."""
+        self.log_dict(self.val_accuracies.compute(), prog_bar=True)
+        self.val_accuracies.reset()
+
+    def on_test_start(self) -> None:
+        """Forget what an earlier test gathered."""
+        self.tested.clear()
+
+    def test_step(self, batch: Batch) -> None:
+        """Scores of each sample: softmax first, then the mean over its clips."""
+        scores = self(batch.clips).float().softmax(-1).mean(1)
+        self.tested.append((batch.samples.cpu(), scores.cpu()))
+
+    def test_scores(self) -> tuple[Tensor, Tensor]:
+        """Sample numbers (B,) and scores (B, classes) of the last test, in the order of the store."""
+        samples, scores = (torch.cat(parts) for parts in zip(*self.tested, strict=True))
+        order = samples.argsort()
+        return samples[order], scores[order]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """SGD under one cosine over the whole run, stepped every iteration, without warm-up."""
+        optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=self.lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = LambdaLR(optimizer, lambda step: cosine(step, steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "lr"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the card: everything that using the weights takes."""
+        checkpoint["stgcn_lightning"] = self.card
+
+
+def cosine(step: int, steps: int) -> float:
+    """Share of the learning rate left at `step` of `steps`: half a cosine, 1 at step 0.
+
+    The last step is ``steps - 1``, so it is small but not zero, as in the reference.
+    """
+    return (1 + math.cos(math.pi * step / steps)) / 2

@@ -1,0 +1,16 @@
+"""Test a checkpoint with several clips per sample.
+
+python -m stgcn_lightning.test --help
+"""
+
+from stgcn_lightning.doors import open_door
+from stgcn_lightning.experiment import test
+
+
+def main() -> None:
+    """Run the door."""
+    open_door(test, "test")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The model against its plain twin and against what its users rely on."""
+
+from copy import deepcopy
+
+import numpy as np
+import plain
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.model.stgcn import STGCN, channels_first, forward_macs
+
+
+def twin_of(model: STGCN) -> dict[str, torch.Tensor]:
+    """Copies of all weights, those that are learned as leaves."""
+    learned = dict(model.named_parameters())
+    return {
+        name: tensor.detach().clone().requires_grad_(name in learned)
+        for name, tensor in model.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_logits_gradients_and_statistics_equal_the_plain_twin(small, clips, training):
+    small, clips = small.double().train(training), clips.double()
+    weights = twin_of(small)
+    labels = torch.tensor([2, 0])
+
+    logits = small(clips)
+    F.cross_entropy(logits, labels).backward()
+    expected = plain.stgcn(clips, weights, training)
+    F.cross_entropy(expected, labels).backward()
+
+    torch.testing.assert_close(logits, expected, rtol=1e-10, atol=1e-12)
+    for name, parameter in small.named_parameters():
+        torch.testing.assert_close(parameter.grad, weights[name].grad, rtol=1e-8, atol=1e-12)
+    for name, buffer in small.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            torch.testing.assert_close(buffer, weights[name].detach(), rtol=1e-12, atol=0)
+
+
+def test_a_frame_gathers_its_neighbours_by_hand(small):
+    """Joint 2 hears joint 0 with 3 x 0.5 in subset 0 and joint 1 with 1 in subset 1."""
+    graph = small.stages[0].graph.eval()
+    graph.norm.reset_parameters()
+    graph.norm.eps = 0.0
+    with torch.no_grad():
+        graph.adjacency.zero_()[0, 0, 2] = 3
+        graph.adjacency[1, 1, 2] = 1
+        graph.edge_importance.fill_(1)[0, 0, 2] = 0.5
+        graph.project.weight.zero_()
+        graph.project.weight[0, 0] = 1  # subset 0, to channel 0
+        graph.project.weight[4 + 1, 0] = 1  # subset 1, to channel 1
+        graph.project.bias.zero_()
+        graph.project.bias[0] = 10
+        x = torch.zeros(1, 1, 5, 3)
+        x[0, 0, :, 0] = torch.tensor([1.0, 2, 30, 30, 30])
+        y = graph(x)
+    expected = torch.zeros(1, 1, 5, 4)
+    expected[0, 0, 2, :2] = torch.tensor([1.5 * (1 + 10), 2.0])
+    assert torch.equal(y, expected)
+
+
+def test_activations_stay_in_one_memory_layout(small, clips):
+    """Every norm reads and writes (R, T, V, C) memory: no copy hides in a permutation."""
+    seen = []
+    for module in small.modules():
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.Conv2d):
+            module.register_forward_hook(lambda _, given, made: seen.extend([*given, made]))
+    small(clips)
+    assert len(seen) == 2 * (3 * 10 + 2 * 2)
+    assert all(x.is_contiguous(memory_format=torch.channels_last) for x in seen)
+
+
+def test_persons_and_clips_keep_their_places(small, clips):
+    small.eval()
+    with torch.no_grad():
+        logits = small(clips)
+        torch.testing.assert_close(small(clips.flip(1)), logits)  # persons are averaged
+        torch.testing.assert_close(small(clips[1:]), logits[1:])  # clips do not meet in evaluation
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 100])
+def test_any_number_of_frames_and_persons_will_do(small, frames):
+    assert small(torch.randn(3, 3, frames, 5, 3)).shape == (3, 3)
+
+
+def test_the_first_stage_has_no_shortcut_and_two_have_a_projected_one(small):
+    kinds = [type(stage.residual).__name__ for stage in small.stages]
+    projected = ["TemporalConv"]
+    assert kinds == ["NoneType", *["Identity"] * 3, *projected, *["Identity"] * 2, *projected,
+                     *["Identity"] * 2]  # fmt: skip
+
+
+def test_initial_weights_follow_the_reference():
+    torch.manual_seed(0)
+    model = STGCN(torch.rand(3, 5, 5), classes=1000)
+    stage = model.stages[4]  # 64 -> 128 channels
+    assert torch.equal(stage.graph.edge_importance, torch.ones(3, 5, 5))
+    for conv, fan_out in ((stage.temporal.conv, 9 * 128), (stage.residual.conv, 128)):
+        assert conv.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.03)
+        assert not conv.bias.any()
+    for tensor in (stage.graph.project.weight, stage.graph.project.bias):  # uniform, PyTorch's
+        assert 0.97 / 8 < tensor.abs().max() <= 1 / 8
+        assert tensor.std().item() == pytest.approx(1 / 8 / 3**0.5, rel=0.06)
+    assert model.classify.weight.std().item() == pytest.approx(0.01, rel=0.01)
+    assert not model.classify.bias.any()
+
+
+def test_dropout_acts_in_training_alone():
+    torch.manual_seed(0)
+    model = STGCN(np.ones((1, 2, 2)), classes=3, base_channels=2, dropout=1.0)
+    clips = torch.randn(2, 1, 8, 2, 3)
+    assert not model.train()(clips).any()  # the head's bias is zero
+    assert model.eval()(clips).any()
+
+
+def test_the_model_survives_a_deepcopy(small, clips):
+    twin = deepcopy(small)
+    assert torch.equal(twin(clips), small(clips))
+    with torch.no_grad():
+        twin.stages[3].graph.edge_importance.zero_()
+    assert not torch.equal(twin(clips), small(clips))
+
+
+def test_bf16_autocast_runs_in_bf16_and_stays_near(small, clips):
+    expected = small(clips)
+    inside = []
+    small.stages[5].register_forward_hook(lambda *call: inside.append(call[-1].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = small(clips)
+    F.cross_entropy(logits.float(), torch.tensor([2, 0])).backward()
+    assert inside == [torch.bfloat16]
+    assert all(parameter.grad.isfinite().all() for parameter in small.parameters())
+    error = (logits - expected).norm() / expected.norm()
+    assert error < 0.05  # bf16 has 8 bits; ten stages on random weights
+
+
+@pytest.mark.slow
+def test_compiled_logits_and_gradients_equal_eager_ones(small, clips):
+    eager, compiled = small.double(), deepcopy(small).double()
+    expected = eager(clips.double())
+    logits = torch.compile(compiled, fullgraph=True)(clips.double())
+    torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
+    expected.square().sum().backward()
+    logits.square().sum().backward()
+    for ours, theirs in zip(compiled.parameters(), eager.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 9, 17, 3), (2, 2, 9, 5, 2), (2, 9, 5, 3)])
+def test_clips_that_do_not_fit_are_refused(small, shape):
+    with pytest.raises(BadInput, match=r"5 joints and 3 channels.*but these have the shape"):
+        small(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("joints", "parameters", "gmac"), [(17, 3_088_704, 3.81), (25, 3_098_832, 5.70)]
+)
+def test_parameters_and_cost_are_the_published_ones(joints, parameters, gmac):
+    model = STGCN(torch.ones(3, joints, joints), classes=60)
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+    assert round(forward_macs(model, frames=100, persons=2) / 1e9, 2) == gmac
+
+
+@pytest.mark.parametrize(("frames", "persons"), [(100, 2), (37, 1)])
+def test_cost_equals_torchs_flop_counter_on_the_plain_formulation(frames, persons):
+    with torch.device("meta"):
+        model = STGCN(torch.ones(3, 17, 17), classes=60)
+        clips = torch.zeros(1, persons, frames, 17, 3)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        plain.stgcn(clips, twin_of(model))
+    assert 2 * forward_macs(model, frames, persons) == counter.get_total_flops()
+
+
+def test_channels_first_is_a_view():
+    x = torch.randn(2, 3, 4, 5)
+    y = channels_first(x)
+    assert y.shape == (2, 5, 3, 4)
+    assert y.data_ptr() == x.data_ptr()

@@ -1,0 +1,132 @@
+"""The skeletons that ship, and the sentences that refuse one that contradicts itself."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.skeleton import Normalisation, Skeleton
+
+TABLES = sorted((Path(__file__).parents[1] / "conf" / "skeleton").glob("*.yaml"))
+
+TORSO = {
+    "name": "torso",
+    "joints": ["hip", "neck", "left_hand", "right_hand"],
+    "edges": [[0, 1], [2, 1], [3, 1]],
+    "graph_centre": 1,
+    "bone_parents": [0, 0, 1, 1],
+    "left_right": [[2, 3]],
+    "normalise": {"centre": 1, "body": [0, 1], "shoulders": [2, 3]},
+}
+
+
+def test_five_skeletons_ship():
+    assert {path.stem for path in TABLES} == {
+        "coco17", "ntu25", "openpose18", "jhmdb15", "kinect20"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_each_shipped_skeleton_is_called_like_its_file_and_survives_a_round_trip(path):
+    table = OmegaConf.to_container(OmegaConf.load(path))
+    skeleton = Skeleton.from_dict(table)
+    assert skeleton.name == path.stem
+    assert skeleton.to_dict() == table
+    assert Skeleton.from_dict(skeleton.to_dict()) == skeleton
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_each_shipped_skeleton_pairs_every_left_joint_with_its_right(path):
+    skeleton = Skeleton.from_dict(OmegaConf.to_container(OmegaConf.load(path)))
+    pairs = {(skeleton.joints[left], skeleton.joints[right]) for left, right in skeleton.left_right}
+    lefts = [name for name in skeleton.joints if name.startswith("left_")]
+    assert pairs == {(name, name.replace("left_", "right_")) for name in lefts}
+    # A mirrored body has the same graph and the same bones.
+    mirror = list(range(skeleton.num_joints))
+    for left, right in skeleton.left_right:
+        mirror[left], mirror[right] = right, left
+    assert {frozenset(edge) for edge in skeleton.edges} == {
+        frozenset((mirror[a], mirror[b])) for a, b in skeleton.edges
+    }
+    parents = skeleton.bone_parents
+    assert [mirror[parents[mirror[joint]]] for joint in range(len(parents))] == list(parents)
+
+
+def test_a_skeleton_is_built_from_its_table():
+    skeleton = Skeleton.from_dict(TORSO)
+    assert skeleton.num_joints == 4
+    assert skeleton.edges == ((0, 1), (2, 1), (3, 1))
+    assert skeleton.normalise == Normalisation(centre=1, body=(0, 1), shoulders=(2, 3))
+    hash(skeleton)
+
+
+REFUSED = {
+    "a key is misspelt": ({"graph_center": 1}, "no key `graph_center`.*mean `graph_centre`"),
+    "a normalise key is misspelt": (
+        {"normalise": {"center": 1, "body": [0, 1], "shoulders": [2, 3]}},
+        "`normalise`: there is no key `center`.*mean `centre`",
+    ),
+    "normalise is a number": ({"normalise": 1}, "`normalise` is 1: give centre, body, sh"),
+    "there are no joints": ({"joints": []}, "`joints` is empty"),
+    "joints is a word": ({"joints": "hip"}, "`joints` is 'hip', which is not a list"),
+    "two joints share a name": (
+        {"joints": ["hip", "neck", "hand", "hand"]},
+        "`joints` names both 2 and 3 `hand`",
+    ),
+    "an edge leaves the body": ({"edges": [[0, 1], [4, 1]]}, "`edges` has joint 4, but .* 0 to 3"),
+    "a joint is negative": ({"graph_centre": -1}, "`graph_centre` has joint -1"),
+    "a joint is a name": ({"graph_centre": "neck"}, "`graph_centre` has 'neck', which is not"),
+    "a parent is out of range": ({"bone_parents": [0, 0, 1, 9]}, "`bone_parents` has joint 9"),
+    "a mirror image is out of range": ({"left_right": [[2, 7]]}, "`left_right` has joint 7"),
+    "the centre is out of range": (
+        {"normalise": {"centre": 4, "body": [0, 1], "shoulders": [2, 3]}},
+        "`normalise.centre` has joint 4",
+    ),
+    "an edge has three ends": (
+        {"edges": [[0, 1, 2]]},
+        r"`edges` has \[0, 1, 2\], which is not a p",
+    ),
+    "an edge is a loop": (
+        {"edges": [[0, 1], [2, 2], [2, 1], [3, 1]]},
+        r"`edges` joins joint 2 \(`left_hand`\) to itself",
+    ),
+    "an edge comes twice": (
+        {"edges": [[0, 1], [2, 1], [3, 1], [1, 2]]},
+        r"`edges` has \[1, 2\] twice",
+    ),
+    "a joint is unconnected": (
+        {"edges": [[0, 1], [2, 1]]},
+        r"no path of `edges` joins joint 3 \(`right_hand`\) to the graph centre",
+    ),
+    "a parent is missing": ({"bone_parents": [0, 0, 1]}, "`bone_parents` has 3 entries but .* 4"),
+    "the parents run in a circle": (
+        {"bone_parents": [0, 3, 1, 2]},
+        r"`bone_parents` lead from joint 1 \(`neck`\) in a circle",
+    ),
+    "two pairs share a joint": (
+        {"left_right": [[2, 3], [3, 0]]},
+        r"`left_right` has joint 3 \(`right_hand`\) twice",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "sentence"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_skeleton_is_refused_when(change, sentence):
+    with pytest.raises(BadInput, match=f"^skeleton `torso`.*{sentence}") as refusal:
+        Skeleton.from_dict(deepcopy(TORSO) | change)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", TORSO)
+def test_a_missing_key_is_named(key):
+    table = {k: v for k, v in TORSO.items() if k != key}
+    with pytest.raises(BadInput, match=f"the key `{key}` is missing"):
+        Skeleton.from_dict(table)
+
+
+def test_a_skeleton_with_several_roots_or_a_cyclic_graph_is_accepted():
+    """Neither contradicts itself: a second root has a zero bone, a graph need not be a tree."""
+    Skeleton.from_dict(TORSO | {"bone_parents": [0, 1, 1, 1]})
+    Skeleton.from_dict(TORSO | {"edges": [[0, 1], [2, 1], [3, 1], [2, 3]]})
