@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import pickle
+import re
 import zipfile
 from pathlib import Path
 
@@ -262,6 +263,13 @@ def test_an_array_whose_parts_do_not_fit_is_refused(tmp_path, parts):
     )
 
 
+def test_a_buffer_longer_than_its_array_is_refused(tmp_path):
+    content = pickle.dumps(np.arange(4, dtype=np.int8), 5)
+    assert content.count(b"K\x04\x85") == 1  # the shape
+    path = save(tmp_path, content.replace(b"K\x04\x85", b"K\x03\x85"))
+    assert "whose shape does not fit its bytes" in message(read_pickle, path)
+
+
 def test_a_dtype_state_cannot_lie_about_size_or_kind(tmp_path):
     state = (3, "<", None, None, None, 4096, 1, 63)
     found = read_pickle(save(tmp_path, array_pickle((2,), dtype_state=state)))
@@ -270,9 +278,9 @@ def test_a_dtype_state_cannot_lie_about_size_or_kind(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["collections OrderedDict", "numpy dtype", "_codecs encode"])
-def test_a_pickle_cannot_change_what_it_is_given(tmp_path, name):
-    content = f"c{name.replace(' ', chr(10))}\n".encode()
-    content += pickle.dumps((None, {"__init__": 1, "__call__": 1, "x": 1}), 0)[:-1] + b"b."
+@pytest.mark.parametrize("state", [{"x": 1}, (None, {"__init__": 1, "__call__": 1, "x": 1})])
+def test_a_pickle_cannot_change_what_it_is_given(tmp_path, name, state):
+    content = f"c{name.replace(' ', chr(10))}\n".encode() + pickle.dumps(state, 0)[:-1] + b"b."
     message(read_pickle, save(tmp_path, content))
     test_names_of_numpy_1_are_admitted(tmp_path)
 
@@ -297,18 +305,20 @@ def test_a_missing_file_or_a_folder_is_named(tmp_path, reader):
 # Checkpoints
 
 
+# All that torch can fill: the quantised ones and those of a few bits are names without arithmetic.
 ALL_DTYPES = sorted(
-    {d for d in vars(torch).values() if isinstance(d, torch.dtype)} - {torch.complex32}, key=str
+    {
+        dtype
+        for dtype in vars(torch).values()
+        if isinstance(dtype, torch.dtype)
+        and not re.search(r"bits|q.?int|int[1-7]$|_x2", str(dtype))
+    },
+    key=str,
 )
-ALL_DTYPES = [d for d in ALL_DTYPES if not any(s in str(d) for s in ("bits", "qint", "quint"))]
 
 
 @pytest.mark.parametrize("dtype", ALL_DTYPES, ids=str)
 def test_tensors_of_every_dtype_are_read(tmp_path, dtype):
-    if dtype.itemsize == 1 and str(dtype)[6:] in {
-        f"{s}int{n}" for s in ("", "u") for n in range(1, 8)
-    }:
-        pytest.skip("torch cannot fill this dtype")
     flat = torch.arange(24 * dtype.itemsize, dtype=torch.uint8).remainder(2).view(dtype)
     torch.save({"x": flat}, tmp_path / "x.pth")
     found = read_checkpoint(tmp_path / "x.pth")["x"]
@@ -409,6 +419,9 @@ def test_nothing_that_a_checkpoint_does_to_inert_changes_it(tmp_path):
     assert dict(vars(Inert)) == before
 
 
+@pytest.mark.slow
+# Lightning 2.6 asks torch's pytree in a way that torch 2.13 calls deprecated.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 def test_a_lightning_checkpoint_is_read(tmp_path):
     from lightning.pytorch import LightningModule, Trainer
     from lightning.pytorch.utilities.parsing import AttributeDict
@@ -420,10 +433,10 @@ def test_a_lightning_checkpoint_is_read(tmp_path):
             self.save_hyperparameters({"width": AttributeDict(a=1)})
 
         def training_step(self, batch):
-            return self.layer(batch).sum()
+            return self.layer(torch.ones(1, 2)).sum()
 
         def train_dataloader(self):
-            return [torch.ones(1, 2)]
+            return [0]
 
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)

@@ -1,17 +1,18 @@
 """What all front doors share: where the configuration lies, and how they end.
 
-A door ends with status 0, with 2 and one sentence on standard error for bad input, or with 130 after
-Ctrl-C. ``debug=true`` shows the traceback instead of the sentence.
+A door ends with status 0, with 2 and one sentence on standard error for bad input, or with 130
+after Ctrl-C. ``debug=true`` shows the traceback instead of the sentence.
 """
 
 import difflib
+import functools
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 import numpy as np
@@ -35,19 +36,28 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
     """Compose `config_name` from the command line, run `task` on it, and leave with its status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
     register_resolvers()
+
+    @functools.wraps(task)
+    def job(cfg: DictConfig) -> Any:
+        try:
+            return task(cfg)
+        except BadInput as error:
+            if cfg.debug is True:
+                raise
+            leave(str(error), 2)
+
     main = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     try:
-        main(task)()
+        main(job)()
     except KeyboardInterrupt:
         leave("interrupted", 130)
-    except (BadInput, HydraException, OmegaConfBaseException) as error:
-        if "debug=true" in (argument.lower() for argument in sys.argv):
+    except (HydraException, OmegaConfBaseException) as error:
+        if "debug=true" in sys.argv:
             raise
-        message = str(error) if isinstance(error, BadInput) else explain(error, config_name)
-        leave(message, 2)
+        leave(explain(error, config_name), 2)
 
 
-def leave(message: str, status: int) -> None:
+def leave(message: str, status: int) -> NoReturn:
     """Print one line on standard error and exit."""
     print(f"{Path(sys.argv[0]).stem}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(status)
@@ -56,13 +66,12 @@ def leave(message: str, status: int) -> None:
 def explain(error: Exception, config_name: str) -> str:
     """One sentence for what Hydra could not compose, with the nearest names."""
     text = str(error)
-    missing = re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*)", text, re.S)
-    if missing:
-        group = missing[2]
-        return f"there is no {missing[1]}: {nearest(missing[1].split('/')[-1], _options(group))}"
-    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not", text)
-    if key:
-        return f"there is no key {key[1]}: {nearest(key[1], _keys(config_name))}"
+    if missing := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)'", text):
+        name, group = missing.groups()
+        return f"there is no {name}: {nearest(name.split('/')[-1], _options(group))}"
+    if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not", text):
+        name = key[1] or key[2]
+        return f"there is no key {name}: {nearest(name, _keys(config_name))}"
     full_key = re.search(r"full_key: (\S+)", text)
     where = f" ({full_key[1]})" if full_key and full_key[1] not in text.splitlines()[0] else ""
     return text.splitlines()[0] + where
@@ -108,11 +117,12 @@ def register_resolvers() -> None:
 
 
 def run_dir(root: str, resume: str | None) -> str:
-    """A new folder under `root` named by the time, or with ``resume=auto`` the newest with a run."""
+    """A new folder under `root` named by the time; with ``resume=auto`` the newest with a run."""
     if resume == "auto":
-        runs = sorted(Path(root).glob("*/checkpoints/last.ckpt"), key=lambda file: file.stat().st_mtime)
-        if runs:
-            return str(runs[-1].parents[1])
+        runs = Path(root).glob("*/checkpoints/last.ckpt")
+        newest = max(runs, key=lambda file: file.stat().st_mtime, default=None)
+        if newest:
+            return str(newest.parents[1])
     return f"{root}/{datetime.now():%Y-%m-%d_%H-%M-%S}"
 
 

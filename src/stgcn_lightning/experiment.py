@@ -1,12 +1,13 @@
 """From a composed configuration to objects, and the jobs behind the front doors.
 
-Every function takes the configuration that a door composed (conf/), and nothing here knows how it was
-composed.
+Every function takes the configuration that a door composed (conf/), and nothing here knows how it
+was composed.
 """
 
-import json
-import platform
+import logging
 import shutil
+import sys
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,17 @@ from stgcn_lightning.recognizer import REFERENCE_BATCH, Recognizer
 from stgcn_lightning.skeleton import Skeleton
 
 console = Console(soft_wrap=True)
+FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 2}
+
+# Lightning announces absent accelerators and other products at every start; its warnings stay
+for name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(name).setLevel(logging.WARNING)
+# the run directory is never empty, and keep_metrics() saves what this warns of
+warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is not empty")
+# Lightning 2.6 calls what torch 2.13 has renamed
+warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
+# our loader is as fast without workers (docs/benchmarks.md)
+warnings.filterwarnings("ignore", "The '.*_dataloader' does not have many workers")
 
 
 def prepare(cfg: DictConfig) -> None:
@@ -60,7 +72,8 @@ def prepare(cfg: DictConfig) -> None:
     size = store.frames.numel() * store.frames.element_size()
     console.print(
         f"{len(store.ids)} samples, {skeleton.num_joints} joints ({skeleton.name}), "
-        f"{store.frames.dtype}".replace("torch.", "") + f", {size / 1e6:.1f} MB"
+        f"{store.frames.dtype}".replace("torch.", "")
+        + f", {size / 1e6:.1f} MB"
     )
     for split in (cfg.benchmark.train_split, cfg.benchmark.val_split):
         store.split(split)
@@ -92,7 +105,12 @@ def train(cfg: DictConfig) -> dict[str, float]:
         f"{len(data.val_numbers)} to validate on, {recipe.epochs} epochs of "
         f"{recipe.train_passes_per_epoch} passes; run directory {run}"
     )
-    trainer.fit(recognizer, data, ckpt_path=resume_from(cfg.resume, run), weights_only=True)
+    try:
+        trainer.fit(recognizer, data, ckpt_path=resume_from(cfg.resume, run), weights_only=True)
+    except SystemExit:  # how Lightning ends after Ctrl-C
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
     figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
     if cfg.test_after:
         best = run / "checkpoints" / "best.ckpt"
@@ -127,7 +145,7 @@ def fuse_scores(cfg: DictConfig) -> None:
         if cfg.preset not in PRESETS:
             raise BadInput(f"preset={cfg.preset} is none of {', '.join(PRESETS)}")
         weights = PRESETS[cfg.preset]
-    weights = weights or {name: 1.0 for name in cfg.streams}
+    weights = weights or dict.fromkeys(cfg.streams, 1.0)
     streams = {name: read_scores(Path(path)) for name, path in cfg.streams.items()}
     for name, scores in streams.items():
         if scores.ids is None:
@@ -196,17 +214,15 @@ def build(cfg: DictConfig) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
 def build_trainer(cfg: DictConfig) -> lightning.Trainer:
     """Lightning's trainer with the loggers and callbacks of the configuration."""
     keep_metrics(Path(cfg.run_dir))
-    limits = {}
-    if cfg.debug == "fast":
-        names = ("limit_train_batches", "limit_val_batches", "limit_test_batches")
-        limits = dict.fromkeys(names, 2)
+    fast = cfg.debug == "fast"
     return instantiate(
         cfg.trainer,
-        max_epochs=1 if cfg.debug == "fast" else cfg.recipe.epochs,
+        max_epochs=1 if fast else cfg.recipe.epochs,
         default_root_dir=cfg.run_dir,
         logger=[instantiate(logger) for logger in cfg.logger.values()],
         callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
-        **limits,
+        enable_progress_bar=sys.stdout.isatty(),
+        **(FAST | {"log_every_n_steps": 1} if fast else {}),
     )
 
 
@@ -420,11 +436,10 @@ def run_test(
     trainer = build_tester(cfg)
     trainer.test(recognizer, data, verbose=False)
     numbers, values = recognizer.test_scores()
-    split = data.val_numbers
-    if cfg.debug != "fast" and not torch.equal(numbers, split.sort().values):
-        raise RuntimeError(f"{len(numbers)} samples were scored, but the split has {len(split)}")
-    order = torch.searchsorted(numbers, split[torch.isin(split, numbers)])  # as the split has them
-    numbers, values = numbers[order], values[order]
+    if cfg.debug != "fast" and not torch.equal(numbers, data.val_numbers):
+        raise RuntimeError(
+            f"{len(numbers)} samples were scored, but the split has {len(data.val_numbers)}"
+        )
     scores = Scores(
         ids=np.asarray(data.store.ids[numbers.numpy()]),
         labels=data.store.labels[numbers].numpy(),
@@ -447,14 +462,13 @@ def run_test(
 
 def build_tester(cfg: DictConfig) -> lightning.Trainer:
     """A trainer that logs and saves nothing."""
-    limits = {"limit_test_batches": 2} if cfg.debug == "fast" else {}
     return instantiate(
         cfg.trainer,
         logger=False,
         enable_checkpointing=False,
-        enable_model_summary=False,
+        enable_progress_bar=sys.stdout.isatty(),
         default_root_dir=cfg.run_dir,
-        **limits,
+        **(FAST if cfg.debug == "fast" else {}),
     )
 
 
@@ -472,8 +486,8 @@ def print_test(
     table = Table(title=f"{cfg.benchmark.name} {cfg.stream.name}, {cfg.data.test_clips} clips")
     table.add_column("")
     table.add_column("%", justify="right")
-    for name, value in figures.items():
-        table.add_row(NAMES[name], f"{100 * value:.2f}")
+    for name, title in NAMES.items():
+        table.add_row(title, f"{100 * figures[name]:.2f}")
     published = published_top1(cfg.model.name, cfg.benchmark.name, cfg.stream.name)
     if published:
         table.add_row(f"published top-1 ({published.source})", f"{published.top1:.2f}")
@@ -483,9 +497,7 @@ def print_test(
     hits = scores.scores.argmax(1) == scores.labels
     present = np.unique(scores.labels)
     recall = np.array([hits[scores.labels == label].mean() for label in present])
-    worst = [
-        f"{scores.classes[present[i]]} {100 * recall[i]:.0f} %" for i in recall.argsort()[:5]
-    ]
+    worst = [f"{scores.classes[present[i]]} {100 * recall[i]:.0f} %" for i in recall.argsort()[:5]]
     parameters, gmac = cost(model, cfg)
     console.print(f"worst classes: {', '.join(worst)}")
     console.print(

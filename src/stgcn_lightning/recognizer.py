@@ -1,12 +1,14 @@
 """The LightningModule around the backbone: loss, optimiser, schedule, averaging of clips."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -36,7 +38,7 @@ class Recognizer(lightning.LightningModule):
         self,
         model: STGCN,
         *,
-        ids: Sequence[str],
+        ids: NDArray[np.str_],
         classes: int,
         lr: float = 0.1,
         momentum: float = 0.9,
@@ -95,12 +97,12 @@ class Recognizer(lightning.LightningModule):
         self.tested.append((batch.samples.cpu(), scores.cpu()))
 
     def test_scores(self) -> tuple[Tensor, Tensor]:
-        """Sample numbers (B,) and scores (B, classes) of the last test, in the order of the store."""
+        """Sample numbers (B,) and scores (B, classes) of the last test, in the store's order."""
         samples, scores = (torch.cat(parts) for parts in zip(*self.tested, strict=True))
         order = samples.argsort()
         return samples[order], scores[order]
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """SGD under one cosine over the whole run, stepped every iteration, without warm-up."""
         optimizer = torch.optim.SGD(
             self.model.parameters(),

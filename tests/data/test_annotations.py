@@ -1,5 +1,6 @@
 import os
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,8 +232,8 @@ def test_an_unknown_split_offers_the_nearest_names():
     with pytest.raises(BadInput, match="no split 'xsub_vl'; did you mean xsub_val") as caught:
         split_ids(annotations, "xsub_vl")
     assert str(caught.value).endswith("there are: other, xsub_train, xsub_val")
-    with pytest.raises(BadInput, match="no split '???'; there are: other, xsub_train"):
-        split_ids(annotations, "???")
+    with pytest.raises(BadInput, match=r"no split '\?'; there are: other, xsub_train"):
+        split_ids(annotations, "?")
 
 
 # Checking
@@ -256,7 +257,7 @@ CONTENT = [
     ({"keypoint": np.ones((0, 4, 5, 2)), "score": None}, "has no persons"),
     ({"keypoint": np.ones((2, 0, 5, 2)), "score": None}, "has no frames"),
     ({"label": 3}, r"has label 3, outside 0 to 2 of benchmark\.classes"),
-    ({"label": -1}, r"has label -1, outside 0 to 2"),
+    ({"label": -1}, r"has label -1, outside 0 to 2 of benchmark\.classes"),
     (
         {"keypoint": with_value((2, 4, 5, 2), (1, 2, 3, 0), np.nan)},
         r"has coordinate nan \(person 1, frame 2, joint 3\)",
@@ -285,9 +286,7 @@ def test_bad_content_can_be_dropped_also_from_the_splits(change, fault):
     found, (line,) = check(good({}, change, {}, {}), "drop")
     assert [sample.id for sample in found.samples] == ["S0", "S2", "S3"]
     assert found.splits == {"train": ["S0"], "val": ["S2", "S3"]}
-    with pytest.raises(AssertionError, match=fault):
-        raise AssertionError(line)
-    assert line.startswith("dropped sample 'S1', which has ")
+    assert re.fullmatch(f"dropped sample 'S1', which {fault}", line)
 
 
 def test_every_dropped_sample_has_its_line():
@@ -321,7 +320,7 @@ STRUCTURE = [
     (good({}, {"img_shape": (9, -1)}), r"sample 'S1' has img_shape \(9, -1\)"),
     (
         replace(good({}, {}), samples=good({}, {}).samples * 2),
-        r"2 ids \('S0', 'S1'\) more than once in the annotations",
+        r"2 ids \('S0', 'S1'\) occur more than once in the annotations",
     ),
     (
         replace(good({}), splits={"t": ["S0", "A", "B", "C", "D"]}),

@@ -1,5 +1,6 @@
 """The model against its plain twin and against what its users rely on."""
 
+import shutil
 from copy import deepcopy
 
 import numpy as np
@@ -139,6 +140,8 @@ def test_bf16_autocast_runs_in_bf16_and_stays_near(small, clips):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's compiler, of itself
 def test_compiled_logits_and_gradients_equal_eager_ones(small, clips):
     eager, compiled = small.double(), deepcopy(small).double()
     expected = eager(clips.double())

@@ -164,7 +164,9 @@ def _check_ids(annotations: Annotations) -> None:
     """Every id once, every split of known ids."""
     times = Counter(sample.id for sample in annotations.samples)
     if twice := [id for id, n in times.items() if n > 1]:
-        raise BadInput(f"{_some(twice)} more than once in the annotations; give each its own id")
+        raise BadInput(
+            f"{_some(twice)} occur more than once in the annotations; give every sample its own id"
+        )
     for name, ids in annotations.splits.items():
         if unknown := [id for id in ids if id not in times]:
             raise BadInput(

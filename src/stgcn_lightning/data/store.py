@@ -202,7 +202,9 @@ def _write(
     half = spec.normalise != "3d" and types == {np.dtype(np.float16)}
     dtype = np.dtype(np.float16 if half else np.float32)
     joints = spec.skeleton.num_joints
-    need = sum(sample.keypoint.shape[0] * sample.keypoint.shape[1] for sample in annotations.samples)
+    need = sum(
+        sample.keypoint.shape[0] * sample.keypoint.shape[1] for sample in annotations.samples
+    )
     need *= joints * CHANNELS * dtype.itemsize
     if need > shutil.disk_usage(folder).free:
         raise OSError(errno.ENOSPC, f"the store needs {need / 1e9:.1f} GB")
@@ -221,7 +223,8 @@ def _write(
         os.fsync(file.fileno())
 
     position = {sample.id: i for i, sample in enumerate(annotations.samples)}
-    numbers = [[position[i] for i in ids] for ids in annotations.splits.values()]
+    # a split is read in the order of the annotations, as the reference does
+    numbers = [[position[i] for i in split_ids(annotations, name)] for name in annotations.splits]
     ends = np.cumsum([len(split) for split in numbers]).tolist()
     np.save(folder / "samples.npy", table)
     np.save(folder / "ids.npy", np.array(list(position), dtype=np.str_))

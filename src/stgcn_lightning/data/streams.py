@@ -50,7 +50,9 @@ def difference(end: Tensor, start: Tensor, *, scored: bool) -> Tensor:
     return result
 
 
-def stream_of(now: Tensor, following: Tensor | None, parents: Tensor, stream: str, scored: bool) -> Tensor:
+def stream_of(
+    now: Tensor, following: Tensor | None, parents: Tensor, stream: str, scored: bool
+) -> Tensor:
     """Turn gathered joints into one stream.
 
     Args:

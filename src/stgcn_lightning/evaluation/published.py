@@ -17,5 +17,5 @@ class Published(NamedTuple):
 
 def published_top1(model: str, benchmark: str, stream: str) -> Published | None:
     """The figure for a model, a benchmark and a stream or fusion; None where there is none."""
-    row = OmegaConf.load(TABLE).get(model, {}).get(benchmark, {})
+    row = OmegaConf.select(OmegaConf.load(TABLE), f"{model}.{benchmark}", default={})
     return Published(row[stream], row["source"]) if stream in row else None

@@ -1,8 +1,8 @@
 """Scores on disk: what a test of one stream answered, sample by sample.
 
 `scores.npz` holds no pickle: ids str (B,), labels int64 (B,), scores float32 (B, classes) after
-softmax, classes str (classes,), meta (JSON text: benchmark, split, stream, test_clips, SHA-256 of the
-checkpoint, version of the package).
+softmax, classes str (classes,), meta (JSON text: benchmark, split, stream, test_clips, SHA-256 of
+the checkpoint, version of the package).
 """
 
 import json

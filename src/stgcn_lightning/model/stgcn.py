@@ -7,8 +7,8 @@ one-to-one to these: its depth, residuals, initialisation, one norm of the input
 Axes: N clips, M persons, T frames, V joints (W where they listen), C channels (O where they come
 out); R = N x M rows, one per person of a clip; K neighbour subsets of the graph. Activations lie in
 memory as (R, T, V, C), so that a frame is a matrix of joints by channels: gathering neighbours is a
-product from the left, mixing channels one from the right. Convolutions and norms see the same memory
-as (R, C, T, V), PyTorch's `channels_last` format: nothing is copied in between.
+product from the left, mixing channels one from the right. Convolutions and norms see the same
+memory as (R, C, T, V), PyTorch's `channels_last` format: nothing is copied in between.
 """
 
 import numpy as np
@@ -36,9 +36,9 @@ def channels_last(x: Tensor) -> Tensor:
 class GraphConv(nn.Module):
     """Gather each joint's neighbours with one learned importance per edge; frames do not mix.
 
-    The paper projects every joint for every subset and then gathers: sum_k A_k^T (x W_k + b_k). Here
-    the neighbours are gathered first, sum_k (A_k^T x) W_k, which keeps both products free of copies.
-    A joint then receives each b_k as often as it is given something in subset k.
+    The paper projects every joint for every subset and then gathers: sum_k A_k^T (x W_k + b_k).
+    Here the neighbours are gathered first, sum_k (A_k^T x) W_k, so that neither product copies; the
+    bias then differs between joints, each receiving b_k times the weight of its edges in subset k.
     """
 
     adjacency: Tensor
@@ -149,8 +149,8 @@ class STGCN(nn.Module):
         """
         if clips.ndim != 5 or clips.shape[3:] != (self.joints, self.channels):
             raise BadInput(
-                f"the model was built for {self.joints} joints and {self.channels} channels, that is"
-                f" clips of (N, M, T, {self.joints}, {self.channels}), but these have the shape"
+                f"the model was built for {self.joints} joints and {self.channels} channels, clips"
+                f" of (N, M, T, {self.joints}, {self.channels}), but these have the shape"
                 f" {tuple(clips.shape)}: choose the skeleton that belongs to the data."
             )
         N, M, T, V, C = clips.shape

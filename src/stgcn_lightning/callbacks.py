@@ -1,0 +1,58 @@
+"""What a person sees while a network trains, and what is kept when they stop it."""
+
+import time
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps the newest weights: after every epoch, and when Ctrl-C stops the run.
+
+    Other exceptions save nothing: after a NaN loss the last epoch's weights are the better ones.
+    """
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Save if a person asked us to stop."""
+        if isinstance(exception, KeyboardInterrupt):
+            trainer.save_checkpoint(f"{self.dirpath}/{self.filename}{self.FILE_EXTENSION}")
+
+
+class EpochLines(Callback):
+    """One line per epoch: loss, accuracies, speed."""
+
+    def __init__(self) -> None:
+        self.started = 0.0
+        self.seconds = 0.0
+        self.clips = 0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self.started, self.clips = time.perf_counter(), 0
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Count, and read the clock here: validation comes before the epoch's end."""
+        self.clips += len(batch.labels) * trainer.world_size
+        self.seconds = time.perf_counter() - self.started
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the line."""
+        if trainer.is_global_zero:
+            figures = trainer.callback_metrics
+            train_top1, val_top1 = (100 * figures[f"{part}/top1"] for part in ("train", "val"))
+            print(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+                f"loss {figures['train/loss']:.4f}, train top-1 {train_top1:.2f} %, "
+                f"val top-1 {val_top1:.2f} %, {self.clips / self.seconds:.0f} clips/s",
+                flush=True,
+            )

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.fusion import PRESETS, fuse, top1_interval
+from stgcn_lightning.evaluation.scores import Scores
+from stgcn_lightning.experiment import figures_of
+from helpers import GOLDEN
+
+NAMES = ("joint", "joint_motion", "bone", "bone_motion")
+
+
+def scores_of(values, labels=(0, 1), ids=("a", "b"), **meta):
+    values = np.array(values, np.float32)
+    classes = np.array([str(i) for i in range(values.shape[1])])
+    return Scores(None if ids is None else np.array(ids), np.array(labels), values, classes, meta)
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(GOLDEN / "fusion_schedule.npz") as file:
+        return dict(file)
+
+
+def golden_streams(golden):
+    ids = np.array([f"s{i:03d}" for i in range(len(golden["labels"]))])
+    return {
+        name: Scores(ids, golden["labels"], values, np.arange(60).astype(str))
+        for name, values in zip(NAMES, golden["scores"], strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("preset", "figure"), [("two_stream", "two"), ("four_stream", "four")]
+)
+def test_against_mmaction2_fusions_reach_its_figures(golden, preset, figure):
+    weights = PRESETS[preset]
+    fused = fuse({name: golden_streams(golden)[name] for name in weights}, weights)
+    ours = figures_of(fused)
+    np.testing.assert_allclose(
+        [ours["top1"], ours["top5"], ours["mean_class_accuracy"]], golden[figure], atol=1e-7
+    )
+
+
+def test_against_mmaction2_single_streams_reach_its_figures(golden):
+    for i, scores in enumerate(golden_streams(golden).values()):
+        ours = figures_of(scores)
+        np.testing.assert_allclose(
+            [ours["top1"], ours["top5"], ours["mean_class_accuracy"]],
+            golden[f"single{i}"],
+            atol=1e-7,
+        )
+
+
+def test_fusion_ignores_the_order_of_rows(golden):
+    streams = golden_streams(golden)
+    joint, bone = streams["joint"], streams["bone"]
+    order = np.random.default_rng(0).permutation(len(bone.labels))
+    shuffled = Scores(bone.ids[order], bone.labels[order], bone.scores[order], bone.classes)
+    weights = PRESETS["two_stream"]
+    expected = fuse({"joint": joint, "bone": bone}, weights).scores
+    np.testing.assert_array_equal(
+        fuse({"joint": joint, "bone": shuffled}, weights).scores, expected
+    )
+
+
+def test_fusion_is_the_weighted_mean():
+    joint = scores_of([[1, 0], [0.5, 0.5]])
+    bone = scores_of([[0, 1], [0.25, 0.75]])
+    fused = fuse({"joint": joint, "bone": bone}, {"joint": 3, "bone": 1})
+    np.testing.assert_allclose(fused.scores, [[0.75, 0.25], [0.4375, 0.5625]])
+
+
+def test_scores_without_ids_are_joined_by_order():
+    joint = scores_of([[1, 0], [0, 1]], ids=None)
+    fused = fuse({"joint": joint, "bone": joint}, {"joint": 1, "bone": 1})
+    np.testing.assert_array_equal(fused.scores, joint.scores)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (scores_of([[1, 0], [0, 1]], ids=("a", "c")), "bone lacks 1 samples that joint has: b"),
+        (scores_of([[1, 0], [0, 1]], labels=(0, 0)), "sample b has label 1 in joint but 0 in bone"),
+        (scores_of([[1, 0, 0], [0, 1, 0]]), "joint has 2 classes but bone 3"),
+        (scores_of([[1, 0]], labels=(0,), ids=None), "joint holds 2 samples but bone 1"),
+        (scores_of([[1, 0], [0, 1]], split="b"), "joint was tested on split a but bone on b"),
+    ],
+)
+def test_fusion_refuses_scores_that_do_not_match(other, message):
+    joint = scores_of([[1, 0], [0, 1]], split="a")
+    with pytest.raises(BadInput, match=message):
+        fuse({"joint": joint, "bone": other}, {"joint": 1, "bone": 1})
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"joint": 1, "limb": 1}, "weights are given for joint, limb but scores for joint, bone"),
+        ({"joint": -1, "bone": 2}, "must not be negative"),
+        ({"joint": 0, "bone": 0}, "not all zero"),
+    ],
+)
+def test_fusion_refuses_weights_that_make_no_sense(weights, message):
+    joint = scores_of([[1, 0], [0, 1]])
+    with pytest.raises(BadInput, match=message):
+        fuse({"joint": joint, "bone": joint}, weights)
+
+
+def test_bootstrap_interval_has_the_width_of_a_binomial():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    predicted = np.where(rng.random(400) < 0.8, labels, 1 - labels)
+    scores = scores_of(np.eye(2)[predicted], labels, [str(i) for i in range(400)])
+    top1, low, high = top1_interval(scores, draws=20_000)
+    deviation = np.sqrt(top1 * (1 - top1) / 400)
+    assert top1 == np.mean(predicted == labels)
+    np.testing.assert_allclose([low, high], [top1 - 1.96 * deviation, top1 + 1.96 * deviation], atol=5e-3)

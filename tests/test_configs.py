@@ -1,0 +1,97 @@
+"""Every experiment composes and instantiates, on data that has its shape."""
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from stgcn_lightning.data.annotations import Annotations, Sample, write_annotations
+from stgcn_lightning.doors import CONF, register_resolvers
+from stgcn_lightning.evaluation.published import published_top1
+from stgcn_lightning.experiment import build, build_trainer
+
+EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+BENCHMARKS = sorted(file.stem for file in (CONF / "benchmark").glob("[!_]*.yaml"))
+STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
+NTU = [name for name in BENCHMARKS if name.startswith("ntu")]
+
+
+def composed(door, *overrides):
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(door, list(overrides))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """One annotation file per (joints, coordinates), with two samples in every split there is."""
+    folder = tmp_path_factory.mktemp("annotations")
+    splits = {composed("train", f"benchmark={name}").benchmark[key] for name in BENCHMARKS
+              for key in ("train_split", "val_split")}
+    made = {}
+    for joints, coordinates in ((15, 2), (17, 2), (20, 3), (25, 3)):
+        rng = np.random.default_rng(0)
+        samples = [
+            Sample(f"s{i}", i, rng.random((1, 9, joints, coordinates), np.float32), None, (108, 192))
+            for i in range(2)
+        ]
+        made[joints] = folder / f"{joints}.pkl"
+        write_annotations(made[joints], Annotations(samples, dict.fromkeys(splits, ["s0", "s1"])))
+    return made
+
+
+def test_the_grid_is_complete():
+    cells = {f"{benchmark}_{stream}" for benchmark in NTU for stream in STREAMS}
+    assert len(cells) == 32
+    assert cells <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiment_composes_and_instantiates(name, files, tmp_path):
+    cfg = composed("train", f"experiment={name}", f"run_dir={tmp_path}", "trainer=cpu")
+    cfg.data.store_dir = str(tmp_path / "stores")
+    if not cfg.benchmark.get("synthetic"):
+        cfg.benchmark.annotations = str(files[len(cfg.skeleton.joints)])
+    _, names, data, model = build(cfg)
+    trainer = build_trainer(cfg)
+    assert trainer.max_epochs == cfg.recipe.epochs
+    assert model.classify.out_features == len(names)
+    batch = next(iter(data.train_dataloader()))
+    assert batch.clips.shape[1:] == (
+        1, cfg.data.persons, cfg.data.clip_frames, len(cfg.skeleton.joints), 3
+    )
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmark_composes_and_opens(name, files, tmp_path):
+    cfg = composed("test", f"benchmark={name}", f"run_dir={tmp_path}")
+    cfg.data.store_dir = str(tmp_path / "stores")
+    if not cfg.benchmark.get("synthetic"):
+        cfg.benchmark.annotations = str(files[len(cfg.skeleton.joints)])
+    else:
+        cfg.benchmark.synthetic.train_samples = cfg.benchmark.synthetic.val_samples = 20
+    assert cfg.benchmark.name == name
+    _, _, data, _ = build(cfg)
+    assert len(data.val_numbers) > 0
+
+
+@pytest.mark.parametrize("name", NTU)
+def test_ntu_benchmarks_have_their_classes(name):
+    classes = composed("train", f"benchmark={name}").benchmark["classes"]
+    assert len(classes) == (60 if name.startswith("ntu60") else 120)
+    assert classes[0] == "drink water"
+    assert classes[59] == "walking apart from each other"
+
+
+@pytest.mark.parametrize("benchmark", NTU)
+@pytest.mark.parametrize("stream", STREAMS)
+def test_experiment_file_names_the_published_figure_and_its_command(benchmark, stream):
+    text = (CONF / "experiment" / f"{benchmark}_{stream}.yaml").read_text()
+    published = published_top1("stgcn", benchmark, stream)
+    assert f"Published top-1: {published.top1:.2f} (10 clips, {published.source})" in text
+    assert f"python -m stgcn_lightning.train experiment={benchmark}_{stream}" in text
+
+
+def test_the_recipe_is_the_references():
+    cfg = composed("train", "experiment=ntu60_xsub_2d_bone")
+    assert (cfg.recipe.base_lr, cfg.recipe.epochs, cfg.recipe.train_passes_per_epoch) == (0.1, 16, 5)
+    assert (cfg.data.clip_frames, cfg.data.test_clips, cfg.data.persons) == (100, 10, 2)
