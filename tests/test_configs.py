@@ -25,17 +25,22 @@ def composed(door, *overrides):
 def files(tmp_path_factory):
     """One annotation file per (joints, coordinates), with two samples in every split there is."""
     folder = tmp_path_factory.mktemp("annotations")
-    splits = {composed("train", f"benchmark={name}").benchmark[key] for name in BENCHMARKS
-              for key in ("train_split", "val_split")}
+    splits = {
+        composed("train", f"benchmark={name}").benchmark[key]
+        for name in BENCHMARKS
+        for key in ("train_split", "val_split")
+    }
     made = {}
     for joints, coordinates in ((15, 2), (17, 2), (20, 3), (25, 3)):
         rng = np.random.default_rng(0)
         samples = [
-            Sample(f"s{i}", i, rng.random((1, 9, joints, coordinates), np.float32), None, (108, 192))
+            Sample(
+                f"s{i}", i, rng.random((1, 9, joints, coordinates), np.float32), None, (108, 192)
+            )
             for i in range(2)
         ]
         made[joints] = folder / f"{joints}.pkl"
-        write_annotations(made[joints], Annotations(samples, dict.fromkeys(splits, ["s0", "s1"])))
+        write_annotations(made[joints], Annotations(samples, {key: ["s0", "s1"] for key in splits}))
     return made
 
 
@@ -52,12 +57,16 @@ def test_experiment_composes_and_instantiates(name, files, tmp_path):
     if not cfg.benchmark.get("synthetic"):
         cfg.benchmark.annotations = str(files[len(cfg.skeleton.joints)])
     _, names, data, model = build(cfg)
-    trainer = build_trainer(cfg)
+    trainer = build_trainer(cfg, steps=7)
     assert trainer.max_epochs == cfg.recipe.epochs
     assert model.classify.out_features == len(names)
     batch = next(iter(data.train_dataloader()))
     assert batch.clips.shape[1:] == (
-        1, cfg.data.persons, cfg.data.clip_frames, len(cfg.skeleton.joints), 3
+        1,
+        cfg.data.persons,
+        cfg.data.clip_frames,
+        len(cfg.skeleton.joints),
+        3,
     )
 
 
@@ -93,5 +102,9 @@ def test_experiment_file_names_the_published_figure_and_its_command(benchmark, s
 
 def test_the_recipe_is_the_references():
     cfg = composed("train", "experiment=ntu60_xsub_2d_bone")
-    assert (cfg.recipe.base_lr, cfg.recipe.epochs, cfg.recipe.train_passes_per_epoch) == (0.1, 16, 5)
+    assert (cfg.recipe.base_lr, cfg.recipe.epochs, cfg.recipe.train_passes_per_epoch) == (
+        0.1,
+        16,
+        5,
+    )
     assert (cfg.data.clip_frames, cfg.data.test_clips, cfg.data.persons) == (100, 10, 2)

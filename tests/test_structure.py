@@ -27,7 +27,8 @@ MAY = {
 # the front doors and what they share may import everything
 DOORS = {"doors", "experiment", "train", "test", "fuse", "prepare"}
 FILES = sorted(
-    str(file.relative_to(PACKAGE).with_suffix("")) for file in PACKAGE.rglob("*.py")
+    str(file.relative_to(PACKAGE).with_suffix(""))
+    for file in PACKAGE.rglob("*.py")
     if file.name != "__init__.py"
 )
 

@@ -28,10 +28,11 @@ class EpochLines(Callback):
         self.started = 0.0
         self.seconds = 0.0
         self.clips = 0
+        self.loss: Any = 0.0  # summed over clips
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
-        self.started, self.clips = time.perf_counter(), 0
+        self.started, self.clips, self.loss = time.perf_counter(), 0, 0.0
 
     def on_train_batch_end(
         self,
@@ -42,7 +43,8 @@ class EpochLines(Callback):
         batch_idx: int,
     ) -> None:
         """Count, and read the clock here: validation comes before the epoch's end."""
-        self.clips += len(batch.labels) * trainer.world_size
+        self.clips += len(batch.labels)
+        self.loss += outputs["loss"].detach() * len(batch.labels)
         self.seconds = time.perf_counter() - self.started
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -52,7 +54,8 @@ class EpochLines(Callback):
             train_top1, val_top1 = (100 * figures[f"{part}/top1"] for part in ("train", "val"))
             print(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-                f"loss {figures['train/loss']:.4f}, train top-1 {train_top1:.2f} %, "
-                f"val top-1 {val_top1:.2f} %, {self.clips / self.seconds:.0f} clips/s",
+                f"loss {self.loss / self.clips:.4f}, train top-1 {train_top1:.2f} %, "
+                f"val top-1 {val_top1:.2f} %, "
+                f"{trainer.world_size * self.clips / self.seconds:.0f} clips/s",
                 flush=True,
             )

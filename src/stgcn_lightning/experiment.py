@@ -31,12 +31,29 @@ from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.files import read_checkpoint, sha256
 from stgcn_lightning.graph import adjacency
-from stgcn_lightning.model.checkpoint import from_reference
+from stgcn_lightning.model.checkpoint import check_graph, from_reference, is_reference
 from stgcn_lightning.model.stgcn import STGCN, forward_macs
 from stgcn_lightning.recognizer import REFERENCE_BATCH, Recognizer
 from stgcn_lightning.skeleton import Skeleton
 
 console = Console(soft_wrap=True)
+NUMBERS = {  # key -> type, least value
+    "seed": (int, 0),
+    "data.clip_frames": (int, 1),
+    "data.test_clips": (int, 1),
+    "data.persons": (int, 1),
+    "data.batch_size": (int, 1),
+    "data.workers": (int, 0),
+    "model.base_channels": (int, 1),
+    "recipe.lr": (float, 0),
+    "recipe.base_lr": (float, 0),
+    "recipe.epochs": (int, 1),
+    "recipe.train_passes_per_epoch": (int, 1),
+    "recipe.momentum": (float, 0),
+    "recipe.weight_decay": (float, 0),
+    "recipe.label_smoothing": (float, 0),
+    "recipe.dropout": (float, 0),
+}
 FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 2}
 
 # Lightning announces absent accelerators and other products at every start; its warnings stay
@@ -87,7 +104,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     card = model_card(cfg, skeleton, names)
     if cfg.checkpoint:
         fine_tune(model, Path(cfg.checkpoint))
-    trainer = build_trainer(cfg)
+    trainer = build_trainer(cfg, steps=len(data.train_dataloader()))
     recipe = cfg.recipe
     recognizer = Recognizer(
         model,
@@ -114,7 +131,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
     if cfg.test_after:
         best = run / "checkpoints" / "best.ckpt"
-        model.load_state_dict(read_weights(best, names)[0])
+        model.load_state_dict(read_weights(best)[0])
         figures["test/top1"] = run_test(cfg, data, model, names, best, run / "scores.npz")["top1"]
     return figures
 
@@ -125,8 +142,7 @@ def test(cfg: DictConfig) -> None:
         raise BadInput("say which weights to test: checkpoint=FILE")
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     checkpoint = Path(cfg.checkpoint)
-    names = class_names(cfg.benchmark.classes)
-    state, card = read_weights(checkpoint, names)
+    state, card = read_weights(checkpoint)
     skeleton, names, data, model = build(cfg)
     refuse_other_card(card, model_card(cfg, skeleton, names), checkpoint)
     load(model, state, checkpoint)
@@ -177,6 +193,7 @@ def fuse_scores(cfg: DictConfig) -> None:
 
 def build(cfg: DictConfig) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
     """Skeleton, class names, data and untrained model of a configuration."""
+    check_numbers(cfg)
     skeleton = Skeleton.from_dict(plain(cfg.skeleton))
     names = class_names(cfg.benchmark.classes)
     store = open_store_of(cfg, skeleton)
@@ -211,18 +228,31 @@ def build(cfg: DictConfig) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
     return skeleton, names, data, model
 
 
-def build_trainer(cfg: DictConfig) -> lightning.Trainer:
-    """Lightning's trainer with the loggers and callbacks of the configuration."""
+def check_numbers(cfg: DictConfig) -> None:
+    """Refuse what is no number, or none that makes sense."""
+    for key, (kind, least) in NUMBERS.items():
+        value = OmegaConf.select(cfg, key)
+        if value is None and key == "recipe.lr":
+            continue
+        fits = isinstance(value, int) or (kind is float and isinstance(value, float))
+        if isinstance(value, bool) or not fits or value < least:
+            what = "a whole number" if kind is int else "a number"
+            raise BadInput(f"{key}={value} must be {what} of at least {least:g}")
+
+
+def build_trainer(cfg: DictConfig, steps: int) -> lightning.Trainer:
+    """The trainer for epochs of `steps`, with the loggers and callbacks of the configuration."""
     keep_metrics(Path(cfg.run_dir))
     fast = cfg.debug == "fast"
     return instantiate(
         cfg.trainer,
         max_epochs=1 if fast else cfg.recipe.epochs,
+        log_every_n_steps=min(steps, 1 if fast else cfg.trainer.log_every_n_steps),
         default_root_dir=cfg.run_dir,
         logger=[instantiate(logger) for logger in cfg.logger.values()],
         callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
         enable_progress_bar=sys.stdout.isatty(),
-        **(FAST | {"log_every_n_steps": 1} if fast else {}),
+        **(FAST if fast else {}),
     )
 
 
@@ -348,7 +378,7 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
         )
 
 
-def read_weights(path: Path, names: list[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Weights under our names, and the card, from a checkpoint of ours, MMAction2's or PYSKL's.
 
     The file is never unpickled by torch.
@@ -358,11 +388,15 @@ def read_weights(path: Path, names: list[str]) -> tuple[dict[str, torch.Tensor],
     """
     content = read_checkpoint(path)
     state = content.get("state_dict", content)
-    if "stgcn_lightning" in content:
-        prefix = "model."
-        state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-        return state, content["stgcn_lightning"]
-    return from_reference(state), {}
+    if not isinstance(state, dict):
+        raise BadInput(f"{path} holds no state_dict: give a checkpoint of an ST-GCN")
+    if is_reference(state):
+        return from_reference(state), {}
+    prefix = "model."
+    ours = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+    if "stgcn_lightning" not in content or "stages.0.graph.adjacency" not in ours:
+        raise BadInput(f"{path} is no checkpoint of this package, MMAction2's or PYSKL's ST-GCN")
+    return ours, content["stgcn_lightning"]
 
 
 def load(model: STGCN, state: dict[str, torch.Tensor], checkpoint: Path) -> None:
@@ -377,23 +411,19 @@ def load(model: STGCN, state: dict[str, torch.Tensor], checkpoint: Path) -> None
             f"{checkpoint} knows {classes} classes but the benchmark has "
             f"{len(ours['classify.bias'])}: set benchmark.classes={classes}"
         )
-    for name, value in state.items():
-        if value.shape != ours[name].shape:
-            raise BadInput(
-                f"{checkpoint}: {name} has shape {tuple(value.shape)}, the model "
-                f"{tuple(ours[name].shape)}: choose the skeleton it was trained on"
-            )
+    check_graph(state, model)
     model.load_state_dict(state)
 
 
 def fine_tune(model: STGCN, checkpoint: Path) -> None:
     """Start from other weights; a head for other classes is left as it is."""
-    state, _ = read_weights(checkpoint, [])
+    state, _ = read_weights(checkpoint)
     ours = model.state_dict()
     fitting = {name: value for name, value in state.items() if value.shape == ours[name].shape}
     skipped = [name for name in state if name not in fitting]
     if any(not name.startswith("classify.") for name in skipped):
-        load(model, state, checkpoint)  # says what is wrong
+        load(model, state, checkpoint)  # says what does not fit
+    check_graph(state, model)
     model.load_state_dict(fitting, strict=False)
     console.print(
         f"{checkpoint}: {len(fitting)} tensors loaded, "

@@ -17,10 +17,10 @@ GRAPH_MODES = ("stgcn_spatial", "spatial", "binary_adj")
 def adjacency(skeleton: Skeleton, mode: str) -> np.ndarray:
     """The graph of a skeleton, in one of `GRAPH_MODES`.
 
-    `stgcn_spatial` (K = 3): a joint hears itself, neighbours at least as far from the centre, and
-    nearer ones, every sum of what it hears being one. `spatial` (K = 3): itself, its parent, its
-    children, each subset summing to one. `binary_adj` (K = 1): parent and children with weight one,
-    not itself.
+    `stgcn_spatial` (K = 3): a joint hears itself, neighbours at least as far from the centre as it
+    is, and nearer ones; all its weights together sum to one. `spatial` (K = 3): itself, its parent,
+    its children; each subset sums to one. `binary_adj` (K = 1): parent and children, each with
+    weight one.
 
     Returns:
         (K, V, V) float64.

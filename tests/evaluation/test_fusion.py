@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from helpers import GOLDEN
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse, top1_interval
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.experiment import figures_of
-from helpers import GOLDEN
 
 NAMES = ("joint", "joint_motion", "bone", "bone_motion")
 
@@ -30,9 +30,7 @@ def golden_streams(golden):
     }
 
 
-@pytest.mark.parametrize(
-    ("preset", "figure"), [("two_stream", "two"), ("four_stream", "four")]
-)
+@pytest.mark.parametrize(("preset", "figure"), [("two_stream", "two"), ("four_stream", "four")])
 def test_against_mmaction2_fusions_reach_its_figures(golden, preset, figure):
     weights = PRESETS[preset]
     fused = fuse({name: golden_streams(golden)[name] for name in weights}, weights)
@@ -115,4 +113,6 @@ def test_bootstrap_interval_has_the_width_of_a_binomial():
     top1, low, high = top1_interval(scores, draws=20_000)
     deviation = np.sqrt(top1 * (1 - top1) / 400)
     assert top1 == np.mean(predicted == labels)
-    np.testing.assert_allclose([low, high], [top1 - 1.96 * deviation, top1 + 1.96 * deviation], atol=5e-3)
+    np.testing.assert_allclose(
+        [low, high], [top1 - 1.96 * deviation, top1 + 1.96 * deviation], atol=5e-3
+    )

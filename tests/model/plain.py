@@ -21,18 +21,18 @@ def norm(x: Tensor, weights: Weights, name: str, training: bool) -> Tensor:
 
 def stage(x: Tensor, weights: Weights, name: str, stride: int, training: bool) -> Tensor:
     def conv(x: Tensor, part: str, **keywords) -> Tensor:
-        return F.conv2d(x, weights[f"{part}.weight"], weights[f"{part}.bias"], **keywords)
+        weight = weights[f"{part}.weight"]
+        weight = weight.view(*weight.shape, *[1] * (4 - weight.ndim))  # a product is a 1x1 one
+        return F.conv2d(x, weight, weights[f"{part}.bias"], **keywords)
 
     edges = weights[f"{name}.graph.adjacency"] * weights[f"{name}.graph.edge_importance"]
-    project = weights[f"{name}.graph.project.weight"][..., None, None]
-    y = F.conv2d(x, project, weights[f"{name}.graph.project.bias"])
-    y = y.unflatten(1, (len(edges), -1))  # R, K, O, T, V
+    y = conv(x, f"{name}.graph.project").unflatten(1, (len(edges), -1))  # R, K, O, T, V
     y = torch.einsum("rkctv,kvw->rctw", y, edges)
     y = torch.relu(norm(y, weights, f"{name}.graph.norm", training))
     y = conv(y, f"{name}.temporal.conv", stride=(stride, 1), padding=(4, 0))
     y = norm(y, weights, f"{name}.temporal.norm", training)
-    if f"{name}.residual.conv.weight" in weights:
-        x = conv(x, f"{name}.residual.conv", stride=(stride, 1))
+    if f"{name}.residual.project.weight" in weights:
+        x = conv(x, f"{name}.residual.project", stride=(stride, 1))
         y = y + norm(x, weights, f"{name}.residual.norm", training)
     elif name != "stages.0":
         y = y + x

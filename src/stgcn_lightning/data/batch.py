@@ -1,9 +1,10 @@
-"""A batch of clips at once: gather rows of the store, turn them into a stream.
+"""A batch of clips at once: the streams of whole sequences, and the clips picked from them.
 
-There is no loop over samples or frames. Whatever does not exist is read from the store's empty row:
-persons who are not there, and the motion after a sample's last frame.
+Every frame of a sample is turned into the stream once, however many of its clips show it, and with
+no loop over samples or frames. Persons who do not exist are read from an empty row.
 
-Axes: B samples, N clips, M persons, T frames, V joints, C channels.
+Axes: B samples, N clips, M persons, T frames, V joints, C channels; R rows, the frames of the
+persons of all samples end to end.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,6 @@ from stgcn_lightning.data.streams import check_stream, stream_of
 class ClipGatherer:
     """Turns sample numbers and frame indices into clips.
 
-    Works on whatever device the store's frames are on.
-
     Args:
         store: opened store.
         bone_parents: one parent per joint.
@@ -29,10 +28,9 @@ class ClipGatherer:
 
     def __init__(self, store: Store, bone_parents: Sequence[int], stream: str, persons: int):
         self.store = store
-        self.stream = check_stream(stream)
         self.parents = torch.tensor(bone_parents)
-        self.person = torch.arange(persons)[:, None]  # M, 1
-        self.flat = store.frames.flatten(1)  # rows, V C
+        self.stream = check_stream(stream)
+        self.persons = persons
 
     def __call__(self, samples: Tensor, indices: Tensor) -> Tensor:
         """Gather clips.
@@ -44,28 +42,49 @@ class ClipGatherer:
         Returns:
             (B, N, M, T, V, C) float32.
         """
+        frames = self.store.num_frames[samples, None]  # B, 1
+        persons = self.store.num_persons[samples, None].clamp(max=self.persons)  # B, 1
+        first = self.store.first_row[samples, None]  # B, 1
+        person = torch.arange(self.persons)  # M
+        exists = person < persons  # B, M
 
-        def per_sample(column: Tensor) -> Tensor:
-            return column[samples][:, None, None, None]  # B, 1, 1, 1
+        rows = self.store.frames
+        if self.stream != "joint":
+            rows, first = self._sequences(first, frames, persons)
+        begins = first + person * frames  # B, M
+        picked = begins[:, None, :, None] + indices[:, :, None]  # B, N, M, T
+        picked *= exists[:, None, :, None]
+        return _take(rows, picked).float()
 
-        frames = per_sample(self.store.num_frames)
-        rows = per_sample(self.store.first_row) + self.person * frames + indices[:, :, None]
-        exists = self.person < per_sample(self.store.num_persons)
-        if not self.stream.endswith("motion"):
-            return self._stream(rows * exists, None)
-        rows = rows * (exists & (indices[:, :, None] < frames - 1))
-        return self._stream(rows, rows + (rows > 0))
+    def _sequences(self, first: Tensor, frames: Tensor, persons: Tensor) -> tuple[Tensor, Tensor]:
+        """The stream of all frames of these samples.
 
-    def _stream(self, rows: Tensor, following: Tensor | None) -> Tensor:
-        clips = stream_of(
-            self._take(rows),
-            None if following is None else self._take(following),
-            self.parents,
+        Args:
+            first: (B, 1) row of the store at which each sample begins.
+            frames: (B, 1) of each sample.
+            persons: (B, 1) of each sample that are kept.
+
+        Returns:
+            (R, V, C) float32, of which row 0 is empty, and (B, 1) where each sample begins in it.
+        """
+        size = frames * persons
+        ends = size.cumsum(0) + 1
+        begins = ends - size
+        rows = torch.arange(int(ends[-1]))
+        rows[1:] += (first - begins).repeat_interleave(size.flatten())  # now of the store
+        person = torch.arange(self.persons)
+        last = (begins + (person + 1) * frames - 1) * (person < persons)  # B, M
+        stream = stream_of(
+            _take(self.store.frames, rows),
             self.stream,
-            self.store.scored,
+            parents=self.parents,
+            last=last.flatten(),
+            scored=self.store.scored,
         )
-        return clips.unflatten(0, rows.shape)
+        return stream, begins
 
-    def _take(self, rows: Tensor) -> Tensor:
-        """The frames in these rows, (rows, V, C)."""
-        return self.flat.index_select(0, rows.flatten()).unflatten(1, self.store.frames.shape[1:])
+
+def _take(frames: Tensor, rows: Tensor) -> Tensor:
+    """The frames (R, V, C) in these rows, (*rows, V, C)."""
+    taken = frames.flatten(1).index_select(0, rows.flatten())  # whole rows are the fastest to copy
+    return taken.view(*rows.shape, *frames.shape[1:])

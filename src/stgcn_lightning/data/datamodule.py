@@ -1,14 +1,15 @@
 """Wires the rooms of this folder into Lightning's loaders; no arithmetic.
 
-A *draw* is one integer that says which clip to make: (epoch, pass, sample), packed. The sampler hands
-out lists of draws, and the data set turns a list into a batch, so the frames of a clip do not depend
-on the worker or rank that makes it.
+A *draw* is one integer that says which clip to make: (epoch, pass, sample), packed. The sampler
+hands out lists of draws, and the data set turns a list into a batch, so the frames of a clip do not
+depend on the worker or rank that makes it, nor on the rest of its batch.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -65,23 +66,23 @@ class Draws(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self._share() // self.batch_size)
+        return -(-len(range(self.rank, self._total(), self.ranks)) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         order = torch.arange(self.samples * self.passes)
         if self.seed is not None:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = order[torch.randperm(len(order), generator=generator)]
-            order = torch.cat([order, order[: -len(order) % self.ranks]])
+            order = order[torch.arange(self._total()) % len(order)]
         draws = pack(self.epoch, order // self.samples, order % self.samples)
-        for batch in draws[self.rank :: self.ranks].split(self.batch_size):
-            yield batch.tolist()
+        ours: list[int] = draws[self.rank :: self.ranks].numpy().tolist()
+        for start in range(0, len(ours), self.batch_size):
+            yield ours[start : start + self.batch_size]
 
-    def _share(self) -> int:
+    def _total(self) -> int:
+        """Draws of all ranks, those repeated included."""
         total = self.samples * self.passes
-        if self.seed is not None:
-            return -(-total // self.ranks)
-        return len(range(self.rank, total, self.ranks))
+        return total if self.seed is None else -(-total // self.ranks) * self.ranks
 
 
 def pack(epoch: int, train_pass: Tensor, sample: Tensor) -> Tensor:
@@ -103,8 +104,9 @@ class ClipDataset(Dataset[Batch]):
         clip_frames: T.
         clips: N fixed evaluation clips per sample, or None for one random training clip.
         seed: of the random clips, and of shuffled frames.
-        frame_order: ``ordered``; ``shuffled`` takes the order of frames away, ``single`` repeats one
-            frame: what a model loses then is what it had learned from motion.
+        frame_order: ``ordered``; ``shuffled`` takes the order of frames away, ``single`` repeats
+            one frame: what a model of joints or bones loses then is what it had learned from
+            motion. (A frame of a motion stream is the motion itself, and is not changed.)
     """
 
     def __init__(
@@ -123,9 +125,11 @@ class ClipDataset(Dataset[Batch]):
         self.clip_frames, self.seed, self.frame_order = clip_frames, seed, frame_order
         self.tables = None
         if clips is not None:
-            lengths, self.table_of = gather.store.num_frames[numbers].unique(return_inverse=True)
-            tables = [evaluation_indices(T, clip_frames, clips) for T in lengths.tolist()]
-            self.tables = torch.stack([torch.from_numpy(table) for table in tables])
+            frames = gather.store.num_frames[numbers].numpy()
+            lengths, which = np.unique(frames, return_inverse=True)
+            tables = [evaluation_indices(int(T), clip_frames, clips) for T in lengths]
+            self.tables = torch.as_tensor(np.stack(tables))  # lengths, N, T
+            self.table_of = torch.as_tensor(which)  # S
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -154,7 +158,8 @@ class SkeletonData(lightning.LightningDataModule):
         store: opened store.
         bone_parents: one parent per joint.
         stream: joint, bone, joint_motion or bone_motion.
-        train_split, val_split: names of splits; the test runs on `val_split`, which is NTU's test set.
+        train_split: name of the split to train on.
+        val_split: name of the split to validate and test on: NTU's `val` is its test set.
         clip_frames: frames of a clip.
         test_clips: clips of a sample in the test.
         persons: persons of a clip.
@@ -165,7 +170,7 @@ class SkeletonData(lightning.LightningDataModule):
         frame_order: see `ClipDataset`.
 
     Raises:
-        BadInput: a split does not exist, or a number is below 1.
+        BadInput: a split does not exist, or the stream or frame order has no such name.
     """
 
     def __init__(
@@ -186,18 +191,6 @@ class SkeletonData(lightning.LightningDataModule):
         frame_order: str = "ordered",
     ):
         super().__init__()
-        counts = {
-            "data.clip_frames": clip_frames,
-            "data.test_clips": test_clips,
-            "data.persons": persons,
-            "data.batch_size": batch_size,
-            "recipe.train_passes_per_epoch": passes,
-        }
-        for name, count in counts.items():
-            if count < 1:
-                raise BadInput(f"{name}={count} must be at least 1")
-        if workers < 0:
-            raise BadInput(f"data.workers={workers} must not be negative; 0 loads without workers")
         self.store = store
         self.gather = ClipGatherer(store, bone_parents, stream, persons)
         self.train_numbers, self.val_numbers = store.split(train_split), store.split(val_split)

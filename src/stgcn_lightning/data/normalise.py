@@ -7,13 +7,15 @@ because the published checkpoints were trained on exactly these numbers.
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation
 
-Array = NDArray[np.floating]
+Array = NDArray[np.floating[Any]]
 
 MODES = ("2d", "3d", "none")
 UP = np.array([0.0, 0.0, 1.0])
@@ -43,8 +45,17 @@ def normalise(
         frames and persons, and swaps the persons when the second is seen longer.
 
     Raises:
-        BadInput: `mode` is unknown, or the skeleton does not say how to normalise in 3D.
+        BadInput: `mode` is unknown or for another number of coordinates, or the skeleton does not
+            say how to normalise in 3D.
     """
+    if mode not in MODES:
+        raise BadInput(f"benchmark.normalise={mode!r} is none of {', '.join(MODES)}")
+    dimension = f"{keypoint.shape[-1]}d"
+    if mode not in (dimension, "none"):
+        raise BadInput(
+            f"benchmark.normalise={mode} cannot be done to {dimension} key points; "
+            f"set it to {dimension} or none"
+        )
     if mode == "3d":
         if joints is None:
             raise BadInput(
@@ -52,8 +63,6 @@ def normalise(
                 "shoulders): add them to the skeleton file or set benchmark.normalise=none"
             )
         return upright(keypoint, joints)
-    if mode not in MODES:
-        raise BadInput(f"benchmark.normalise={mode!r} is none of {', '.join(MODES)}")
     if mode == "2d":
         keypoint = scale_to_picture(keypoint, img_shape)
     if keypoint.shape[-1] == 3:
@@ -77,36 +86,36 @@ def upright(keypoint: Array, joints: Normalisation) -> NDArray[np.float32]:
     saw their input. A sample that is all zero is returned as it is.
     """
     bodies = keypoint[:2]
-    seen = bodies.any(axis=(2, 3))  # M, T
+    seen: NDArray[np.bool_] = np.any(bodies, axis=(2, 3))  # M, T
     if len(bodies) == 2 and seen[1].sum() > seen[0].sum():
         bodies, seen = bodies[::-1], seen[::-1]
     if not seen[0].any():
         return bodies.astype(np.float32)
     bodies = bodies[:, seen[0]]  # M, T', V, C
-    present = bodies.any(axis=-1, keepdims=True)  # an undetected joint stays at the origin
-    bodies = np.where(present, bodies - bodies[0, 0, joints.centre], bodies)
+    present = np.any(bodies, axis=-1, keepdims=True)  # an undetected joint stays at the origin
+    centred: Array = np.where(present, bodies - bodies[0, 0, joints.centre], bodies)
 
     bottom, top = joints.body
-    turn = rotation_onto(bodies[0, 0, top] - bodies[0, 0, bottom], UP)
-    turned = bodies.astype(np.float64) @ turn.T
+    turn = rotation_onto(centred[0, 0, top] - centred[0, 0, bottom], UP)
+    turned = centred.astype(np.float64) @ turn
     left, right = joints.shoulders
     turn = rotation_onto(turned[0, 0, right] - turned[0, 0, left], RIGHT)
-    return (turned @ turn.T).astype(np.float32)
+    return (turned @ turn).astype(np.float32)
 
 
 def rotation_onto(vector: Array, target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """3 x 3 rotation that turns `vector` to point along the unit vector `target` (Rodrigues).
+    """3 x 3 rotation; ``vector @ rotation`` points along the unit vector `target` (Rodrigues).
 
-    The direction of `vector` is computed in its own type: for float16 both the norm and the quotient
-    round, which moves the angle by up to 1e-3.
+    The direction of `vector` is computed in its own type: for float16 both the norm and the
+    quotient round, which moves the angle by up to 1e-3.
     """
     axis = np.cross(vector.astype(np.float64), target)
     if np.abs(vector).sum() < ALIGNED or np.abs(axis).sum() < ALIGNED:
         return np.eye(3)
     norm = np.sqrt(np.dot(vector, vector))
-    angle = np.arccos(np.clip(np.dot((vector / norm).astype(np.float64), target), -1.0, 1.0))
+    angle = np.arccos(min(1.0, max(-1.0, np.dot((vector / norm).astype(np.float64), target))))
     if angle < ALIGNED:
         return np.eye(3)
     x, y, z = axis / np.linalg.norm(axis)
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    return np.eye(3) - np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)

@@ -31,7 +31,9 @@ def draw_keys(seed: int, epoch: Tensor, train_pass: Tensor, sample: Tensor) -> T
 
     Args:
         seed: of the run.
-        epoch, train_pass, sample: (B,) int64.
+        epoch: (B,) int64, like the two that follow.
+        train_pass: how many times the epoch has gone through the training set before.
+        sample: its place in the split.
 
     Returns:
         (B,) int64, well mixed.
@@ -53,16 +55,15 @@ def train_indices(num_frames: Tensor, clip_frames: int, keys: Tensor) -> Tensor:
     Returns:
         (B, L) int64 in [0, num_frames).
     """
-    T, L = num_frames[:, None], clip_frames
-    step = torch.arange(L, device=keys.device)  # L
-    segment = step * T // L
-    width = (step + 1) * T // L - segment
-    spread = segment + _below(_random(keys, L), width)  # T >= 2 L
-    turn = (_below(_random(keys, 1), T) + step) % T  # T < L
-    indices = torch.where(T < L, turn, spread)
-    between = ((num_frames >= L) & (num_frames < 2 * L)).nonzero().flatten()
-    if len(between):
-        indices[between] = _skip_some(num_frames[between], L, keys[between])
+    L = clip_frames
+    indices = keys.new_empty(len(keys), L)
+    for law, applies in (
+        (_go_round, num_frames < L),
+        (_skip_some, (L <= num_frames) & (num_frames < 2 * L)),
+        (_one_per_segment, 2 * L <= num_frames),
+    ):
+        chosen = applies.nonzero().flatten()
+        indices.index_copy_(0, chosen, law(num_frames[chosen, None], L, keys[chosen]))
     return indices
 
 
@@ -77,7 +78,7 @@ def shuffle_frames(indices: Tensor, keys: Tensor) -> Tensor:
         (B, N, L) int64, each clip a permutation of the clip given.
     """
     _, N, L = indices.shape
-    order = _random(_mix(keys + 1), N * L).unflatten(1, (N, L)).argsort(dim=-1)
+    order = torch.argsort(_random(_mix(keys + 1), N * L).view(-1, N, L))
     return indices.gather(-1, order)
 
 
@@ -100,7 +101,7 @@ def evaluation_indices(num_frames: int, clip_frames: int, clips: int) -> NDArray
     if T < L:
         start = np.arange(N) if T < N else np.arange(N) * T // N
         return (start[:, None] + np.arange(L)) % T
-    rng = np.random.RandomState(TEST_SEED)  # noqa: NPY002 - the published figures rest on it
+    rng = np.random.RandomState(TEST_SEED)
     if T < 2 * L:
         skipped = np.zeros((N, L + 1), np.int64)
         for row in skipped:
@@ -110,21 +111,33 @@ def evaluation_indices(num_frames: int, clip_frames: int, clips: int) -> NDArray
     return np.stack([bounds[:-1] + rng.randint(np.diff(bounds)) for _ in range(N)])
 
 
-def _skip_some(num_frames: Tensor, L: int, keys: Tensor) -> Tensor:
-    """Frames in order with T - L of the L + 1 gaps skipping one, every choice of gaps equally likely."""
-    rank = _random(keys, L + 1).argsort(dim=1).argsort(dim=1)
-    skipped = (rank < (num_frames - L)[:, None]).long()
-    return torch.arange(L, device=keys.device) + skipped.cumsum(dim=1)[:, :-1]
+# The laws: T (B, 1) frames, keys (B,) -> (B, L)
+
+
+def _go_round(T: Tensor, L: int, keys: Tensor) -> Tensor:
+    return (_below(_random(keys, 1), T) + torch.arange(L)) % T
+
+
+def _skip_some(T: Tensor, L: int, keys: Tensor) -> Tensor:
+    """The T - L smallest of L + 1 random numbers say before which frames one is skipped."""
+    numbers = _random(keys, L + 1)
+    skipped = numbers < numbers.sort(dim=1).values.gather(1, T - L)
+    return torch.arange(L) + skipped.cumsum(dim=1)[:, :-1]
+
+
+def _one_per_segment(T: Tensor, L: int, keys: Tensor) -> Tensor:
+    bounds = torch.arange(L + 1) * T // L
+    return bounds[:, :-1] + _below(_random(keys, L), bounds.diff())
 
 
 def _below(bits: Tensor, bound: Tensor) -> Tensor:
-    """Uniform integers in [0, bound): the high half of a product, biased by less than bound / 2^31."""
+    """Uniform integers in [0, bound): the high half of a product, its bias below bound / 2^31."""
     return ((bits & 0x7FFFFFFF) * bound) >> 31
 
 
 def _random(keys: Tensor, count: int) -> Tensor:
     """(B, count) of 64 random bits: the numbers that generator `keys` gives at 1..count."""
-    counter = torch.arange(1, count + 1, device=keys.device) * _GOLDEN
+    counter = torch.arange(1, count + 1) * _GOLDEN
     return _mix(keys[:, None] + counter)
 
 

@@ -9,8 +9,9 @@ A store is a folder:
     ids.npy         per sample: its name
     splits.npy      sample numbers of all splits, one after the other
 
-It is built under a lock in a folder of another name and renamed, so nobody ever sees half of one. It
-is built again when the annotations changed.
+Frames are float16 if all that the annotations hold is, otherwise float32. A store is built under a
+lock in a folder of another name and renamed, so nobody ever sees half of one. It is built again
+when the annotations changed.
 """
 
 import errno
@@ -18,10 +19,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -46,6 +48,11 @@ SAMPLE_FIELDS = np.dtype(
     [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
 )
 
+# no space, no permission, no folder: what another place, or a cleared one, mends
+MENDABLE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EEXIST, errno.ENOTDIR,
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class StoreSpec:
@@ -60,19 +67,19 @@ class StoreSpec:
     """
 
     skeleton: Skeleton
-    dimension: str
+    dimension: Literal["2d", "3d"]
     normalise: str
     classes: int
-    on_bad_sample: str = "error"
+    on_bad_sample: Literal["error", "drop"] = "error"
 
     def describe(self) -> dict[str, Any]:
         """Plain values, for the manifest and for the store's name."""
         return {**asdict(self), "skeleton": self.skeleton.to_dict(), "version": VERSION}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Store:
-    """An opened store; its arrays are pages of files, read when touched.
+    """An opened store; its frames are pages of a file, read when touched, shared by all processes.
 
     Attributes:
         folder: where it is.
@@ -97,8 +104,12 @@ class Store:
 
     def split(self, name: str) -> Tensor:
         """Sample numbers of the split `name`, or BadInput with the nearest names."""
-        split_ids(Annotations([], {split: [] for split in self.splits}), name)
+        split_ids(Annotations([], {split: [] for split in self.splits}), name)  # or raise
         return self.splits[name]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as a path, not as gigabytes."""
+        return open_store, (self.folder,)
 
 
 def open_or_build(annotations: Path, spec: StoreSpec, root: Path) -> Store:
@@ -113,36 +124,17 @@ def open_or_build(annotations: Path, spec: StoreSpec, root: Path) -> Store:
         FileNotFoundError: there is neither a store nor the annotations to build it from.
         BadInput: the annotations are wrong, or there is no space for the store.
     """
-    description = spec.describe()
-    text = json.dumps([str(annotations.resolve()), description], sort_keys=True)
+    text = json.dumps([str(annotations.resolve()), spec.describe()], sort_keys=True)
     folder = root / f"{annotations.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     if is_current(folder, annotations):
         return open_store(folder)
     if not annotations.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(annotations))
-    _checking_space(root, lambda: root.mkdir(parents=True, exist_ok=True))
-    with FileLock(root / f".{folder.name}.lock"):
-        if not is_current(folder, annotations):  # another process may have built it meanwhile
-            for left_over in root.glob(f"{folder.name}.*"):
-                shutil.rmtree(left_over)
-            building = root / f"{folder.name}.building"
-            source = fingerprint(annotations)  # before reading: a later change is then noticed
-            checked, dropped = check_annotations(
-                read_annotations(annotations),
-                skeleton=spec.skeleton,
-                classes=spec.classes,
-                dimension=spec.dimension,
-                on_bad_sample=spec.on_bad_sample,
-            )
-            manifest = {**description, "source": source, "dropped": dropped}
-            try:
-                _checking_space(root, lambda: _write(building, checked, spec, manifest))
-                if folder.exists():
-                    folder.rename(root / f"{folder.name}.old")
-                building.rename(folder)
-            finally:
-                for left_over in root.glob(f"{folder.name}.*"):
-                    shutil.rmtree(left_over)
+    with _explaining_where(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{folder.name}.lock"):
+            if not is_current(folder, annotations):  # another process may have built it meanwhile
+                _build(folder, annotations, spec)
     return open_store(folder)
 
 
@@ -157,18 +149,18 @@ def open_store(folder: Path) -> Store:
     )
 
     def column(name: str) -> Tensor:
-        return torch.from_numpy(samples[name].astype(np.int64))
+        return torch.as_tensor(samples[name].astype(np.int64))
 
     return Store(
         folder=folder,
-        frames=torch.from_numpy(frames),
+        frames=torch.as_tensor(frames),
         first_row=column("first_row"),
         num_frames=column("frames"),
         num_persons=column("persons"),
         labels=column("label"),
         ids=np.load(folder / "ids.npy", mmap_mode="r"),
         splits={
-            name: torch.from_numpy(flat[start:stop])
+            name: torch.as_tensor(flat[start:stop])
             for name, (start, stop) in manifest["splits"].items()
         },
         dropped=manifest["dropped"],
@@ -183,61 +175,80 @@ def is_current(folder: Path, annotations: Path) -> bool:
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    return not annotations.exists() or manifest["source"] == fingerprint(annotations)
+    return not annotations.exists() or fingerprint(annotations).items() <= manifest.items()
 
 
-def fingerprint(annotations: Path) -> dict[str, str | int]:
+def fingerprint(annotations: Path) -> dict[str, int]:
     """What tells one state of the annotation file from another."""
     stat = annotations.stat()
-    return {"path": str(annotations), "bytes": stat.st_size, "changed_ns": stat.st_mtime_ns}
+    return {"source_bytes": stat.st_size, "source_changed_ns": stat.st_mtime_ns}
+
+
+def _build(folder: Path, annotations: Path, spec: StoreSpec) -> None:
+    """Put a finished store in the place of `folder`, or leave everything as it is."""
+    source = fingerprint(annotations)  # before reading: a later change is then noticed
+    checked, dropped = check_annotations(
+        read_annotations(annotations),
+        skeleton=spec.skeleton,
+        classes=spec.classes,
+        dimension=spec.dimension,
+        on_bad_sample=spec.on_bad_sample,
+    )
+    building, old = (folder.with_name(folder.name + suffix) for suffix in (".building", ".old"))
+    _remove(building, old)  # what a killed process left
+    try:
+        _write(building, checked, spec, spec.describe() | source | {"dropped": dropped})
+        if folder.exists():
+            folder.rename(old)
+        building.rename(folder)
+    finally:
+        _remove(building, old)
 
 
 def _write(
     folder: Path, annotations: Annotations, spec: StoreSpec, manifest: dict[str, Any]
 ) -> None:
     folder.mkdir()
-    types = {sample.keypoint.dtype for sample in annotations.samples}
-    half = spec.normalise != "3d" and types == {np.dtype(np.float16)}
-    dtype = np.dtype(np.float16 if half else np.float32)
-    joints = spec.skeleton.num_joints
-    need = sum(
-        sample.keypoint.shape[0] * sample.keypoint.shape[1] for sample in annotations.samples
-    )
-    need *= joints * CHANNELS * dtype.itemsize
+    samples = annotations.samples
+    stored = {array.dtype for s in samples for array in (s.keypoint, s.score) if array is not None}
+    half = spec.normalise != "3d" and stored == {np.dtype(np.float16)}
+    empty = np.zeros((spec.skeleton.num_joints, CHANNELS), np.float16 if half else np.float32)
+    need = empty.nbytes * sum(s.keypoint.shape[0] * s.keypoint.shape[1] for s in samples)
     if need > shutil.disk_usage(folder).free:
-        raise OSError(errno.ENOSPC, f"the store needs {need / 1e9:.1f} GB")
+        raise OSError(errno.ENOSPC, f"it needs {need / 1e9:.1f} GB")
 
-    table = np.zeros(len(annotations.samples), SAMPLE_FIELDS)
+    table = np.zeros(len(samples), SAMPLE_FIELDS)
     rows = 1
     with (folder / "frames.bin").open("wb") as file:
-        file.write(np.zeros((1, joints, CHANNELS), dtype).tobytes())
-        for entry, sample in zip(table, annotations.samples, strict=True):
-            bodies = _normalised(sample, spec)
+        file.write(empty.data)
+        for entry, sample in zip(table, samples, strict=True):
+            bodies = np.ascontiguousarray(_normalised(sample, spec), empty.dtype)
             entry["first_row"], entry["label"] = rows, sample.label
             entry["persons"], entry["frames"] = bodies.shape[:2]
-            file.write(np.ascontiguousarray(bodies, dtype).data)
+            file.write(bodies.data)
             rows += bodies.shape[0] * bodies.shape[1]
-        file.flush()
-        os.fsync(file.fileno())
 
-    position = {sample.id: i for i, sample in enumerate(annotations.samples)}
+    position = {sample.id: i for i, sample in enumerate(samples)}
     # a split is read in the order of the annotations, as the reference does
     numbers = [[position[i] for i in split_ids(annotations, name)] for name in annotations.splits]
     ends = np.cumsum([len(split) for split in numbers]).tolist()
     np.save(folder / "samples.npy", table)
     np.save(folder / "ids.npy", np.array(list(position), dtype=np.str_))
-    np.save(folder / "splits.npy", np.concatenate(numbers).astype(np.int64))
+    np.save(folder / "splits.npy", np.array([i for split in numbers for i in split], np.int64))
     manifest = manifest | {
-        "dtype": dtype.name,
-        "shape": [rows, joints, CHANNELS],
+        "dtype": str(empty.dtype),
+        "shape": [rows, *empty.shape],
         "splits": {
             name: [end - len(split), end]
             for name, split, end in zip(annotations.splits, numbers, ends, strict=True)
         },
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    for path in folder.iterdir():  # on the disk before the folder takes its name
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
 
 
 def _normalised(sample: Sample, spec: StoreSpec) -> NDArray[np.floating[Any]]:
@@ -255,11 +266,19 @@ def _normalised(sample: Sample, spec: StoreSpec) -> NDArray[np.floating[Any]]:
     return bodies
 
 
-def _checking_space(root: Path, write: Callable[[], None]) -> None:
+def _remove(*folders: Path) -> None:
+    for folder in folders:
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def _explaining_where(root: Path) -> Generator[None]:
+    """Turn an error that the user can mend into a sentence."""
     try:
-        write()
+        yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in MENDABLE:
             raise
         raise BadInput(
             f"the store cannot be written under {root}: {error.strerror}; "

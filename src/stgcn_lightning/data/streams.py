@@ -1,8 +1,9 @@
 """The four streams: joint, bone, and the motion of each.
 
-Axes: T frames, V joints, C = 3 channels: (x, y, score) in 2D, (x, y, z) in 3D. Sources: bones, Shi et
-al., 2s-AGCN, CVPR 2019 (arXiv:1805.07694); motions, Shi et al., MS-AAGCN, TIP 2020
-(arXiv:1912.06971); the score of a bone or motion is the mean of the two it is made of, as in PYSKL.
+Axes: R rows, the frames of many people end to end; V joints; C = 3 channels: (x, y, score) in 2D,
+(x, y, z) in 3D. Sources: bones, Shi et al., 2s-AGCN, CVPR 2019 (arXiv:1805.07694); motions, Shi et
+al., MS-AAGCN, TIP 2020 (arXiv:1912.06971); the score of a bone or motion is the mean of the two it
+is made of, as in PYSKL.
 """
 
 import torch
@@ -20,56 +21,68 @@ def check_stream(stream: str) -> str:
     return stream
 
 
+def stream_of(
+    joints: Tensor, stream: str, *, parents: Tensor, last: Tensor, scored: bool
+) -> Tensor:
+    """Turn joints into one stream.
+
+    Args:
+        joints: (R, V, C) floating point, in the type they are stored in.
+        stream: one of `STREAMS`.
+        parents: (V,) int64, see `bone`.
+        last: (any number,) int64, see `motion`.
+        scored: the last channel is a score.
+
+    Returns:
+        (R, V, C) float32. Bones and joint motions are rounded to the type of `joints`, as the
+        published weights saw them; bone motions are float32 differences of such bones.
+    """
+    result = joints.float()
+    if stream in ("bone", "bone_motion"):
+        result = bone(result, parents, scored=scored).to(joints.dtype).float()
+    if stream == "joint_motion":
+        result = motion(result, last, scored=scored).to(joints.dtype).float()
+    if stream == "bone_motion":
+        result = motion(result, last, scored=scored)
+    return result
+
+
 def bone(joints: Tensor, parents: Tensor, *, scored: bool) -> Tensor:
     """Vector from each joint's parent to the joint.
 
     Args:
-        joints: (..., V, C) floating point, in the unit of the input; an absent person is all zero.
+        joints: (R, V, C) floating point, in the unit of the input; an absent person is all zero.
         parents: (V,) int64; the root is its own parent, so its bone is zero.
         scored: the last channel is a score, and is averaged.
 
     Returns:
         New tensor of the same shape, type and unit.
     """
-    return difference(joints, joints.index_select(-2, parents), scored=scored)
+    _, V, C = joints.shape
+    columns = (parents[:, None] * C + torch.arange(C)).flatten()  # faster than to select joints
+    starts = joints.view(-1, V * C).index_select(1, columns).view(-1, V, C)
+    return _difference(joints, starts, scored)
 
 
-def difference(end: Tensor, start: Tensor, *, scored: bool) -> Tensor:
-    """`end` - `start` in every coordinate; with `scored` the mean of the two in the last channel.
+def motion(frames: Tensor, last: Tensor, *, scored: bool) -> Tensor:
+    """What changes from each frame to the next.
 
     Args:
-        end, start: (..., C) of one type, in which the result is rounded.
-        scored: the last channel is a score.
+        frames: (R, V, C) floating point, each row followed by the next frame of the same person.
+        last: (any number,) int64, the rows that no frame follows; their motion is zero.
+        scored: the last channel is a score, and is averaged.
 
     Returns:
-        New tensor of the same shape and type.
+        New tensor of the same shape, type and unit.
     """
+    result = _difference(frames.roll(-1, 0), frames, scored)
+    result[last] = 0
+    return result
+
+
+def _difference(end: Tensor, start: Tensor, scored: bool) -> Tensor:
+    """`end` - `start` in every coordinate; where there is a score, the mean of the two."""
     result = end - start
     if scored:
         result[..., -1] = (end[..., -1] + start[..., -1]) / 2
     return result
-
-
-def stream_of(
-    now: Tensor, following: Tensor | None, parents: Tensor, stream: str, scored: bool
-) -> Tensor:
-    """Turn gathered joints into one stream.
-
-    Args:
-        now: (..., V, C) joints of each frame, in the type of the store.
-        following: (..., V, C) joints of the frame after each; None for streams without motion.
-        parents: (V,) int64.
-        stream: one of `STREAMS`.
-        scored: the last channel is a score.
-
-    Returns:
-        (..., V, C) float32. Bones and joint motions are rounded to the type of the store first, bone
-        motions are float32 differences of such bones.
-    """
-    if stream in ("bone", "bone_motion"):
-        now = bone(now, parents, scored=scored).float()
-    if following is None:
-        return now.float()
-    if stream == "bone_motion":
-        following = bone(following, parents, scored=scored).float()
-    return difference(following, now, scored=scored).float()

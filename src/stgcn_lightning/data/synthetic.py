@@ -1,11 +1,11 @@
 """The embedded data set: annotations of an articulated body that acts before a camera.
 
-Every action walks through a few key poses. The actions come in pairs (`PAIRS`) that are each other's
-time reversal: the same frames, with the same probability, in opposite order. A model that sees single
-frames, or frames in random order, can find the pair and no more, so it is right half of the time at
-best; less, as pairs share poses. No action repeats what it does from the beginning, so that the order
-shows in clips that start anywhere and wrap around, as the reference's do. In the last pair the first
-person does the same in both actions, and only the second person tells them apart.
+Every action walks through a few key poses. The actions come in pairs (`PAIRS`) that are each
+other's time reversal: the same frames with the same probability, in opposite order. Whoever sees
+single frames, or all of them in random order, can tell the pair and no more, and is right half of
+the time at best; less often with single frames, since pairs share poses. Wrapped around from any
+start, as the reference's clips of short samples are, an action still differs from its reversal. In
+the last pair the first person does the same in both, and only the second person tells them apart.
 
 A sample is made in this order: key poses -> joint angles of every frame -> joints in metres
 (`_articulate`) -> the scene, camera's view of it (`_place`) -> key points with noise (`_observe`).
@@ -19,6 +19,7 @@ which is right-handed: nobody is seen in a mirror.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,7 @@ _POSES = {
 # The same pose of a body seen in a mirror: limbs change sides, the twist its sign.
 _MIRROR_ORDER = [0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13]
 _MIRROR_SIGN = np.array([1, -1] + [1] * 13, np.float32)
+_ANGLES = len(_MIRROR_ORDER)
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def make_bodies(seed: int, subjects: int) -> Bodies:
     """Bodies of subjects 0..subjects-1; each depends on the seed and its own number alone."""
     draws = np.stack(
         [
-            np.random.default_rng([seed, 0, subject]).standard_normal(1 + len(_LENGTHS) + 15)
+            np.random.default_rng([seed, 0, subject]).standard_normal(1 + len(_LENGTHS) + _ANGLES)
             for subject in range(subjects)
         ]
     ).clip(-2.5, 2.5)
@@ -254,14 +256,14 @@ def _articulate(angles: Array, lengths: Array) -> Array:
     trunk = middle + _tilt(up(length["upper spine"]), lean)
     joints[:, 1:2], joints[:, 20:21] = middle, trunk
 
-    # Arms in the frame of the shoulders, thumbs forward of the hands.
+    # Arms in the frame of the shoulders, thumbs across the forearms.
     upper, lower = _limb(*arm)
     shoulder = np.stack([length["shoulder"] * side, np.zeros((2, F)), np.zeros((2, F))])
     elbow = shoulder + upper * length["upper arm"]
     wrist = elbow + lower * length["forearm"]
     hand = wrist + lower * length["hand"]
     tip = hand + lower * length["finger"]
-    thumb = hand + (lower - upper) * length["finger"] / 2
+    thumb = hand + _limb(arm[0], arm[1], arm[2] + np.pi / 2)[1] * length["finger"]
     arms = np.stack([shoulder, elbow, wrist, hand, tip, thumb], 2).reshape(3, 12, F)
     arms = trunk + _tilt(_turn(arms.astype(np.float32), twist), lean)
     joints[:, [4, 5, 6, 7, 21, 22, 8, 9, 10, 11, 23, 24]] = arms
@@ -303,8 +305,8 @@ class Scene:
         return int(self.draws[0] * 3)
 
 
-_SCENE_DRAWS = 8
-_PERSON_DRAWS = 8 + _MAX_POSES + 2 * 15
+_SCENE_DRAWS = 7  # camera and six of `_place`
+_PERSON_DRAWS = 6 + (_MAX_POSES - 1) + 2 * _ANGLES  # as `_angles` takes them apart
 
 
 def _between(draw: Array, low: float, high: float) -> Array:
@@ -317,58 +319,67 @@ def _angles(scenes: Sequence[Scene], bodies: Bodies) -> tuple[Array, Array]:
     Frames depend on a clock that a backwards course runs the other way round, in integers, so that
     two actions that are each other's reversal are so to the last bit.
     """
-    persons = [(scene, course) for scene in scenes for course in scene.courses]
-    frames = np.array([scene.frames for scene, _ in persons])
-    who = np.repeat(np.arange(len(persons)), frames)  # F
-    draws = np.concatenate([s.person_draws[: len(s.courses)] for s in scenes])  # P, draws
-    dwell_before, dwell_after, longer, mirrored, size, rate = draws[:, :6].T  # P each
-    paces, posture, phases = np.split(draws[:, 8:], [_MAX_POSES, _MAX_POSES + 15], axis=1)
+    courses = [course for scene in scenes for course in scene.courses]
+    frames = np.array([scene.frames for scene in scenes for _ in scene.courses])
+    draws = np.concatenate([scene.person_draws[: len(scene.courses)] for scene in scenes])
+    before, after, longer, mirrored, size, rate = draws[:, :6].T  # P each
+    paces, posture, phases = np.split(draws[:, 6:], [_MAX_POSES - 1, _MAX_POSES - 1 + _ANGLES], 1)
+    keys = _key_poses(courses, mirrored, size) + bodies.posture[:, None]
+    keys += np.radians(_between(posture, -6, 6))[:, None]  # P, K, A
+    least, greatest = np.array([course.length for course in courses]).T
+    count = least + (longer * (greatest - least + 1)).astype(np.int64)  # P
+    reached = _schedule(count, before, after, paces)  # P, K
 
-    # Key poses of each person: P, K, A.
-    lengths = np.array([course.length for _, course in persons])  # P, 2
-    count = lengths[:, 0] + (longer * (lengths[:, 1] - lengths[:, 0] + 1)).astype(np.int64)
-    keys = np.stack([_KEY_POSES[course.poses] for _, course in persons])
+    who = np.repeat(np.arange(len(courses)), frames)  # F
+    backwards = np.array([course.backwards for course in courses])[who]
+    last = 2 * frames[who]  # frames are at odd ticks
+    ticks = 2 * (np.arange(len(who)) - np.repeat(np.cumsum(frames) - frames, frames)) + 1
+    ticks = np.where(backwards, last - ticks, ticks).astype(np.float32)
+    moment = ticks / last.astype(np.float32)  # F in [0, 1]
+
+    key = np.minimum((moment[:, None] >= reached[who, 1:]).sum(1), count[who] - 2)
+    start, end = reached[who, key], reached[who, key + 1]
+    way = ((moment - start) / (end - start)).clip(0, 1)  # from this key pose to the next
+    ease = (way * way * (3 - 2 * way))[:, None]
+    angles = keys[who, key] * (1 - ease) + keys[who, key + 1] * ease  # F, A
+    turns = (ticks * _between(rate, 0.005, 0.015)[who])[:, None] + phases[who]
+    angles += np.radians(np.float32(2)) * np.sin(2 * np.pi * turns)  # nobody stands quite still
+    step = np.array([course.step for course in courses])[who]
+    walked = step * (key + way - (count[who] - 1) / 2)
+    return angles.T, walked.astype(np.float32)
+
+
+def _key_poses(courses: Sequence[Course], mirrored: Array, size: Array) -> Array:
+    """Radians (P, K, A): half of the people use the other hand, and some move more than others."""
+    keys = np.stack([_KEY_POSES[course.poses] for course in courses])
     keys = np.where(mirrored[:, None, None] < 0.5, keys, keys[..., _MIRROR_ORDER] * _MIRROR_SIGN)
     stand = np.radians(np.array(_POSES["stand"], np.float32))
-    keys = stand + (keys - stand) * _between(size, 0.85, 1.1)[:, None, None]
-    keys += (bodies.posture + np.radians(_between(posture, -6, 6)))[:, None]
-
-    # When each key pose is reached: P, K in [0, 1]; never, beyond the last one.
-    before, after = _between(dwell_before, 0.02, 0.2), _between(dwell_after, 0.02, 0.2)
-    lasts = np.where(np.arange(1, _MAX_POSES) < count[:, None], _between(paces[:, 1:], 0.7, 1.3), 0)
-    reached = np.zeros((len(persons), _MAX_POSES), np.float32)
-    reached[:, 1:] = np.cumsum(lasts, axis=1) / lasts.sum(1, keepdims=True)
-    reached = before[:, None] + reached * (1 - before - after)[:, None]
-    reached[np.arange(_MAX_POSES) >= count[:, None]] = np.inf
-
-    # The clock of each frame: 2 F ticks, odd ones are frames.
-    last = 2 * frames[who]
-    ticks = 2 * (np.arange(len(who)) - np.repeat(np.cumsum(frames) - frames, frames)) + 1
-    ticks = np.where(np.array([c.backwards for _, c in persons])[who], last - ticks, ticks)
-    moment = ticks.astype(np.float32) / last.astype(np.float32)  # F in [0, 1]
-    segment = np.minimum((moment[:, None] >= reached[who, 1:]).sum(1), count[who] - 2)
-    start, end = reached[who, segment], reached[who, segment + 1]
-    way = ((moment - start) / (end - start)).clip(0, 1)
-
-    ease = (way * way * (3 - 2 * way))[:, None]
-    angles = keys[who, segment] * (1 - ease) + keys[who, segment + 1] * ease  # F, A
-    turns = ticks.astype(np.float32) * _between(rate, 0.005, 0.015)[who]  # nobody stands still
-    sway = np.sin(2 * np.pi * (turns[:, None] + phases[who]))
-    angles += np.float32(np.radians(2)) * sway
-    step = np.array([course.step for _, course in persons], np.float32)
-    walked = step[who] * (segment + way - (count[who] - 1) / 2)
-    return angles.T.astype(np.float32), walked.astype(np.float32)
+    return stand + (keys - stand) * _between(size, 0.85, 1.1)[:, None, None]
 
 
 _KEY_POSES = {
     course.poses: np.radians(
-        np.array(
-            [_POSES[course.poses[k % len(course.poses)]] for k in range(_MAX_POSES)], np.float32
-        )
+        np.array([_POSES[course.poses[k % len(course.poses)]] for k in range(_MAX_POSES)]),
+        dtype=np.float32,
     )
     for courses in _COURSES.values()
     for course in courses
 }
+
+
+def _schedule(count: Indices, before: Array, after: Array, paces: Array) -> Array:
+    """When each key pose is reached, (P, K) in [0, 1]; never (inf) beyond a person's last one.
+
+    First and last pose are held for a while, and as long on average, for a reversal to be possible.
+    """
+    k = np.arange(_MAX_POSES)
+    before, after = _between(before, 0.02, 0.2)[:, None], _between(after, 0.02, 0.2)[:, None]
+    lasts = np.where(k[1:] < count[:, None], _between(paces, 0.7, 1.3), 0)
+    reached = np.zeros((len(count), _MAX_POSES), np.float32)
+    reached[:, 1:] = np.cumsum(lasts / lasts.sum(1, keepdims=True), axis=1)
+    reached = before + reached * (1 - before - after)
+    reached[k >= count[:, None]] = np.inf
+    return reached
 
 
 def _place(scenes: Sequence[Scene], joints: Array, walked: Array) -> Array:
@@ -377,23 +388,20 @@ def _place(scenes: Sequence[Scene], joints: Array, walked: Array) -> Array:
     Cameras stand as those of NTU RGB+D do: 45 degrees to either side, and in front. Two persons
     face each other and are seen from the side.
     """
-    persons = [(scene, m) for scene in scenes for m in range(len(scene.courses))]
-    frames = [scene.frames for scene, _ in persons]
-    draws = np.stack([scene.draws for scene, _ in persons])  # P, draws
-    angle, flip, sideways, distance, height, gap = draws[:, 1:7].T  # P each
-    camera = np.array([scene.camera - 1 for scene, _ in persons], np.float32)
-    second = np.array([m for _, m in persons], np.float32)
-    together = np.array([len(scene.courses) == 2 for scene, _ in persons])
+    second = np.array([m for scene in scenes for m in range(len(scene.courses))])  # P
+    scene_of = [scene for scene in scenes for _ in scene.courses]
+    angle, flip, sideways, distance, height, gap = np.stack([s.draws[1:] for s in scene_of], 1)
+    together = np.array([len(scene.courses) == 2 for scene in scene_of])
     apart = np.where(together, _between(gap, 1.2, 1.5) / 2, 0)  # from the middle between them
-    turned = 45 * camera + _between(angle, -15, 15)
-    turned += np.where(together, np.where(flip < 0.5, -90, 90), 0)
+    turned = 45 * np.array([scene.camera - 1 for scene in scene_of]) + _between(angle, -15, 15)
+    turned += np.where(together, np.where(flip < 0.5, -90, 90), 0) + 180 * second
 
-    def each(value: Array) -> Array:
-        return np.repeat(value.astype(np.float32), frames)
+    def each(value: NDArray[np.floating[Any]]) -> Array:  # P -> F
+        return np.repeat(value.astype(np.float32), [scene.frames for scene in scene_of])
 
     # Ahead of the middle is +z here: a person at +apart looks back at it, along -z.
     joints[2] += each(apart) - walked
-    joints = _turn(joints, each(np.radians(turned) + np.pi * second))
+    joints = _turn(joints, each(np.radians(turned)))
     joints[0] += each(_between(sideways, -0.3, 0.3))
     joints[1] -= each(_between(height, 0.8, 1.2))
     joints[2] += each(_between(distance, 3.0, 4.0))
@@ -430,7 +438,7 @@ def _observe(
 _BATCH = 64  # samples computed at once; changes the speed alone
 
 
-def _scene(
+def draw_scene(
     rng: np.random.Generator, label: int, subjects: range, min_frames: int, max_frames: int
 ) -> Scene:
     """Draw a sample; draws are the same ones for every label."""
@@ -538,7 +546,7 @@ def synthetic_annotations(
             indices = range(start, min(start + _BATCH, size))
             rngs = [np.random.default_rng([seed, stream, index]) for index in indices]
             scenes = [
-                _scene(rng, _label(index), subjects, min_frames, max_frames)
+                draw_scene(rng, _label(index), subjects, min_frames, max_frames)
                 for index, rng in zip(indices, rngs, strict=True)
             ]
             rendered = render(scenes, rngs, bodies, dimension, noise)

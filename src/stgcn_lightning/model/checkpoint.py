@@ -24,7 +24,7 @@ STAGE = (  # our part of a stage, the reference's, the tensors in it
     ("temporal.norm", "tcn.bn", NORM),
 )
 SHORTCUT = (
-    ("residual.conv", "residual.conv", AFFINE),
+    ("residual.project", "residual.conv", AFFINE),
     ("residual.norm", "residual.bn", NORM),
 )
 
@@ -67,8 +67,8 @@ def from_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     state = {_unwrapped(name): value for name, value in state.items()}
     _check_names(state, FROM_REFERENCE, "an ST-GCN of MMAction2 or PYSKL")
     return {
-        FROM_REFERENCE[name]: value.flatten(1) if name.endswith("gcn.conv.weight") else value
-        for name, value in state.items()
+        our: value.flatten(1) if our.endswith("project.weight") else value
+        for our, value in ((FROM_REFERENCE[name], value) for name, value in state.items())
     }
 
 

@@ -67,18 +67,38 @@ class GraphConv(nn.Module):
 class TemporalConv(nn.Module):
     """Convolve each joint over neighbouring frames and normalise; joints do not mix."""
 
-    def __init__(self, channels: int, out_channels: int, frames: int, stride: int):
+    def __init__(self, channels: int, stride: int):
         super().__init__()
         self.conv = nn.Conv2d(
-            channels, out_channels, (frames, 1), stride=(stride, 1), padding=(frames // 2, 0)
+            channels, channels, (FRAMES_SEEN, 1), (stride, 1), padding=(FRAMES_SEEN // 2, 0)
         )
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.norm = nn.BatchNorm2d(channels)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.conv.bias)  # pyright: ignore[reportArgumentType] - there is a bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
+        """(R, T, V, C) -> (R, ceil(T / stride), V, C)."""
         return channels_last(self.norm(self.conv(channels_first(x))))
+
+
+class Shortcut(nn.Module):
+    """Match the shape of a stage's output: every `stride`-th frame, channels mixed, normalised.
+
+    A strided 1x1 convolution, written as a product: oneDNN's channels-last kernel for it writes past
+    its memory below 8 channels (torch 2.13, CPU).
+    """
+
+    def __init__(self, channels: int, out_channels: int, stride: int):
+        super().__init__()
+        self.stride = stride
+        self.project = nn.Linear(channels, out_channels)
+        self.norm = nn.BatchNorm2d(out_channels)
+        nn.init.kaiming_normal_(self.project.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
+        return channels_last(self.norm(channels_first(self.project(x[:, :: self.stride]))))
 
 
 class Stage(nn.Module):
@@ -91,13 +111,13 @@ class Stage(nn.Module):
     ):
         super().__init__()
         self.graph = GraphConv(adjacency, channels, out_channels)
-        self.temporal = TemporalConv(out_channels, out_channels, FRAMES_SEEN, stride)
+        self.temporal = TemporalConv(out_channels, stride)
         if not residual:
             self.residual = None
         elif channels == out_channels and stride == 1:
             self.residual = nn.Identity()
         else:
-            self.residual = TemporalConv(channels, out_channels, 1, stride)
+            self.residual = Shortcut(channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
@@ -175,6 +195,6 @@ def forward_macs(model: STGCN, frames: int, persons: int) -> int:
         macs += frames * V * KO * (C + V)  # project, gather: K V V per channel and frame
         frames = -(-frames // stage.temporal.conv.stride[0])
         macs += frames * V * stage.temporal.conv.weight.numel()
-        if isinstance(stage.residual, TemporalConv):
-            macs += frames * V * stage.residual.conv.weight.numel()
+        if isinstance(stage.residual, Shortcut):
+            macs += frames * V * stage.residual.project.weight.numel()
     return persons * macs + model.classify.weight.numel()

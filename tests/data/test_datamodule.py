@@ -1,0 +1,263 @@
+from collections import Counter
+from types import SimpleNamespace
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stgcn_lightning.data.annotations import Sample
+from stgcn_lightning.data.datamodule import Draws, SkeletonData, pack, unpack
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.skeleton import Skeleton
+
+PAIR = Skeleton("pair", ("a", "b"), ((1, 0),), 0, (0, 0), (), None)
+LENGTHS = [1, 3, 4, 5, 7, 8, 9, 12, 20, 30, 40]
+
+
+@pytest.fixture
+def store(make_store):
+    """Eleven samples; in each, x is the number of the frame and y that of the sample."""
+    samples = []
+    for i, T in enumerate(LENGTHS):
+        keypoint = np.zeros((1, T, 2, 2), np.float32)
+        keypoint[..., 0] = np.arange(T)[:, None]
+        keypoint[..., 1] = i
+        samples.append(Sample("", i, keypoint))
+    return make_store(samples, PAIR, "2d", normalise="none")
+
+
+def make_data(store, *, rank: int = 0, ranks: int = 1, **changes) -> SkeletonData:
+    settings = {
+        "train_split": "all",
+        "val_split": "all",
+        "clip_frames": 4,
+        "test_clips": 10,
+        "persons": 2,
+        "batch_size": 4,
+        "workers": 0,
+        "passes": 1,
+        "seed": 0,
+    } | changes
+    data = SkeletonData(store, PAIR.bone_parents, settings.pop("stream", "joint"), **settings)
+    if ranks > 1:
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=ranks)
+    return data
+
+
+def frames_of(batch) -> list[tuple[int, tuple[int, ...]]]:
+    """(sample, frames of its first clip) of each row."""
+    rows = batch.clips[:, 0, 0, :, 0, 0].int().tolist()
+    return [(int(i), tuple(row)) for i, row in zip(batch.samples, rows, strict=True)]
+
+
+def train_clips(store, epoch: int = 0, ranks: int = 1, **changes) -> Counter:
+    """Every training clip of an epoch, all ranks together."""
+    clips = Counter()
+    for rank in range(ranks):
+        loader = make_data(store, rank=rank, ranks=ranks, **changes).train_dataloader()
+        loader.sampler.set_epoch(epoch)
+        for batch in loader:
+            clips.update(frames_of(batch))
+    return clips
+
+
+@given(st.integers(0, 2**15 - 1), st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1))
+def test_a_draw_holds_epoch_pass_and_sample(epoch, train_pass, sample):
+    draw = pack(epoch, torch.tensor([train_pass]), torch.tensor([sample]))
+    assert [int(part) for part in unpack(draw)] == [epoch, train_pass, sample]
+
+
+def test_an_epoch_has_every_sample_as_often_as_it_has_passes():
+    batches = list(Draws(10, 4, passes=3, seed=0))
+    assert [len(batch) for batch in batches] == [4] * 7 + [2]  # the last one is not dropped
+    draws = torch.tensor(sum(batches, []))
+    assert len(draws.unique()) == 30
+    assert (unpack(draws)[2].bincount() == 3).all()
+
+
+def test_passes_are_shuffled_together():
+    order = torch.tensor(sum(Draws(1000, 100, passes=5, seed=0), []))
+    passes = unpack(order)[1].view(5, 1000)
+    for fifth in passes:
+        assert (fifth.bincount(minlength=5) > 100).all()
+
+
+def test_the_order_depends_on_seed_and_epoch():
+    orders = set()
+    for seed in (0, 1):
+        for epoch in (0, 1):
+            draws = Draws(20, 5, seed=seed)
+            draws.set_epoch(epoch)
+            assert list(draws) == list(draws)
+            orders.add(tuple(int(unpack(torch.tensor(d))[2]) for d in sum(draws, [])))
+    assert len(orders) == 4
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 8, 25])
+@pytest.mark.parametrize("samples", [1, 7, 24])
+def test_evaluation_gives_every_sample_to_one_rank_once(ranks, samples):
+    shares = [Draws(samples, 2, rank=rank, ranks=ranks) for rank in range(ranks)]
+    assert sorted(sum((d for share in shares for d in share), [])) == list(range(samples))
+    assert all(len(share) == len(list(share)) for share in shares)
+    assert all(batch for share in shares for batch in share)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 8])
+def test_ranks_train_on_equally_many_clips_and_leave_none_out(ranks):
+    shares = [Draws(5, 2, passes=3, seed=0, rank=rank, ranks=ranks) for rank in range(ranks)]
+    lists = [sum(share, []) for share in shares]
+    assert len({len(draws) for draws in lists}) == 1
+    times = Counter(sum(lists, []))
+    assert len(times) == 15
+    assert times.total() == -(-15 // ranks) * ranks
+
+
+def test_clips_do_not_depend_on_ranks_or_batch_size(store):
+    alone = train_clips(store, passes=5)
+    assert alone.total() == 5 * len(LENGTHS)
+    assert train_clips(store, passes=5, batch_size=7) == alone
+    assert train_clips(store, passes=5, ranks=5) == alone
+
+
+# Python 3.12 warns of forking a process that has threads, and torch's has always had some.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes:UserWarning")
+def test_clips_do_not_depend_on_workers(store):
+    assert train_clips(store, workers=2) == train_clips(store)
+    data = make_data(store, workers=2)
+    alone = make_data(store)
+    for ours, expected in zip(data.test_dataloader(), alone.test_dataloader(), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours, expected, strict=True))
+
+
+def test_clips_differ_between_epochs_and_seeds(store):
+    clips = [train_clips(store), train_clips(store, epoch=1), train_clips(store, seed=1)]
+    assert clips[0] != clips[1] != clips[2] != clips[0]
+
+
+def test_clips_of_one_epoch_differ_between_passes(store):
+    longest = len(LENGTHS) - 1
+    frames = {f for i, f in train_clips(store, passes=20) if i == longest}
+    assert len(frames) > 15
+
+
+def test_validation_shows_one_clip_and_the_test_several(store):
+    data = make_data(store)
+    val, test = list(data.val_dataloader()), list(data.test_dataloader())
+    assert [b.clips.shape for b in val] == [
+        (4, 1, 2, 4, 2, 3),
+        (4, 1, 2, 4, 2, 3),
+        (3, 1, 2, 4, 2, 3),
+    ]
+    assert test[0].clips.shape == (4, 10, 2, 4, 2, 3)
+    for batches in (val, test):
+        assert torch.cat([b.samples for b in batches]).tolist() == list(range(len(LENGTHS)))
+        assert torch.cat([b.labels for b in batches]).tolist() == list(range(len(LENGTHS)))
+    clips = torch.cat([b.clips for b in test])
+    assert (clips[..., 0, :, :, 1] == torch.arange(len(LENGTHS)).view(-1, 1, 1, 1)).all()
+    assert (clips[:, :, 1] == 0).all()
+
+
+def test_evaluation_is_the_same_every_time(store):
+    first, second = (list(make_data(store, seed=s).test_dataloader()) for s in (0, 1))
+    assert all(torch.equal(a.clips, b.clips) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("loader", ["train_dataloader", "val_dataloader", "test_dataloader"])
+def test_shuffled_clips_show_the_same_frames_in_another_order(store, loader):
+    for batches in zip(
+        *(
+            getattr(make_data(store, clip_frames=20, frame_order=order), loader)()
+            for order in ("ordered", "shuffled")
+        ),
+        strict=True,
+    ):
+        ordered, shuffled = (batch.clips[:, :, 0, :, 0, 0] for batch in batches)
+        assert torch.equal(ordered.sort(-1).values, shuffled.sort(-1).values)
+        long = [LENGTHS[i] > 4 for i in batches[0].samples]
+        assert (ordered != shuffled)[long].any(-1).all()
+
+
+def test_single_clips_repeat_one_frame(store):
+    ordered = list(make_data(store).test_dataloader())
+    single = list(make_data(store, frame_order="single").test_dataloader())
+    shown = set()
+    for a, b in zip(ordered, single, strict=True):
+        frames = b.clips[:, :, 0, :, 0, 0]  # B, N, T
+        assert (frames == frames[..., :1]).all()
+        assert (a.clips[:, :, 0, :, 0, 0] == frames).any(-1).all()
+        shown |= set(frames[b.samples == len(LENGTHS) - 1].flatten().tolist())
+    assert len(shown) > 3, "each clip repeats a frame of its own"
+
+
+def test_an_unknown_frame_order_is_refused(store):
+    with pytest.raises(
+        BadInput, match="frame_order='reversed' is none of ordered, shuffled, single"
+    ):
+        make_data(store, frame_order="reversed")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("clip_frames", "data.clip_frames"),
+        ("test_clips", "data.test_clips"),
+        ("persons", "data.persons"),
+        ("batch_size", "data.batch_size"),
+        ("passes", "recipe.train_passes_per_epoch"),
+    ],
+)
+def test_a_number_below_one_is_refused(store, name, key):
+    with pytest.raises(BadInput, match=f"{key}=0 must be at least 1"):
+        make_data(store, **{name: 0})
+
+
+def test_a_negative_number_of_workers_is_refused(store):
+    with pytest.raises(BadInput, match=r"data\.workers=-1 must not be negative"):
+        make_data(store, workers=-1)
+
+
+@pytest.mark.parametrize("split", ["train_split", "val_split"])
+def test_an_unknown_split_is_refused(store, split):
+    with pytest.raises(BadInput, match="no split 'al'; did you mean all"):
+        make_data(store, **{split: "al"})
+
+
+def test_an_unknown_stream_is_refused(store):
+    with pytest.raises(BadInput, match="stream 'j' is none of"):
+        make_data(store, stream="j")
+
+
+class Witness(lightning.LightningModule):
+    """Learns nothing and writes down what it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.weight = {}, torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch):
+        self.seen.setdefault(self.current_epoch, []).extend(frames_of(batch))
+        return self.weight.sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0)
+
+
+def test_lightning_trains_each_epoch_on_draws_of_its_own(store, tmp_path):
+    witness = Witness()
+    lightning.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=tmp_path,
+    ).fit(witness, make_data(store, passes=2))
+    for epoch in (0, 1):
+        assert Counter(witness.seen[epoch]) == train_clips(store, epoch=epoch, passes=2)

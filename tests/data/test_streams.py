@@ -1,0 +1,89 @@
+import naive
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from stgcn_lightning.data.streams import STREAMS, bone, check_stream, motion, stream_of
+from stgcn_lightning.errors import BadInput
+
+# A chain a - b - c - d - e whose root is a.
+PARENTS = torch.tensor([0, 0, 1, 2, 3])
+LAST = torch.tensor([-1])
+
+
+def sequences(scored: bool = True) -> st.SearchStrategy[torch.Tensor]:
+    """(R, 5, 3) float16 or float32: what lies on a grid as fine as float16 between -2 and 2."""
+    steps = hnp.arrays(np.int16, st.tuples(st.integers(1, 6), st.just(5), st.just(3)))
+    types = st.sampled_from([torch.float16, torch.float32])
+    return st.builds(lambda x, dtype: torch.from_numpy(x / 2**14).to(dtype), steps, types)
+
+
+def test_bones_of_a_chain_by_hand():
+    x = torch.tensor([[0.0, 0, 1], [1, 0, 0.5], [3, 1, 0.5], [6, 1, 0], [6, 5, 1]])
+    bones = bone(x[None], PARENTS, scored=True)[0]
+    assert bones.tolist() == [[0, 0, 1], [1, 0, 0.75], [2, 1, 0.5], [3, 0, 0.25], [0, 4, 0.5]]
+    assert bone(x[None], PARENTS, scored=False)[0, 4].tolist() == [0, 4, 1]
+
+
+def test_motions_by_hand():
+    x = torch.tensor([[0.0, 5, 1], [2, 5, 0.5], [3, 4, 0.5]])[:, None].expand(3, 5, 3)
+    motions = motion(x, LAST, scored=True)
+    assert motions[:, 0].tolist() == [[2, 0, 0.75], [1, -1, 0.5], [0, 0, 0]]
+    assert motion(x, LAST, scored=False)[0, 0].tolist() == [2, 0, -0.5]
+
+
+def test_motion_does_not_reach_from_one_person_to_the_next():
+    x = torch.rand(5, 5, 3)
+    motions = motion(x, torch.tensor([1, 4]), scored=True)
+    assert (motions[[1, 4]] == 0).all()
+    assert torch.equal(motions[2:4], motion(x[2:], LAST, scored=True)[:2])
+
+
+@given(sequences(), st.integers(-16, 16))
+def test_bone_ignores_translation(x, shift):
+    x = x.double()
+    assert torch.equal(bone(x + shift, PARENTS, scored=False), bone(x, PARENTS, scored=False))
+
+
+@given(sequences(), st.integers(1, 5))
+def test_motion_of_a_still_clip_is_zero(x, frames):
+    still = x[:1].expand(frames, -1, -1)
+    motions = motion(still, LAST, scored=True)
+    assert (motions[..., :2] == 0).all()
+    assert torch.equal(motions[:-1, :, 2], still[:-1, :, 2])  # how sure it is of not moving
+
+
+@given(sequences(), st.sampled_from(STREAMS), st.booleans())
+def test_streams_are_those_of_the_twin(x, stream, scored):
+    expected = x.numpy()[None]
+    if stream.startswith("bone"):
+        expected = naive.bones(expected, PARENTS.tolist(), scored)
+    if stream == "bone_motion":
+        expected = expected.astype(np.float32)
+    if stream.endswith("motion"):
+        expected = naive.motions(expected, scored)
+    result = stream_of(x, stream, parents=PARENTS, last=LAST, scored=scored)
+    assert result.dtype == torch.float32
+    assert np.array_equal(result.numpy(), expected[0].astype(np.float32))
+
+
+def test_bones_and_joint_motions_are_rounded_to_the_stored_type_and_bone_motions_are_not():
+    fine = 2.0**-12  # half a step of float16 at 1
+    x = torch.zeros(2, 5, 3, dtype=torch.float16)
+    x[:, 1, 0], x[:, 0, 0] = 1, -fine  # the bone at joint 1 is 1 + fine
+    x[1, 3, 0] = fine
+    x[0, 3, 0] = -1
+    make = {
+        stream: stream_of(x, stream, parents=PARENTS, last=LAST, scored=True) for stream in STREAMS
+    }
+    assert make["bone"][0, 1, 0] == 1
+    assert make["joint_motion"][0, 3, 0] == 1
+    assert make["bone_motion"][0, 3, 0] == 1 + fine
+
+
+def test_an_unknown_stream_is_refused_with_the_names_there_are():
+    with pytest.raises(BadInput, match="'bones' is none of joint, bone, joint_motion, bone_motion"):
+        check_stream("bones")
