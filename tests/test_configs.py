@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 
 from stgcn_lightning.data.annotations import Annotations, Sample, write_annotations
-from stgcn_lightning.doors import CONF, register_resolvers
+from stgcn_lightning.doors import CONF, composed
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.experiment import build, build_trainer
 
@@ -13,12 +12,6 @@ EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 BENCHMARKS = sorted(file.stem for file in (CONF / "benchmark").glob("[!_]*.yaml"))
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 NTU = [name for name in BENCHMARKS if name.startswith("ntu")]
-
-
-def composed(door, *overrides):
-    register_resolvers()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(door, list(overrides))
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,14 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
         leave(explain(error, config_name), 2)
 
 
+def composed(config_name: str, *overrides: str) -> DictConfig:
+    """The configuration of a door, for use from Python: a notebook, a test."""
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(config_name, list(overrides))
+
+
 def leave(message: str, status: int) -> NoReturn:
     """Print one line on standard error and exit."""
     print(f"{Path(sys.argv[0]).stem}: {' '.join(message.split())}", file=sys.stderr)
@@ -94,9 +102,7 @@ def _options(group: str) -> list[str]:
 
 
 def _keys(config_name: str) -> list[str]:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(compose(config_name), resolve=False)
+    config = OmegaConf.to_container(composed(config_name), resolve=False)
     keys: list[str] = []
 
     def collect(node: Any, prefix: str) -> None:

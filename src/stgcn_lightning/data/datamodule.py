@@ -27,6 +27,13 @@ from stgcn_lightning.errors import BadInput
 FRAME_ORDERS = ("ordered", "shuffled", "single")
 
 
+def check_frame_order(name: str) -> str:
+    """Return `name`, or raise BadInput with the names that there are."""
+    if name not in FRAME_ORDERS:
+        raise BadInput(f"data.frame_order={name!r} is none of {', '.join(FRAME_ORDERS)}")
+    return name
+
+
 class Batch(NamedTuple):
     """What the model sees, and whose it is."""
 
@@ -119,10 +126,9 @@ class ClipDataset(Dataset[Batch]):
         seed: int,
         frame_order: str = "ordered",
     ):
-        if frame_order not in FRAME_ORDERS:
-            raise BadInput(f"data.frame_order={frame_order!r} is none of {', '.join(FRAME_ORDERS)}")
         self.gather, self.numbers = gather, numbers
-        self.clip_frames, self.seed, self.frame_order = clip_frames, seed, frame_order
+        self.clip_frames, self.seed = clip_frames, seed
+        self.frame_order = check_frame_order(frame_order)
         self.tables = None
         if clips is not None:
             frames = gather.store.num_frames[numbers].numpy()
@@ -196,7 +202,7 @@ class SkeletonData(lightning.LightningDataModule):
         self.train_numbers, self.val_numbers = store.split(train_split), store.split(val_split)
         self.clip_frames, self.test_clips = clip_frames, test_clips
         self.batch_size, self.workers, self.passes = batch_size, workers, passes
-        self.seed, self.frame_order = seed, frame_order
+        self.seed, self.frame_order = seed, check_frame_order(frame_order)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """One random clip per sample and pass, shuffled."""

@@ -1,0 +1,189 @@
+"""How fast clips are made, raced against a naive road, and how fast a large store opens.
+
+    export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
+    python scripts/bench/data.py [--streams joint bone joint_motion bone_motion] [--open]
+
+One process, one thread, batches of 128 of 2,000 synthetic samples, from the stored annotation or the
+store to a tensor of the batch; the two take turns, and the figures are medians of 7 rounds. Time is
+that of the processor in this process: on an idle machine the time that passes, on a busy one the
+part of it that is ours. Without the two variables glibc returns the memory of every large tensor to
+the kernel, which then takes most of the time on either road.
+"""
+
+import argparse
+import os
+import pickle
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from naive import NaiveRoad
+from omegaconf import OmegaConf
+
+from stgcn_lightning.data.annotations import Annotations, Sample, write_annotations
+from stgcn_lightning.data.datamodule import SkeletonData
+from stgcn_lightning.data.store import StoreSpec, open_or_build
+from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.synthetic import synthetic_annotations
+from stgcn_lightning.skeleton import Skeleton
+
+SAMPLES, BATCH, CLIP_FRAMES, TEST_CLIPS, PERSONS = 2000, 128, 100, 10, 2
+ROUNDS = 7
+BODIES: dict[Literal["2d", "3d"], str] = {"2d": "coco17", "3d": "ntu25"}
+NTU120 = {"train": 63_026, "val": 50_919}  # NTU RGB+D 120, cross-subject
+
+# What a fresh process runs to open a store: prints milliseconds and private kilobytes.
+OPENING = """
+import pickle, sys, time
+from stgcn_lightning.data.store import open_or_build
+
+def private():
+    with open("/proc/self/smaps_rollup") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+
+annotations, spec, root = pickle.loads(sys.stdin.buffer.read())
+before, start = private(), time.perf_counter()
+store = open_or_build(annotations, spec, root)
+print(1000 * (time.perf_counter() - start), private() - before)
+"""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments.add_argument("--streams", nargs="+", choices=STREAMS, default=["joint"])
+    arguments.add_argument("--open", action="store_true", help="open a store of NTU120's size")
+    choice = arguments.parse_args()
+    torch.set_num_threads(1)
+    print(f"{processor()}, torch {torch.__version__}, numpy {np.__version__}, one thread,")
+    print(f"glibc {'keeps' if 'MALLOC_MMAP_MAX_' in os.environ else 'returns'} freed memory\n")
+    with tempfile.TemporaryDirectory() as folder:
+        if choice.open:
+            open_large_store(Path(folder))
+        else:
+            race(Path(folder), choice.streams)
+
+
+def race(folder: Path, streams: Sequence[str]) -> None:
+    """Print samples per second of both roads."""
+    print(f"{'':29}samples/s  naive  ratio")
+    for dimension, body in BODIES.items():
+        skeleton = load_skeleton(body)
+        annotations = synthetic_annotations(dimension, SAMPLES, 1, seed=0)
+        samples = annotations.samples[:SAMPLES]
+        write_annotations(folder / f"{dimension}.pkl", annotations)
+        spec = StoreSpec(skeleton, dimension, normalise=dimension, classes=12)
+        store = open_or_build(folder / f"{dimension}.pkl", spec, folder)
+        for stream in streams:
+            data = SkeletonData(
+                store,
+                skeleton.bone_parents,
+                stream,
+                train_split="train",
+                val_split="train",
+                clip_frames=CLIP_FRAMES,
+                test_clips=TEST_CLIPS,
+                persons=PERSONS,
+                batch_size=BATCH,
+                workers=0,
+                passes=1,
+                seed=0,
+            )
+            road = NaiveRoad(skeleton, dimension, stream, CLIP_FRAMES, PERSONS)
+            rng = np.random.RandomState(0)
+            print_duel(
+                f"{dimension} {stream}, training",
+                lambda data=data: data.train_dataloader(),
+                lambda road=road, rng=rng: (
+                    road.train_batch(batch, rng) for batch in batches(samples, rng)
+                ),
+            )
+            print_duel(
+                f"{dimension} {stream}, {TEST_CLIPS} clips",
+                lambda data=data: data.test_dataloader(),
+                lambda road=road: (
+                    road.test_batch(batch, TEST_CLIPS) for batch in batches(samples)
+                ),
+            )
+
+
+def batches(
+    samples: Sequence[Sample], rng: np.random.RandomState | None = None
+) -> Iterable[list[Sample]]:
+    """The samples in batches; in random order if there is a generator."""
+    order = np.arange(len(samples)) if rng is None else rng.permutation(len(samples))
+    for start in range(0, len(order), BATCH):
+        yield [samples[i] for i in order[start : start + BATCH]]
+
+
+def print_duel(
+    name: str, ours: Callable[[], Iterable[object]], naive: Callable[[], Iterable[object]]
+) -> None:
+    """Let both roads make all their batches in turn."""
+    times = [(seconds(ours), seconds(naive)) for _ in range(ROUNDS)]
+    rates = [SAMPLES / statistics.median(side) for side in zip(*times, strict=True)]
+    ratio = statistics.median(theirs / own for own, theirs in times)
+    print(f"{name:29}{rates[0]:9,.0f} {rates[1]:6,.0f} {ratio:6.1f}", flush=True)
+
+
+def seconds(make: Callable[[], Iterable[object]]) -> float:
+    start = time.process_time()
+    for _ in make():
+        pass
+    return time.process_time() - start
+
+
+def open_large_store(folder: Path) -> None:
+    """Print what it takes to open a store of NTU120's size in a fresh process."""
+    few = synthetic_annotations("2d", SAMPLES, 0, seed=0).samples
+    count = sum(NTU120.values())
+    # the pickle holds each array once, however many samples share it
+    samples = [replace(few[i % SAMPLES], id=f"S{i:06}") for i in range(count)]
+    ids = [sample.id for sample in samples]
+    splits = {"train": ids[: NTU120["train"]], "val": ids[NTU120["train"] :]}
+    write_annotations(folder / "large.pkl", Annotations(samples, splits))
+    spec = StoreSpec(load_skeleton("coco17"), "2d", normalise="2d", classes=120)
+    start = time.perf_counter()
+    store = open_or_build(folder / "large.pkl", spec, folder)
+    size = store.frames.numel() * store.frames.element_size()
+    print(f"{count:,} samples, {size / 1e9:.2f} GB, built in {time.perf_counter() - start:.0f} s")
+    runs = [open_once(folder / "large.pkl", spec, folder) for _ in range(ROUNDS)]
+    milliseconds, kilobytes = (statistics.median(column) for column in zip(*runs, strict=True))
+    print(f"opened in {milliseconds:.1f} ms, with {kilobytes / 1000:.1f} MB of private memory")
+
+
+def open_once(annotations: Path, spec: StoreSpec, root: Path) -> tuple[float, float]:
+    """Milliseconds and private kilobytes of a process that opens the store."""
+    done = subprocess.run(
+        [sys.executable, "-c", OPENING],
+        input=pickle.dumps((annotations, spec, root)),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    milliseconds, kilobytes = done.stdout.split()
+    return float(milliseconds), float(kilobytes)
+
+
+def load_skeleton(name: str) -> Skeleton:
+    path = Path(__file__).parents[2] / "conf" / "skeleton" / f"{name}.yaml"
+    return Skeleton.from_dict(OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore
+
+
+def processor() -> str:
+    """The processor's name, where Linux tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()
