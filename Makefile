@@ -37,7 +37,7 @@ notebook: .venv/.dev ## run the notebook again and keep what it shows
 	.venv/bin/jupyter-execute --inplace notebooks/look_at_a_data_set.ipynb
 
 wheel: .venv/.dev ## build the wheel into dist/
-	$(PY) -m build --wheel
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
 
 clean: ## remove the environment and what was built
 	rm -rf .venv dist build

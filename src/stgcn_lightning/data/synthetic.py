@@ -17,6 +17,10 @@ y up, z away from it, x to its own left (so a person who faces it has the left h
 which is right-handed: nobody is seen in a mirror.
 """
 
+# NumPy's stubs lose the element type when an array is indexed and then transposed or reshaped:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,0 +1,61 @@
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from helpers import CHECKOUT
+
+from stgcn_lightning.doors import composed
+
+README = (CHECKOUT / "README.md").read_text()
+COMMANDS = [
+    command.split("#")[0].replace("\\\n", " ")
+    for command in re.findall(r"^python -m stgcn_lightning\.(?:.*\\\n)*.*$", README, re.M)
+]
+
+
+@pytest.mark.slow
+def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, CHECKOUT]
+    subprocess.run(wheel, check=True)
+    (built,) = tmp_path.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", tmp_path / "site", built], check=True)
+    (tmp_path / "empty").mkdir()
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path / "empty",
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    conf = run("-c", "from stgcn_lightning.doors import CONF; print(CONF)").strip()
+    assert conf == str(tmp_path / "site" / "stgcn_lightning" / "conf")
+    out = run("-m", "stgcn_lightning.train", "experiment=quickstart", "debug=fast", "trainer=cpu")
+    assert "epoch 1/1" in out
+
+
+def test_readme_names_the_commands_of_this_project():
+    assert len(COMMANDS) >= 6
+    for target in re.findall(r"^make ([a-z]+)", README, re.M):
+        assert f"\n{target}:" in (CHECKOUT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_readme_command_composes(command):
+    _, _, module, *overrides = shlex.split(command)
+    door = module.removeprefix("stgcn_lightning.")
+    overrides = [o for o in overrides if o != "-m"]
+    composed(door, *(o.split(",")[0] if o.startswith("seed=") else o for o in overrides))
+
+
+@pytest.mark.parametrize("key", sorted(set(re.findall(r"`((?:\w+\.)+\w+)(?:=[^`]*)?`", README))))
+def test_readme_key_exists(key):
+    if key.split(".")[0] in ("benchmark", "data", "recipe", "model", "trainer"):
+        composed("train", f"{key}=null")
