@@ -1,6 +1,7 @@
 """The front doors as a user opens them, on a data set of a few samples."""
 
 import csv
+import os
 import pickle
 import shutil
 import subprocess
@@ -12,15 +13,15 @@ import pytest
 import torch
 from helpers import shared
 
-from stgcn_lightning import experiment
+from stgcn_lightning import jobs
 from stgcn_lightning.doors import nearest, open_door, run_dir
 from stgcn_lightning.files import read_checkpoint, read_test_dump
 
 TASKS = {
-    "train": experiment.train,
-    "test": experiment.test,
-    "fuse": experiment.fuse_scores,
-    "prepare": experiment.prepare,
+    "train": jobs.train,
+    "test": jobs.test,
+    "fuse": jobs.fuse_scores,
+    "prepare": jobs.prepare,
 }
 TINY = [
     "trainer=cpu",
@@ -215,20 +216,20 @@ def test_test_without_a_checkpoint_says_so(door):
     refused(door("test", *TINY), "checkpoint=FILE")
 
 
-class Touch:
+class MakesFolder:
     def __reduce__(self):
-        return Path.touch, (Path("executed").absolute(),)
+        return os.mkdir, ("executed",)
 
 
 def test_a_hostile_pickle_is_named_and_executes_nothing(door, tmp_path):
     hostile = tmp_path / "hostile.pkl"
-    hostile.write_bytes(pickle.dumps(Touch()))
+    hostile.write_bytes(pickle.dumps(MakesFolder()))
     refused(
         door("train", *TINY, "benchmark.synthetic=null", f"benchmark.annotations={hostile}"),
         "hostile.pkl",
         "nothing in it was executed",
     )
-    torch.save({"state_dict": Touch()}, "hostile.pth")
+    torch.save({"state_dict": MakesFolder()}, "hostile.pth")
     refused(
         door("test", *TINY, "checkpoint=hostile.pth"), "hostile.pth", "nothing in it was executed"
     )

@@ -381,7 +381,8 @@ def _schedule(count: Indices, before: Array, after: Array, paces: Array) -> Arra
     lasts = np.where(k[1:] < count[:, None], _between(paces, 0.7, 1.3), 0)
     reached = np.zeros((len(count), _MAX_POSES), np.float32)
     reached[:, 1:] = np.cumsum(lasts / lasts.sum(1, keepdims=True), axis=1)
-    reached = before + reached * (1 - before - after)
+    reached *= 1 - before - after
+    reached += before
     reached[k >= count[:, None]] = np.inf
     return reached
 
@@ -429,7 +430,7 @@ def _observe(
     score = 1 / (1 + (spread / 20) ** 2)
     if dimension == "3d":
         seen = joints.T
-        errors = errors / np.float32(PIXELS_PER_METRE)
+        spread = spread / PIXELS_PER_METRE
     else:
         x, y, z = joints.transpose(0, 2, 1)
         height, width = IMG_SHAPE

@@ -84,8 +84,8 @@ class TemporalConv(nn.Module):
 class Shortcut(nn.Module):
     """Match the shape of a stage's output: every `stride`-th frame, channels mixed, normalised.
 
-    A strided 1x1 convolution, written as a product: oneDNN's channels-last kernel for it writes past
-    its memory below 8 channels (torch 2.13, CPU).
+    A strided 1x1 convolution, written as a product: oneDNN's channels-last kernel for it writes
+    past its memory below 8 channels (torch 2.13, CPU).
     """
 
     def __init__(self, channels: int, out_channels: int, stride: int):

@@ -1,0 +1,89 @@
+"""Checkpoint files to models: ours, MMAction2's and PYSKL's, or a sentence why not."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files import read_checkpoint
+from stgcn_lightning.model.checkpoint import check_graph, from_reference, is_reference
+from stgcn_lightning.model.stgcn import STGCN
+
+
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Weights under our names, and the card, from a checkpoint of ours, MMAction2's or PYSKL's.
+
+    The file is never unpickled by torch.
+
+    Raises:
+        BadInput: there is no such file, or it holds no ST-GCN.
+    """
+    content = read_checkpoint(path)
+    state = content.get("state_dict", content)
+    if not isinstance(state, dict):
+        raise BadInput(f"{path} holds no state_dict: give a checkpoint of an ST-GCN")
+    if is_reference(state):
+        return from_reference(state), {}
+    prefix = "model."
+    ours = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+    if "stgcn_lightning" not in content or "stages.0.graph.adjacency" not in ours:
+        raise BadInput(f"{path} is no checkpoint of this package, MMAction2's or PYSKL's ST-GCN")
+    return ours, content["stgcn_lightning"]
+
+
+def load(model: STGCN, state: dict[str, torch.Tensor], checkpoint: Path) -> None:
+    """Load all weights, or say which setting makes the model fit them."""
+    width = len(state["stages.0.temporal.conv.bias"])
+    classes = len(state["classify.bias"])
+    ours = model.state_dict()
+    if width != len(ours["stages.0.temporal.conv.bias"]):
+        raise BadInput(f"{checkpoint} has {width} base channels: set model.base_channels={width}")
+    if classes != len(ours["classify.bias"]):
+        raise BadInput(
+            f"{checkpoint} knows {classes} classes but the benchmark has "
+            f"{len(ours['classify.bias'])}: set benchmark.classes={classes}"
+        )
+    check_graph(state, model)
+    model.load_state_dict(state)
+
+
+def fine_tune(model: STGCN, checkpoint: Path) -> tuple[int, list[str]]:
+    """Start from other weights; a head for other classes is left as it is.
+
+    Returns:
+        How many tensors were loaded, and the names of those that were not.
+    """
+    state, _ = read_weights(checkpoint)
+    ours = model.state_dict()
+    fitting = {name: value for name, value in state.items() if value.shape == ours[name].shape}
+    skipped = [name for name in state if name not in fitting]
+    if any(not name.startswith("classify.") for name in skipped):
+        load(model, state, checkpoint)  # says what does not fit
+    check_graph(state, model)
+    model.load_state_dict(fitting, strict=False)
+    return len(fitting), skipped
+
+
+def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Path) -> None:
+    """Refuse weights that were trained on something else than what they are to be tested on."""
+    remedies = {
+        "stream": "stream={}",
+        "normalise": "benchmark.normalise={}",
+        "dimension": "benchmark.dimension={}",
+    }
+    for key, remedy in remedies.items():
+        if key in card and card[key] != ours[key]:
+            raise BadInput(
+                f"{checkpoint} was trained with {key} {card[key]}, not {ours[key]}: set "
+                + remedy.format(card[key])
+            )
+    if "model" in card and card["model"] != ours["model"]:
+        differing = [k for k, v in card["model"].items() if ours["model"].get(k) != v]
+        settings = " ".join(f"model.{key}={card['model'][key]}" for key in differing)
+        raise BadInput(f"{checkpoint} holds another model: set {settings}")
+    if "skeleton" in card and card["skeleton"] != ours["skeleton"]:
+        raise BadInput(
+            f"{checkpoint} was trained on skeleton {card['skeleton']['name']}, which differs from "
+            f"{ours['skeleton']['name']} as configured"
+        )
