@@ -3,11 +3,11 @@
     export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
     python scripts/bench/data.py [--streams joint bone joint_motion bone_motion] [--open]
 
-One process, one thread, batches of 128 of 2,000 synthetic samples, from the stored annotation or the
-store to a tensor of the batch; the two take turns, and the figures are medians of 7 rounds. Time is
-that of the processor in this process: on an idle machine the time that passes, on a busy one the
-part of it that is ours. Without the two variables glibc returns the memory of every large tensor to
-the kernel, which then takes most of the time on either road.
+One process, one thread, batches of 128 of 2,000 synthetic samples, from the annotation or the store
+to a tensor of the batch; the two take turns, and the figures are medians of 7 rounds. Time is that
+of the processor in this process: on an idle machine the time that passes, on a busy one the part of
+it that is ours. Without the two variables glibc returns the memory of every large tensor to the
+kernel, which then takes most of the time on either road.
 """
 
 import argparse
@@ -19,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +39,7 @@ from stgcn_lightning.skeleton import Skeleton
 
 SAMPLES, BATCH, CLIP_FRAMES, TEST_CLIPS, PERSONS = 2000, 128, 100, 10, 2
 ROUNDS = 7
+Road = Callable[[], Iterable[object]]  # makes all batches
 BODIES: dict[Literal["2d", "3d"], str] = {"2d": "coco17", "3d": "ntu25"}
 NTU120 = {"train": 63_026, "val": 50_919}  # NTU RGB+D 120, cross-subject
 
@@ -58,7 +60,7 @@ print(1000 * (time.perf_counter() - start), private() - before)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments = argparse.ArgumentParser(description="Race the data road.")
     arguments.add_argument("--streams", nargs="+", choices=STREAMS, default=["joint"])
     arguments.add_argument("--open", action="store_true", help="open a store of NTU120's size")
     choice = arguments.parse_args()
@@ -98,35 +100,28 @@ def race(folder: Path, streams: Sequence[str]) -> None:
                 seed=0,
             )
             road = NaiveRoad(skeleton, dimension, stream, CLIP_FRAMES, PERSONS)
-            rng = np.random.RandomState(0)
-            print_duel(
-                f"{dimension} {stream}, training",
-                lambda data=data: data.train_dataloader(),
-                lambda road=road, rng=rng: (
-                    road.train_batch(batch, rng) for batch in batches(samples, rng)
-                ),
+            training, testing = (
+                partial(naive_training, road, samples),
+                partial(naive_test, road, samples),
             )
-            print_duel(
-                f"{dimension} {stream}, {TEST_CLIPS} clips",
-                lambda data=data: data.test_dataloader(),
-                lambda road=road: (
-                    road.test_batch(batch, TEST_CLIPS) for batch in batches(samples)
-                ),
-            )
+            print_duel(f"{dimension} {stream}, training", data.train_dataloader, training)
+            print_duel(f"{dimension} {stream}, {TEST_CLIPS} clips", data.test_dataloader, testing)
 
 
-def batches(
-    samples: Sequence[Sample], rng: np.random.RandomState | None = None
-) -> Iterable[list[Sample]]:
-    """The samples in batches; in random order if there is a generator."""
-    order = np.arange(len(samples)) if rng is None else rng.permutation(len(samples))
-    for start in range(0, len(order), BATCH):
-        yield [samples[i] for i in order[start : start + BATCH]]
+def naive_training(road: NaiveRoad, samples: Sequence[Sample]) -> Iterator[torch.Tensor]:
+    """One epoch in random order."""
+    rng = np.random.RandomState(0)
+    for numbers in np.split(rng.permutation(len(samples)), range(BATCH, len(samples), BATCH)):
+        yield road.train_batch([samples[i] for i in numbers], rng)
 
 
-def print_duel(
-    name: str, ours: Callable[[], Iterable[object]], naive: Callable[[], Iterable[object]]
-) -> None:
+def naive_test(road: NaiveRoad, samples: Sequence[Sample]) -> Iterator[torch.Tensor]:
+    """All samples in order."""
+    for start in range(0, len(samples), BATCH):
+        yield road.test_batch(samples[start : start + BATCH], TEST_CLIPS)
+
+
+def print_duel(name: str, ours: Road, naive: Road) -> None:
     """Let both roads make all their batches in turn."""
     times = [(seconds(ours), seconds(naive)) for _ in range(ROUNDS)]
     rates = [SAMPLES / statistics.median(side) for side in zip(*times, strict=True)]
@@ -134,9 +129,9 @@ def print_duel(
     print(f"{name:29}{rates[0]:9,.0f} {rates[1]:6,.0f} {ratio:6.1f}", flush=True)
 
 
-def seconds(make: Callable[[], Iterable[object]]) -> float:
+def seconds(road: Road) -> float:
     start = time.process_time()
-    for _ in make():
+    for _ in road():
         pass
     return time.process_time() - start
 

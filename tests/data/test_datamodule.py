@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stgcn_lightning.data.annotations import Sample
-from stgcn_lightning.data.datamodule import Draws, SkeletonData, pack, unpack
+from stgcn_lightning.data.datamodule import Draws, SkeletonData, pack, sample_of
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 
@@ -68,10 +68,17 @@ def train_clips(store, epoch: int = 0, ranks: int = 1, **changes) -> Counter:
     return clips
 
 
-@given(st.integers(0, 2**15 - 1), st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1))
-def test_a_draw_holds_epoch_pass_and_sample(epoch, train_pass, sample):
-    draw = pack(epoch, torch.tensor([train_pass]), torch.tensor([sample]))
-    assert [int(part) for part in unpack(draw)] == [epoch, train_pass, sample]
+@given(
+    *[st.tuples(st.integers(0, 2**15 - 1), st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1))]
+    * 2
+)
+def test_draws_of_different_epoch_pass_or_sample_are_different(one, other):
+    draws = [
+        pack(epoch, torch.tensor(p), torch.tensor(sample)) for epoch, p, sample in (one, other)
+    ]
+    assert (draws[0] == draws[1]) == (one == other)
+    assert min(draws) >= 0
+    assert [int(sample_of(draw)) for draw in draws] == [one[2], other[2]]
 
 
 def test_an_epoch_has_every_sample_as_often_as_it_has_passes():
@@ -79,12 +86,12 @@ def test_an_epoch_has_every_sample_as_often_as_it_has_passes():
     assert [len(batch) for batch in epoch] == [4] * 7 + [2]  # the last one is not dropped
     draws = torch.tensor(listed(epoch))
     assert len(draws.unique()) == 30
-    assert (unpack(draws)[2].bincount() == 3).all()
+    assert (sample_of(draws).bincount() == 3).all()
 
 
 def test_passes_are_shuffled_together():
     order = torch.tensor(listed(Draws(1000, 100, passes=5, seed=0)))
-    passes = unpack(order)[1].view(5, 1000)
+    passes = (order >> 32).view(5, 1000)  # of epoch 0
     for fifth in passes:
         assert (fifth.bincount(minlength=5) > 100).all()
 
@@ -96,7 +103,7 @@ def test_the_order_depends_on_seed_and_epoch():
             draws = Draws(20, 5, seed=seed)
             draws.set_epoch(epoch)
             assert list(draws) == list(draws)
-            orders.add(tuple(unpack(torch.tensor(listed(draws)))[2].tolist()))
+            orders.add(tuple(sample_of(torch.tensor(listed(draws))).tolist()))
     assert len(orders) == 4
 
 

@@ -39,7 +39,7 @@ def case(request) -> Case:
     shapes = json.loads((GOLDEN / "state_dict_shapes.json").read_text())[tag]
     graph = torch.from_numpy(np.load(GOLDEN / "graphs.npz")[f"{layout}|stgcn_spatial"]).float()
     state = {}
-    for name, value in FILL["state_dict"](shapes, graph_is_learned=False).items():
+    for name, value in FILL["state_dict"](shapes).items():
         by_graph = graph if name.endswith(".A") else torch.tensor(0)
         state[name] = by_graph if value is None else torch.from_numpy(np.asarray(value))
     golden = np.load(GOLDEN / f"{tag}.npz")

@@ -97,9 +97,9 @@ def pack(epoch: int, train_pass: Tensor, sample: Tensor) -> Tensor:
     return epoch << 48 | train_pass << 32 | sample
 
 
-def unpack(draws: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The inverse of `pack`."""
-    return draws >> 48, draws >> 32 & 0xFFFF, draws & 0xFFFFFFFF
+def sample_of(draws: Tensor) -> Tensor:
+    """The sample in each of what `pack` packed."""
+    return draws & 0xFFFFFFFF
 
 
 class ClipDataset(Dataset[Batch]):
@@ -141,9 +141,10 @@ class ClipDataset(Dataset[Batch]):
         return len(self.numbers)
 
     def __getitem__(self, draws: list[int]) -> Batch:
-        epoch, train_pass, position = unpack(torch.tensor(draws))
-        numbers = self.numbers[position]
-        keys = draw_keys(self.seed, epoch, train_pass, position)
+        packed = torch.tensor(draws)
+        keys = draw_keys(self.seed, packed)
+        position = sample_of(packed)  # in the split
+        numbers = self.numbers[position]  # in the store
         if self.tables is None:
             frames = self.gather.store.num_frames[numbers]
             indices = train_indices(frames, self.clip_frames, keys)[:, None]  # B, 1, T

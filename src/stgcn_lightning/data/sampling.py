@@ -26,22 +26,18 @@ _MIX_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
 _MIX_2 = 0x94D049BB133111EB - (1 << 64)
 
 
-def draw_keys(seed: int, epoch: Tensor, train_pass: Tensor, sample: Tensor) -> Tensor:
-    """One 64-bit key for each (seed, epoch, pass, sample).
+def draw_keys(seed: int, draws: Tensor) -> Tensor:
+    """One well-mixed 64-bit key for each draw of a run.
 
     Args:
         seed: of the run.
-        epoch: (B,) int64, like the two that follow.
-        train_pass: how many times the epoch has gone through the training set before.
-        sample: its place in the split.
+        draws: (B,) int64, different for each (epoch, pass, sample).
 
     Returns:
-        (B,) int64, well mixed.
+        (B,) int64, different for different draws.
     """
-    key = _mix(torch.full_like(sample, seed) + _GOLDEN)
-    for part in (epoch, train_pass, sample):
-        key = _mix((key ^ part) + _GOLDEN)
-    return key
+    run = _mix(torch.tensor(seed) + _GOLDEN)
+    return _mix((run ^ draws) + _GOLDEN)
 
 
 def train_indices(num_frames: Tensor, clip_frames: int, keys: Tensor) -> Tensor:
@@ -59,8 +55,8 @@ def train_indices(num_frames: Tensor, clip_frames: int, keys: Tensor) -> Tensor:
     indices = keys.new_empty(len(keys), L)
     for law, applies in (
         (_go_round, num_frames < L),
-        (_skip_some, (L <= num_frames) & (num_frames < 2 * L)),
-        (_one_per_segment, 2 * L <= num_frames),
+        (_skip_some, (num_frames >= L) & (num_frames < 2 * L)),
+        (_one_per_segment, num_frames >= 2 * L),
     ):
         chosen = applies.nonzero().flatten()
         indices.index_copy_(0, chosen, law(num_frames[chosen, None], L, keys[chosen]))

@@ -69,20 +69,22 @@ def motion(frames: Tensor, last: Tensor, *, scored: bool) -> Tensor:
 
     Args:
         frames: (R, V, C) floating point, each row followed by the next frame of the same person.
-        last: (any number,) int64, the rows that no frame follows; their motion is zero.
+        last: (any number,) int64, the rows that no frame follows, the last of all among them;
+            their motion is zero.
         scored: the last channel is a score, and is averaged.
 
     Returns:
         New tensor of the same shape, type and unit.
     """
-    result = _difference(frames.roll(-1, 0), frames, scored)
+    result = torch.empty_like(frames)
+    _difference(frames[1:], frames[:-1], scored, out=result[:-1])
     result[last] = 0
     return result
 
 
-def _difference(end: Tensor, start: Tensor, scored: bool) -> Tensor:
+def _difference(end: Tensor, start: Tensor, scored: bool, out: Tensor | None = None) -> Tensor:
     """`end` - `start` in every coordinate; where there is a score, the mean of the two."""
-    result = end - start
+    result = torch.sub(end, start, out=out)
     if scored:
         result[..., -1] = (end[..., -1] + start[..., -1]) / 2
     return result
