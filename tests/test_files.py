@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import shared
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -27,14 +28,6 @@ from stgcn_lightning.files import (
 )
 
 READERS = {"pickle": read_pickle, "checkpoint": read_checkpoint, "dump": read_test_dump}
-
-
-def shared(name: str) -> Path:
-    """A file that is only there in some checkouts, beside them."""
-    path = Path(__file__).parents[2] / "shared" / name
-    if not path.exists():
-        pytest.skip(f"{name} is not beside this checkout")
-    return path
 
 
 def save(folder: Path, content: bytes, reader: str = "pickle") -> Path:

@@ -1,16 +1,12 @@
 """Adjacency against the reference's, and by hand on a chain."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
+from helpers import GOLDEN, skeleton
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import GRAPH_MODES, adjacency
 from stgcn_lightning.skeleton import Skeleton
-
-ROOT = Path(__file__).parents[1]
 
 CHAIN = Skeleton.from_dict(
     {
@@ -30,9 +26,8 @@ CHAIN = Skeleton.from_dict(
     ("name", "layout"), [("coco17", "coco"), ("ntu25", "nturgb+d"), ("openpose18", "openpose")]
 )
 def test_against_mmaction2_every_adjacency_is_equal(name, layout, mode):
-    table = OmegaConf.to_container(OmegaConf.load(ROOT / f"conf/skeleton/{name}.yaml"))
-    golden = np.load(ROOT / "tests/golden/graphs.npz")[f"{layout}|{mode}"]
-    ours = adjacency(Skeleton.from_dict(table), mode)
+    golden = np.load(GOLDEN / "graphs.npz")[f"{layout}|{mode}"]
+    ours = adjacency(skeleton(name), mode)
     assert ours.dtype == golden.dtype
     assert np.array_equal(ours, golden)
 

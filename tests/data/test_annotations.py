@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import shared
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -30,14 +31,6 @@ CHAIN = Skeleton(
     left_right=(),
     normalise=None,
 )
-
-
-def shared(name: str) -> Path:
-    """A file that is only there in some checkouts, beside them."""
-    path = Path(__file__).parents[3] / "shared" / name
-    if not path.exists():
-        pytest.skip(f"{name} is not beside this checkout")
-    return path
 
 
 def record(**changes) -> dict:

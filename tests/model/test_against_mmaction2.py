@@ -8,17 +8,16 @@ compared in float64 only: in float32 a ReLU that flips moves them more than a mi
 import json
 import runpy
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import GOLDEN
 
 from stgcn_lightning.model.checkpoint import TO_REFERENCE, from_reference
 from stgcn_lightning.model.stgcn import STGCN
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 FILL = runpy.run_path(str(GOLDEN / "fill.py"))
 
 

@@ -1,11 +1,11 @@
 """Names and shapes of foreign weights, both ways."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import GOLDEN
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.model.checkpoint import (
@@ -15,8 +15,6 @@ from stgcn_lightning.model.checkpoint import (
     to_reference,
 )
 from stgcn_lightning.model.stgcn import STGCN
-
-GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.mark.parametrize(
