@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -36,25 +37,39 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
     """Compose `config_name` from the command line, run `task` on it, and leave with its status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
     register_resolvers()
+    # argparse takes no flags between overrides: a=1 -m b=2
+    sys.argv[1:] = sorted(sys.argv[1:], key=is_override)
+    debugging = any(argument.lower() == "debug=true" for argument in sys.argv)
+    composing = True
 
     @functools.wraps(task)
     def job(cfg: DictConfig) -> Any:
+        nonlocal composing
+        composing = False
         try:
             return task(cfg)
-        except BadInput as error:
-            if cfg.debug is True:
+        except (BadInput, HydraException, OmegaConfBaseException) as error:
+            if debugging:
                 raise
-            leave(str(error), 2)
+            leave(explain(error, config_name), 2)
 
     main = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     try:
         main(job)()
     except KeyboardInterrupt:
         leave("interrupted", 130)
-    except (HydraException, OmegaConfBaseException) as error:
-        if "debug=true" in sys.argv:
+    except BrokenPipeError:  # `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        if debugging or not composing:
             raise
         leave(explain(error, config_name), 2)
+
+
+def is_override(argument: str) -> bool:
+    """Whether an argument is ``key=value`` rather than a flag or the value of one."""
+    return "=" in argument and not argument.startswith("-")
 
 
 def composed(config_name: str, *overrides: str) -> DictConfig:
@@ -72,8 +87,15 @@ def leave(message: str, status: int) -> NoReturn:
 
 
 def explain(error: Exception, config_name: str) -> str:
-    """One sentence for what Hydra could not compose, with the nearest names."""
+    """One sentence for the user, with the nearest names where one is misspelt."""
     text = str(error)
+    if isinstance(error, BadInput):
+        return text
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override}: quote the value, \"key='value'\""
+    if isinstance(error, InstantiationException):
+        key = re.search(r"full_key: (\S+)", text)
+        return f"{key[1] if key else 'trainer'} cannot be built: {error.__cause__ or text}"
     if missing := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)'", text):
         name, group = missing.groups()
         return f"there is no {name}: {nearest(name.split('/')[-1], _options(group))}"
@@ -86,23 +108,29 @@ def explain(error: Exception, config_name: str) -> str:
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """`did you mean ...?`, or all names where none is near."""
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    """`did you mean ...?`, or the names there are where none is near."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.75)
+    last = name.rsplit(".", 1)[-1]
+    near = near or [known for known in names if known.rsplit(".", 1)[-1] == last]
+    near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    last = name.rsplit(".", 1)[-1]
-    near = [known for known in names if known.rsplit(".", 1)[-1] == last]
-    return f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"
+    return f"choose from {', '.join(names)}" if len(names) < 40 else "--help lists them all"
 
 
 def _options(group: str) -> list[str]:
-    return sorted(
-        file.stem for file in (CONF / group).glob("*.yaml") if not file.stem.startswith("_")
-    )
+    folders = [CONF, *(Path(b) for a, b in pairwise(sys.argv) if a in ("--config-dir", "-cd"))]
+    files = (file.stem for folder in folders for file in (folder / group).glob("*.yaml"))
+    return sorted(name for name in files if not name.startswith("_"))
 
 
 def _keys(config_name: str) -> list[str]:
-    config = OmegaConf.to_container(composed(config_name), resolve=False)
+    """All keys of the configuration with the groups that the user chose."""
+    groups = [a for a in sys.argv[1:] if is_override(a) and (CONF / a.split("=")[0]).is_dir()]
+    try:
+        config = composed(config_name, *groups)
+    except (HydraException, OmegaConfBaseException):  # one of those is misspelt as well
+        config = composed(config_name)
     keys: list[str] = []
 
     def collect(node: Any, prefix: str) -> None:
@@ -111,7 +139,7 @@ def _keys(config_name: str) -> list[str]:
                 keys.append(f"{prefix}{key}")
                 collect(value, f"{prefix}{key}.")
 
-    collect(config, "")
+    collect(OmegaConf.to_container(config, resolve=False), "")
     return sorted(keys)
 
 
@@ -129,7 +157,10 @@ def run_dir(root: str, resume: str | None) -> str:
         newest = max(runs, key=lambda file: file.stat().st_mtime, default=None)
         if newest:
             return str(newest.parents[1])
-    return f"{root}/{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    name = folder = f"{root}/{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    while Path(folder).exists():  # two runs in one second
+        folder = f"{name}_{len(list(Path(root).glob(f'{Path(name).name}*'))) + 1}"
+    return folder
 
 
 def no_wandb_account() -> bool:

@@ -11,37 +11,49 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+from filelock import FileLock
 from hydra.utils import instantiate
+from lightning.pytorch.callbacks import LearningRateMonitor
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from stgcn_lightning.data.annotations import write_annotations
 from stgcn_lightning.data.datamodule import SkeletonData
-from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
-from stgcn_lightning.data.synthetic import synthetic_annotations
+from stgcn_lightning.data.store import Store, StoreSpec, explaining_where, open_or_build
+from stgcn_lightning.data.synthetic import VERSION, synthetic_annotations
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.model.stgcn import STGCN, forward_macs
 from stgcn_lightning.recognizer import REFERENCE_BATCH
 from stgcn_lightning.skeleton import Skeleton
 
-console = Console(soft_wrap=True)
-NUMBERS = {  # key -> type, least value
-    "seed": (int, 0),
-    "data.clip_frames": (int, 1),
-    "data.test_clips": (int, 1),
-    "data.persons": (int, 1),
-    "data.batch_size": (int, 1),
-    "data.workers": (int, 0),
-    "model.base_channels": (int, 1),
-    "recipe.lr": (float, 0),
-    "recipe.base_lr": (float, 0),
-    "recipe.epochs": (int, 1),
-    "recipe.train_passes_per_epoch": (int, 1),
-    "recipe.momentum": (float, 0),
-    "recipe.weight_decay": (float, 0),
-    "recipe.label_smoothing": (float, 0),
-    "recipe.dropout": (float, 0),
+# file and sample names are printed as they are, not read as markup
+console = Console(soft_wrap=True, markup=False, highlight=False)
+
+NUMBERS = {  # key -> type, least and largest value
+    "seed": (int, 0, 2**32 - 1),
+    "data.clip_frames": (int, 1, 100_000),
+    "data.test_clips": (int, 1, 10_000),
+    "data.persons": (int, 1, 1000),
+    "data.batch_size": (int, 1, 1_000_000),
+    "data.workers": (int, 0, 1000),
+    "model.base_channels": (int, 1, 10_000),
+    "recipe.lr": (float, 0, 1e30),
+    "recipe.base_lr": (float, 0, 1e30),
+    "recipe.epochs": (int, 1, 1_000_000),
+    "recipe.train_passes_per_epoch": (int, 1, 2**16 - 1),
+    "recipe.momentum": (float, 0, 1),
+    "recipe.weight_decay": (float, 0, 1e30),
+    "recipe.label_smoothing": (float, 0, 1),
+    "recipe.dropout": (float, 0, 1),
+}
+CHOICES = {  # key -> values
+    "data.on_bad_sample": ("error", "drop"),
+    "benchmark.dimension": ("2d", "3d"),
+    "model.name": ("stgcn",),
+    "recipe.nesterov": (True, False),
+    "recipe.scale_lr": (True, False),
+    "debug": (True, False, "fast"),
 }
 FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 2}
 
@@ -50,6 +62,8 @@ for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)
 # the run directory is never empty, and jobs.keep_metrics saves what this warns of
 warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is not empty")
+# a run that is resumed has checkpoints; jobs.train refuses to overwrite another's
+warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
 # Lightning 2.6 calls what torch 2.13 has renamed
 warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
 # our loader is as fast without workers (docs/benchmarks.md)
@@ -58,7 +72,6 @@ warnings.filterwarnings("ignore", "The '.*_dataloader' does not have many worker
 
 def build(cfg: DictConfig) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
     """Skeleton, class names, data and untrained model of a configuration."""
-    check_numbers(cfg)
     skeleton = Skeleton.from_dict(plain(cfg.skeleton))
     names = class_names(cfg.benchmark.classes)
     store = open_store_of(cfg, skeleton)
@@ -93,28 +106,37 @@ def build(cfg: DictConfig) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
     return skeleton, names, data, model
 
 
-def check_numbers(cfg: DictConfig) -> None:
-    """Refuse what is no number, or none that makes sense."""
-    for key, (kind, least) in NUMBERS.items():
+def check_values(cfg: DictConfig) -> None:
+    """Refuse what is no number, none that makes sense, or none of the choices there are."""
+    for key, choices in CHOICES.items():
+        if OmegaConf.select(cfg, key) not in choices:
+            names = ", ".join(str(choice).lower() for choice in choices)
+            raise BadInput(f"{key}={OmegaConf.select(cfg, key)} is none of {names}")
+    for key, (kind, least, most) in NUMBERS.items():
         value = OmegaConf.select(cfg, key)
         if value is None and key == "recipe.lr":
             continue
         fits = isinstance(value, int) or (kind is float and isinstance(value, float))
-        if isinstance(value, bool) or not fits or value < least:
+        if isinstance(value, bool) or not fits or not least <= value <= most:
             what = "a whole number" if kind is int else "a number"
-            raise BadInput(f"{key}={value} must be {what} of at least {least:g}")
+            raise BadInput(f"{key}={value} must be {what} from {least:g} to {most:g}")
+    if cfg.recipe.nesterov and not cfg.recipe.momentum:
+        raise BadInput("recipe.nesterov=true needs momentum: set recipe.nesterov=false as well")
 
 
 def build_trainer(cfg: DictConfig, steps: int) -> lightning.Trainer:
     """The trainer for epochs of `steps`, with the loggers and callbacks of the configuration."""
     fast = cfg.debug == "fast"
+    callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
+    if not cfg.get("logger"):  # nobody to tell the learning rate
+        callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor)]
     return instantiate(
         cfg.trainer,
         max_epochs=1 if fast else cfg.recipe.epochs,
         log_every_n_steps=min(steps, 1 if fast else cfg.trainer.log_every_n_steps),
         default_root_dir=cfg.run_dir,
-        logger=[instantiate(logger) for logger in cfg.logger.values()],
-        callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
+        logger=[instantiate(logger) for logger in (cfg.get("logger") or {}).values()],
+        callbacks=callbacks,
         enable_progress_bar=sys.stdout.isatty(),
         **(FAST if fast else {}),
     )
@@ -129,7 +151,12 @@ def cost(model: STGCN, cfg: DictConfig) -> tuple[int, float]:
 def open_store_of(cfg: DictConfig, skeleton: Skeleton) -> Store:
     """The store of the benchmark's annotations, built (or synthesised) first if need be."""
     benchmark = cfg.benchmark
-    root = Path(cfg.data.store_dir)
+    root = Path(cfg.data.store_dir).expanduser()
+    if benchmark.get("synthetic") and benchmark.annotations:
+        raise BadInput(
+            f"benchmark {benchmark.name} makes its own annotations: choose the benchmark that "
+            f"{benchmark.annotations} belongs to, benchmark=NAME"
+        )
     if benchmark.get("synthetic"):
         annotations = synthesise(benchmark, root)
     elif not benchmark.annotations:
@@ -137,7 +164,7 @@ def open_store_of(cfg: DictConfig, skeleton: Skeleton) -> Store:
             f"say where the annotations of {benchmark.name} are: benchmark.annotations=FILE"
         )
     else:
-        annotations = Path(benchmark.annotations)
+        annotations = Path(benchmark.annotations).expanduser()
     spec = StoreSpec(
         skeleton=skeleton,
         dimension=benchmark.dimension,
@@ -153,24 +180,37 @@ def open_store_of(cfg: DictConfig, skeleton: Skeleton) -> Store:
         raise BadInput(
             f"there is no annotation file {error.filename}: {remedy} benchmark.annotations=FILE"
         ) from error
-    for line in store.dropped:
-        console.print(f"dropped: {line}")
+    if store.persons_cut:
+        console.print(f"{store.persons_cut} samples hold more than two persons: two are kept")
+    if store.dropped:
+        total = len(store.ids) + len(store.dropped)
+        console.print(f"{len(store.dropped)} of {total} samples are dropped:")
+        for line in store.dropped[:5]:
+            console.print(f"  {line}")
+        if len(store.dropped) > 5:
+            console.print(f"  all of them are listed in {store.folder / 'manifest.json'}")
     return store
 
 
 def synthesise(benchmark: DictConfig, root: Path) -> Path:
     """Write the embedded data set's annotations under `root`, once."""
     size = plain(benchmark.synthetic)
-    name = f"synthetic_{benchmark.dimension}_" + "_".join(str(v) for v in size.values())
-    path = root / f"{name}.pkl"
-    if not path.exists():
+    text = "_".join(str(value) for value in size.values())
+    path = root / f"synthetic_{benchmark.dimension}_v{VERSION}_{text}.pkl"
+    with explaining_where(root):
         root.mkdir(parents=True, exist_ok=True)
-        write_annotations(path, synthetic_annotations(benchmark.dimension, **size))
+        with FileLock(root / f".{path.name}.lock"):
+            if not path.exists():
+                write_annotations(path, synthetic_annotations(benchmark.dimension, **size))
     return path
 
 
 def class_names(classes: int | str | ListConfig) -> list[str]:
     """Names of the classes, from a list, a file with one name a line, or their number."""
+    if not isinstance(classes, int | str | ListConfig) or isinstance(classes, bool):
+        raise BadInput(
+            f"benchmark.classes={classes} is no number, list of names, or file with one name a line"
+        )
     if isinstance(classes, int):
         names = [str(i) for i in range(classes)]
     elif isinstance(classes, str):
@@ -183,8 +223,8 @@ def class_names(classes: int | str | ListConfig) -> list[str]:
         names = [name.strip() for name in names if name.strip()]
     else:
         names = [str(name) for name in classes]
-    if len(names) < 2:
-        raise BadInput(f"benchmark.classes={classes} makes {len(names)} classes; 2 is the least")
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise BadInput(f"benchmark.classes={classes} must be at least 2 classes, each named once")
     return names
 
 

@@ -1,8 +1,11 @@
 """What the front doors do: prepare, train, test, fuse; and the tables they print."""
 
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -20,6 +23,7 @@ from stgcn_lightning.experiment import (
     build,
     build_tester,
     build_trainer,
+    check_values,
     console,
     cost,
     learning_rate,
@@ -36,6 +40,9 @@ from stgcn_lightning.weights import fine_tune, load, read_weights, refuse_other_
 
 def prepare(cfg: DictConfig) -> None:
     """Build the store of a benchmark and print a check of what is in it."""
+    check_values(cfg)
+    if cfg.annotations:
+        cfg.benchmark.annotations = cfg.annotations
     skeleton = Skeleton.from_dict(plain(cfg.skeleton))
     store = open_store_of(cfg, skeleton)
     frames = store.num_frames
@@ -65,9 +72,15 @@ def prepare(cfg: DictConfig) -> None:
 
 def train(cfg: DictConfig) -> dict[str, float]:
     """Train one stream; returns the figures that a sweep summarises."""
+    check_values(cfg)
+    run = Path(cfg.run_dir)
+    if cfg.resume is None and any((run / "checkpoints").glob("*.ckpt")):
+        raise BadInput(
+            f"{run} already holds checkpoints: resume=auto goes on from them, "
+            "hydra.run.dir=NEW starts afresh"
+        )
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     skeleton, names, data, model = build(cfg)
-    run = Path(cfg.run_dir)
     card = model_card(cfg, skeleton, names)
     if cfg.checkpoint:
         loaded, skipped = fine_tune(model, Path(cfg.checkpoint))
@@ -93,12 +106,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
         f"{len(data.val_numbers)} to validate on, {recipe.epochs} epochs of "
         f"{recipe.train_passes_per_epoch} passes; run directory {run}"
     )
-    try:
-        trainer.fit(recognizer, data, ckpt_path=resume_from(cfg.resume, run), weights_only=True)
-    except SystemExit:  # how Lightning ends after Ctrl-C
-        if trainer.interrupted:
-            raise KeyboardInterrupt from None
-        raise
+    last = resume_from(cfg.resume, run, card)
+    with passing_on_ctrl_c(trainer):
+        trainer.fit(recognizer, data, ckpt_path=last, weights_only=True)
     figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
     if cfg.test_after:
         best = run / "checkpoints" / "best.ckpt"
@@ -109,6 +119,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 def test(cfg: DictConfig) -> None:
     """Test a checkpoint with `data.test_clips` clips, write the scores and print the table."""
+    check_values(cfg)
     if not cfg.checkpoint:
         raise BadInput("say which weights to test: checkpoint=FILE")
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -123,20 +134,24 @@ def test(cfg: DictConfig) -> None:
 
 def fuse_scores(cfg: DictConfig) -> None:
     """Fuse the scores of several streams, write them and print each stream beside the fusion."""
-    if not cfg.streams:
+    paths, weights = plain(cfg.streams), plain(cfg.weights)
+    if not isinstance(paths, dict) or not all(isinstance(p, str) for p in paths.values()):
         raise BadInput("say what to fuse: streams='{joint: a.npz, bone: b.npz}'")
-    weights = plain(cfg.weights)
+    if weights is not None and not (
+        isinstance(weights, dict) and all(isinstance(w, int | float) for w in weights.values())
+    ):
+        raise BadInput(f"weights={weights} are no weights: weights='{{joint: 2, bone: 1}}'")
     if cfg.preset is not None and weights is not None:
         raise BadInput(f"preset={cfg.preset} already means weights: give one of the two")
     if cfg.preset is not None:
         if cfg.preset not in PRESETS:
             raise BadInput(f"preset={cfg.preset} is none of {', '.join(PRESETS)}")
         weights = PRESETS[cfg.preset]
-    weights = weights or dict.fromkeys(cfg.streams, 1.0)
-    streams = {name: read_scores(Path(path)) for name, path in cfg.streams.items()}
+    weights = weights or dict.fromkeys(paths, 1.0)
+    streams = {name: read_scores(Path(path)) for name, path in paths.items()}
     for name, scores in streams.items():
         if scores.ids is None:
-            console.print(f"{name}: {cfg.streams[name]} holds no ids, samples are joined by order")
+            console.print(f"{name}: {paths[name]} holds no ids, samples are joined by order")
     fused = fuse(streams, weights)
     if fused.ids is None:
         fused = with_numbers_as_ids(fused)
@@ -173,7 +188,8 @@ def run_test(
     """Test `model`, write its scores to `out`, print the table, and return the figures."""
     recognizer = Recognizer(model, ids=data.store.ids, classes=len(names))
     trainer = build_tester(cfg)
-    trainer.test(recognizer, data, verbose=False)
+    with passing_on_ctrl_c(trainer):
+        trainer.test(recognizer, data, verbose=False)
     numbers, values = recognizer.test_scores()
     if cfg.debug != "fast" and not torch.equal(numbers, data.val_numbers):
         raise RuntimeError(
@@ -209,7 +225,7 @@ def print_test(
     for name, title in NAMES.items():
         table.add_row(title, f"{100 * figures[name]:.2f}")
     published = published_top1(cfg.model.name, cfg.benchmark.name, cfg.stream.name)
-    if published:
+    if published and published.classes == len(scores.classes):
         table.add_row(f"published top-1 ({published.source})", f"{published.top1:.2f}")
         table.add_row("difference", f"{100 * figures['top1'] - published.top1:+.2f}")
     console.print(table)
@@ -239,18 +255,37 @@ def with_numbers_as_ids(scores: Scores) -> Scores:
     return Scores(ids, scores.labels, scores.scores, scores.classes, scores.meta)
 
 
-def resume_from(resume: str | None, run: Path) -> str | None:
-    """The checkpoint to go on from: ``auto`` takes the run directory's last, if there is one."""
+def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> str | None:
+    """The checkpoint to go on from: ``auto`` takes the run directory's last, if there is one.
+
+    Raises:
+        BadInput: it is absent, no checkpoint of this package, or of another stream or model.
+    """
     if resume is None:
         return None
+    if not isinstance(resume, str):
+        raise BadInput(f"resume={resume} is neither auto nor a checkpoint")
     last = run / "checkpoints" / "last.ckpt" if resume == "auto" else Path(resume)
-    if last.exists():
-        console.print(f"resuming from {last}")
-        return str(last)
-    if resume != "auto":
-        raise BadInput(f"there is no checkpoint {last} to resume from")
-    console.print(f"nothing to resume in {run}: starting afresh")
-    return None
+    if resume == "auto" and not last.exists():
+        console.print(f"nothing to resume in {run}: starting afresh")
+        return None
+    _, theirs = read_weights(last)
+    if not theirs:
+        raise BadInput(f"{last} is no run of this package: start from it with checkpoint={last}")
+    refuse_other_card(theirs, card, last)
+    console.print(f"resuming from {last}")
+    return str(last)
+
+
+@contextmanager
+def passing_on_ctrl_c(trainer: lightning.Trainer) -> Generator[None]:
+    """Lightning ends the process with status 1 after Ctrl-C; the doors have their own."""
+    try:
+        yield
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def keep_metrics(run: Path) -> None:

@@ -65,7 +65,8 @@ class Recognizer(lightning.LightningModule):
         logits = self(batch.clips)[:, 0]
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
         if not torch.isfinite(loss):
-            names = ", ".join(str(self.ids[i]) for i in batch.samples.tolist())
+            names = ", ".join(str(self.ids[i]) for i in batch.samples[:16].tolist())
+            names += f" and {len(batch.samples) - 16} more" if len(batch.samples) > 16 else ""
             raise BadInput(
                 f"the loss of step {self.global_step} is {loss.item()}; lower recipe.lr or look at "
                 f"the samples of this batch: {names}"

@@ -34,17 +34,16 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 def load(model: STGCN, state: dict[str, torch.Tensor], checkpoint: Path) -> None:
     """Load all weights, or say which setting makes the model fit them."""
-    width = len(state["stages.0.temporal.conv.bias"])
-    classes = len(state["classify.bias"])
     ours = model.state_dict()
+    width, classes = (len(state[name]) for name in ("stages.0.temporal.conv.bias", "classify.bias"))
     if width != len(ours["stages.0.temporal.conv.bias"]):
         raise BadInput(f"{checkpoint} has {width} base channels: set model.base_channels={width}")
+    check_graph(state, model)
     if classes != len(ours["classify.bias"]):
         raise BadInput(
             f"{checkpoint} knows {classes} classes but the benchmark has "
             f"{len(ours['classify.bias'])}: set benchmark.classes={classes}"
         )
-    check_graph(state, model)
     model.load_state_dict(state)
 
 
@@ -56,13 +55,10 @@ def fine_tune(model: STGCN, checkpoint: Path) -> tuple[int, list[str]]:
     """
     state, _ = read_weights(checkpoint)
     ours = model.state_dict()
-    fitting = {name: value for name, value in state.items() if value.shape == ours[name].shape}
-    skipped = [name for name in state if name not in fitting]
-    if any(not name.startswith("classify.") for name in skipped):
-        load(model, state, checkpoint)  # says what does not fit
-    check_graph(state, model)
-    model.load_state_dict(fitting, strict=False)
-    return len(fitting), skipped
+    head = [name for name in state if name.startswith("classify.")]
+    skipped = [name for name in head if state[name].shape != ours[name].shape]
+    load(model, state | {name: ours[name] for name in skipped}, checkpoint)
+    return len(state) - len(skipped), skipped
 
 
 def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Path) -> None:
@@ -78,6 +74,11 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
                 f"{checkpoint} was trained with {key} {card[key]}, not {ours[key]}: set "
                 + remedy.format(card[key])
             )
+    if "classes" in card and len(card["classes"]) != len(ours["classes"]):
+        raise BadInput(
+            f"{checkpoint} knows {len(card['classes'])} classes but the benchmark has "
+            f"{len(ours['classes'])}: give the benchmark.classes that it was trained with"
+        )
     if "model" in card and card["model"] != ours["model"]:
         differing = [k for k, v in card["model"].items() if ours["model"].get(k) != v]
         settings = " ".join(f"model.{key}={card['model'][key]}" for key in differing)

@@ -86,6 +86,8 @@ def test_poses_are_those_that_the_names_say():
     standing, sitting = act("sit_down")[0][0][[0, -1]]
     assert standing[0, 1] - standing[13, 1] > 0.3  # the hips are a thigh above the knees
     assert abs(sitting[0, 1] - sitting[13, 1]) < 0.2
+    assert np.linalg.norm(sitting[0] - sitting[14]) > 0.4  # the heel is not under the hips,
+    assert sitting[13, 1] - sitting[14, 1] > 0.3  # but under the knee
     lifted = act("raise_arms")[0][0][-1]
     assert min(lifted[7, 1], lifted[11, 1]) > lifted[3, 1]  # hands above the head
     stooped = act("pick_up")[0][0]
@@ -214,6 +216,9 @@ def test_a_sample_depends_on_the_seed_and_its_place_alone():
     for sample, same in zip(few.samples, many.samples[:5] + many.samples[150:153], strict=True):
         np.testing.assert_array_equal(sample.keypoint, same.keypoint)
         np.testing.assert_array_equal(sample.score, same.score)
+    shapes = [sample.keypoint.shape for sample in many.samples]
+    assert shapes[:10] != shapes[64:74]  # no sample comes again, whatever is computed at once
+    assert shapes[:10] != shapes[100:110]
     other = synthetic_annotations("2d", 5, 3, seed=1)
     assert [s.keypoint.shape for s in other.samples] != [s.keypoint.shape for s in few.samples]
     assert few.samples[0].keypoint.shape != few.samples[5].keypoint.shape  # train 0, val 0

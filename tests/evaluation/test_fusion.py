@@ -95,7 +95,7 @@ def test_fusion_refuses_scores_that_do_not_match(other, message):
     ("weights", "message"),
     [
         ({"joint": 1, "limb": 1}, "weights are given for joint, limb but scores for joint, bone"),
-        ({"joint": -1, "bone": 2}, "must not be negative"),
+        ({"joint": -1, "bone": 2}, "not negative"),
         ({"joint": 0, "bone": 0}, "not all zero"),
     ],
 )

@@ -42,7 +42,7 @@ from stgcn_lightning.data.normalise import normalise
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 
-VERSION = 1
+VERSION = 2
 CHANNELS = 3
 SAMPLE_FIELDS = np.dtype(
     [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
@@ -88,6 +88,7 @@ class Store:
         ids: (samples,) str.
         splits: name -> sample numbers, int64, in the order of the annotations.
         dropped: one line for each bad sample that was left out.
+        persons_cut: samples of which 3D normalisation kept the first two of more persons.
         scored: the last channel is a score (2D).
     """
 
@@ -100,6 +101,7 @@ class Store:
     ids: NDArray[np.str_]
     splits: dict[str, Tensor]
     dropped: list[str]
+    persons_cut: int
     scored: bool
 
     def split(self, name: str) -> Tensor:
@@ -130,7 +132,7 @@ def open_or_build(annotations: Path, spec: StoreSpec, root: Path) -> Store:
         return open_store(folder)
     if not annotations.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(annotations))
-    with _explaining_where(root):
+    with explaining_where(root):
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{folder.name}.lock"):
             if not is_current(folder, annotations):  # another process may have built it meanwhile
@@ -164,6 +166,7 @@ def open_store(folder: Path) -> Store:
             for name, (start, stop) in manifest["splits"].items()
         },
         dropped=manifest["dropped"],
+        persons_cut=manifest["persons_cut"],
         scored=manifest["dimension"] == "2d",
     )
 
@@ -175,8 +178,12 @@ def is_current(folder: Path, annotations: Path) -> bool:
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+        rows, joints, channels = manifest["shape"]
+        size = rows * joints * channels * np.dtype(manifest["dtype"]).itemsize
+        if (folder / "frames.bin").stat().st_size != size:
+            return False
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
+        return False  # absent, or damaged since
     return not annotations.exists() or fingerprint(annotations).items() <= manifest.items()
 
 
@@ -220,11 +227,18 @@ def _write(
         raise OSError(errno.ENOSPC, f"it needs {need / 1e9:.1f} GB")
 
     table = np.zeros(len(samples), SAMPLE_FIELDS)
-    rows = 1
+    rows, persons_cut = 1, 0
     with (folder / "frames.bin").open("wb") as file:
         file.write(empty.data)
         for entry, sample in zip(table, samples, strict=True):
-            bodies = np.ascontiguousarray(_normalised(sample, spec), empty.dtype)
+            with np.errstate(over="ignore"):
+                bodies = np.ascontiguousarray(_normalised(sample, spec), empty.dtype)
+            if not np.isfinite(bodies).all():
+                raise BadInput(
+                    f"sample {sample.id!r} has coordinates too large for {empty.dtype}, in which "
+                    "they are stored: give pixels (2D) or metres (3D)"
+                )
+            persons_cut += spec.normalise == "3d" and len(sample.keypoint) > len(bodies) >= 2
             entry["first_row"], entry["label"] = rows, sample.label
             entry["persons"], entry["frames"] = bodies.shape[:2]
             file.write(bodies.data)
@@ -240,6 +254,7 @@ def _write(
     manifest = manifest | {
         "dtype": str(empty.dtype),
         "shape": [rows, *empty.shape],
+        "persons_cut": int(persons_cut),
         "splits": {
             name: [end - len(split), end]
             for name, split, end in zip(annotations.splits, numbers, ends, strict=True)
@@ -273,7 +288,7 @@ def _remove(*folders: Path) -> None:
 
 
 @contextmanager
-def _explaining_where(root: Path) -> Generator[None]:
+def explaining_where(root: Path) -> Generator[None]:
     """Turn an error that the user can mend into a sentence."""
     try:
         yield

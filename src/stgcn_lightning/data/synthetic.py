@@ -34,6 +34,7 @@ from stgcn_lightning.errors import BadInput
 Array = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
+VERSION = 1  # of what is made: raise it whenever a seed gives other samples
 IMG_SHAPE = (1080, 1920)  # height, width
 FOCAL = 1060.0  # pixels; the colour camera of a Kinect v2, about
 PIXELS_PER_METRE = FOCAL / 3.5  # at the middle distance: makes noise in pixels one in metres

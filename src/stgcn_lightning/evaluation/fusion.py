@@ -1,5 +1,6 @@
 """Late fusion: the weighted sum of the streams' scores."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -34,8 +35,9 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
         raise BadInput(
             f"weights are given for {', '.join(weights)} but scores for {', '.join(streams)}"
         )
-    if any(weight < 0 for weight in weights.values()) or not sum(weights.values()) > 0:
-        raise BadInput(f"weights {dict(weights)} must not be negative, and not all zero")
+    usable = all(0 <= weight < math.inf for weight in weights.values())
+    if not usable or not sum(weights.values()):
+        raise BadInput(f"weights {dict(weights)} must be numbers, not negative and not all zero")
     (first_name, first), *others = streams.items()
     total = weights[first_name] * first.scores.astype(np.float64)
     for name, other in others:
@@ -45,7 +47,8 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
     origin = {name: scores.meta for name, scores in streams.items()}
     shared = {key: first.meta[key] for key in ("benchmark", "split") if key in first.meta}
     meta = {**shared, "stream": "fusion", "weights": dict(weights), "streams": origin}
-    return Scores(first.ids, first.labels, fused, first.classes, meta)
+    named = next((scores for scores in streams.values() if scores.ids is not None), first)
+    return Scores(named.ids, first.labels, fused, named.classes, meta)
 
 
 def top1_interval(
@@ -86,6 +89,8 @@ def _matching_rows(first_name: str, first: Scores, name: str, other: Scores) -> 
         rows = np.arange(len(first.labels))
         names = [f"number {i}" for i in rows]
     else:
+        if not np.array_equal(first.classes, other.classes):
+            raise BadInput(f"{first_name} and {name} name their classes differently")
         _refuse_missing(first_name, first.ids, name, other.ids)
         _refuse_missing(name, other.ids, first_name, first.ids)
         order = np.argsort(other.ids)

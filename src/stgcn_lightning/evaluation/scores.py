@@ -65,20 +65,34 @@ def read_scores(path: Path) -> Scores:
         raise BadInput(f"there is no score file {path}: write it with the test door, scores={path}")
     if path.suffix == ".pkl":
         dump = read_test_dump(path)
-        values = np.stack([entry["pred_score"] for entry in dump]).astype(np.float32)
-        labels = np.array([int(entry["gt_label"].item()) for entry in dump], np.int64)
+        try:
+            values = np.stack([entry["pred_score"] for entry in dump]).astype(np.float32)
+            labels = np.array([int(entry["gt_label"].item()) for entry in dump], np.int64)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadInput(
+                f"{path} is no test dump of MMAction2, a list of pred_score and gt_label: {error}"
+            ) from error
         names = np.array([str(i) for i in range(values.shape[1])])
         return _checked(path, Scores(None, labels, values, names, {"source": str(path)}))
     try:
         with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
+            meta = dict[str, Any](json.loads(str(file["meta"])))
             scores = Scores(file["ids"], file["labels"], file["scores"], file["classes"], meta)
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path} is no score file of this package: {error}") from error
     return _checked(path, scores)
 
 
 def _checked(path: Path, scores: Scores) -> Scores:
+    kinds = {
+        "labels": scores.labels.ndim == 1 and scores.labels.dtype.kind in "iu",
+        "scores": scores.scores.ndim == 2 and scores.scores.dtype.kind == "f",
+        "classes": scores.classes.ndim == 1,
+        "ids": scores.ids is None or scores.ids.ndim == 1,
+    }
+    for name, fits in kinds.items():
+        if not fits:
+            raise BadInput(f"{path} is no score file of this package: its {name} have another form")
     counts = {"labels": len(scores.labels), "scores": len(scores.scores)}
     if scores.ids is not None:
         counts["ids"] = len(scores.ids)
@@ -91,8 +105,15 @@ def _checked(path: Path, scores: Scores) -> Scores:
         raise BadInput(
             f"{path} names {len(scores.classes)} classes but scores {scores.scores.shape[1]}"
         )
-    if not np.isfinite(scores.scores).all() or not np.allclose(
-        scores.scores.sum(1, dtype=np.float64), 1, atol=1e-3
+    if not ((scores.labels >= 0) & (scores.labels < len(scores.classes))).all():
+        raise BadInput(
+            f"{path} holds labels from {scores.labels.min()} to {scores.labels.max()}, outside its "
+            f"{len(scores.classes)} classes"
+        )
+    if (
+        (scores.scores < 0).any()
+        or not np.isfinite(scores.scores).all()
+        or not np.allclose(scores.scores.sum(1, dtype=np.float64), 1, atol=1e-3)
     ):
         raise BadInput(f"{path} holds rows that do not sum to 1: scores are meant after softmax")
     return scores
