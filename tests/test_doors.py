@@ -298,3 +298,53 @@ def test_against_mmaction2_a_published_style_checkpoint_reproduces_its_dump(door
     status, out, err = door("fuse", "streams={ours: out.npz, theirs: theirs.pkl}")
     assert status == 0, err
     assert "joined by order" in out
+
+
+def test_flags_may_stand_between_overrides(door):
+    assert door("prepare", TINY[0], "--config-dir", ".", *TINY[1:])[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["data.on_bad_sample=eror"], ["data.on_bad_sample=eror is none of error, drop"]),
+        (["benchmark.annotations=mine.pkl"], ["choose the benchmark that mine.pkl belongs to"]),
+        (["seed=abc"], ["seed=abc must be a whole number"]),
+        (["recipe.dropout=2"], ["recipe.dropout=2 must be a number of at most 1"]),
+        (["benchmark.classes=null"], ["benchmark.classes=None is no number"]),
+        (["benchmark.annotations=a=b.pkl"], ["quote the value"]),
+        (["stream=null"], ["group override must be a string"]),
+        (["resume=false"], ["resume=False is neither auto nor a checkpoint"]),
+    ],
+)
+def test_more_wrong_input_of_train(door, arguments, parts):
+    refused(door("train", *TINY, *arguments), *parts)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_gpu_that_is_not_there_is_named(door):
+    refused(door("train", *TINY[1:], "trainer=gpu"), "trainer cannot be built", "gpu")
+
+
+def test_a_run_is_never_overwritten_nor_resumed_as_another(door):
+    arguments = [*TINY, "recipe.epochs=1", "hydra.run.dir=run", "logger=[]"]
+    assert door("train", *arguments)[0] == 0
+    before = Path("run/checkpoints/best.ckpt").read_bytes()
+    refused(door("train", *arguments), "run already holds checkpoints", "resume=auto")
+    refused(door("train", *arguments, "resume=auto", "stream=bone"), "set stream=joint")
+    refused(
+        door("train", *arguments, "resume=auto", "model.base_channels=8"), "model.base_channels=4"
+    )
+    assert Path("run/checkpoints/best.ckpt").read_bytes() == before
+
+
+def test_ctrl_c_during_a_test_ends_with_130(door, monkeypatch):
+    from stgcn_lightning.recognizer import Recognizer
+
+    assert door("train", *TINY, "recipe.epochs=1", "hydra.run.dir=run")[0] == 0
+
+    def interrupted(self, batch):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recognizer, "test_step", interrupted)
+    assert door("test", *TINY, "checkpoint=run/checkpoints/best.ckpt")[0] == 130

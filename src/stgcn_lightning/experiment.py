@@ -119,7 +119,8 @@ def check_values(cfg: DictConfig) -> None:
         fits = isinstance(value, int) or (kind is float and isinstance(value, float))
         if isinstance(value, bool) or not fits or not least <= value <= most:
             what = "a whole number" if kind is int else "a number"
-            raise BadInput(f"{key}={value} must be {what} from {least:g} to {most:g}")
+            limit = f"at most {most:g}" if fits and value > most else f"at least {least:g}"
+            raise BadInput(f"{key}={value} must be {what} of {limit}")
     if cfg.recipe.nesterov and not cfg.recipe.momentum:
         raise BadInput("recipe.nesterov=true needs momentum: set recipe.nesterov=false as well")
 
@@ -205,9 +206,9 @@ def synthesise(benchmark: DictConfig, root: Path) -> Path:
     return path
 
 
-def class_names(classes: int | str | ListConfig) -> list[str]:
+def class_names(classes: int | str | list[str] | ListConfig) -> list[str]:
     """Names of the classes, from a list, a file with one name a line, or their number."""
-    if not isinstance(classes, int | str | ListConfig) or isinstance(classes, bool):
+    if not isinstance(classes, int | str | list | ListConfig) or isinstance(classes, bool):
         raise BadInput(
             f"benchmark.classes={classes} is no number, list of names, or file with one name a line"
         )

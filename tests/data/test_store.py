@@ -157,6 +157,17 @@ def test_a_store_is_built_again_when_the_annotations_changed(source, root):
     assert old.frames.shape[0] == 9, "whoever has the old store open keeps it"
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("frames.bin", b"short"), ("manifest.json", b""), ("manifest.json", b'{"version": 1}')],
+)
+def test_a_store_that_was_damaged_is_built_again(source, root, name, content):
+    store = open_or_build(source, SPEC, root)
+    (store.folder / name).unlink()  # and not cut short: it may be open
+    (store.folder / name).write_bytes(content)
+    assert torch.equal(open_or_build(source, SPEC, root).frames, store.frames)
+
+
 def test_another_way_to_read_the_same_annotations_is_another_store(source, root):
     specs = SPEC, replace(SPEC, normalise="2d"), replace(SPEC, classes=4)
     stores = {open_or_build(source, spec, root).folder for spec in specs}
@@ -365,3 +376,21 @@ def test_bad_samples_can_be_dropped_and_are_reported_at_every_opening(tmp_path, 
         assert store.split("all").tolist() == [0, 1]
         assert len(store.dropped) == 1
         assert "'B'" in store.dropped[0]
+
+
+def test_a_coordinate_too_large_to_be_stored_is_refused(tmp_path, root):
+    huge = sample("B", dtype="float64")
+    huge.keypoint[0, 0, 0, 0] = 1e300
+    source = write(tmp_path / "x.pkl", sample("A"), huge)
+    with pytest.raises(BadInput, match="'B' has coordinates too large for float32"):
+        open_or_build(source, SPEC, root)
+    assert folders(root) == []
+
+
+def test_samples_of_which_3d_normalisation_keeps_two_persons_are_counted(tmp_path, root):
+    samples = [sample(f"{persons}", (persons, 2, 2, 3)) for persons in (1, 2, 3, 4)]
+    source = write(tmp_path / "x.pkl", *samples)
+    spec = replace(SPEC, dimension="3d", normalise="3d")
+    for _ in range(2):
+        assert open_or_build(source, spec, root).persons_cut == 2
+    assert open_or_build(source, replace(spec, normalise="none"), root).persons_cut == 0

@@ -48,7 +48,7 @@ class ClipGatherer:
         person = torch.arange(self.persons)  # M
         exists = person < persons  # B, M
 
-        rows = self.store.frames
+        rows = self.store.frames  # which are the joints
         if self.stream != "joint":
             rows, first = self._sequences(first, frames, persons)
         begins = first + person * frames  # B, M
