@@ -168,7 +168,9 @@ def open_once(annotations: Path, spec: StoreSpec, root: Path) -> tuple[float, fl
 
 def load_skeleton(name: str) -> Skeleton:
     path = Path(__file__).parents[2] / "conf" / "skeleton" / f"{name}.yaml"
-    return Skeleton.from_dict(OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore
+    table = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(table, dict)
+    return Skeleton.from_dict({str(key): value for key, value in table.items()})
 
 
 def processor() -> str:
