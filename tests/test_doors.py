@@ -13,15 +13,15 @@ import pytest
 import torch
 from helpers import shared
 
-from stgcn_lightning import jobs
 from stgcn_lightning.doors import nearest, open_door, run_dir
 from stgcn_lightning.files import read_checkpoint, read_test_dump
+from stgcn_lightning.jobs import fusing, preparing, testing, training
 
 TASKS = {
-    "train": jobs.train,
-    "test": jobs.test,
-    "fuse": jobs.fuse_scores,
-    "prepare": jobs.prepare,
+    "train": training.train,
+    "test": testing.test,
+    "fuse": fusing.fuse_scores,
+    "prepare": preparing.prepare,
 }
 TINY = [
     "trainer=cpu",

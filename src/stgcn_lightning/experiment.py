@@ -6,6 +6,8 @@ Nothing here knows how the configuration (conf/) was composed.
 import logging
 import sys
 import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -60,9 +62,9 @@ FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 
 # Lightning announces absent accelerators and other products at every start; its warnings stay
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)
-# the run directory is never empty, and jobs.keep_metrics saves what this warns of
+# the run directory is never empty, and jobs.training saves what this warns of
 warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is not empty")
-# a run that is resumed has checkpoints; jobs.train refuses to overwrite another's
+# a run that is resumed has checkpoints; jobs.training refuses to overwrite another's
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
 # Lightning 2.6 calls what torch 2.13 has renamed
 warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
@@ -269,6 +271,17 @@ def build_tester(cfg: DictConfig) -> lightning.Trainer:
         default_root_dir=cfg.run_dir,
         **(FAST if cfg.debug == "fast" else {}),
     )
+
+
+@contextmanager
+def passing_on_ctrl_c(trainer: lightning.Trainer) -> Generator[None]:
+    """Lightning ends the process with status 1 after Ctrl-C; the doors have their own."""
+    try:
+        yield
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def plain(node: Any) -> Any:

@@ -4,7 +4,7 @@ python -m stgcn_lightning.fuse --help
 """
 
 from stgcn_lightning.doors import open_door
-from stgcn_lightning.jobs import fuse_scores
+from stgcn_lightning.jobs.fusing import fuse_scores
 
 
 def main() -> None:

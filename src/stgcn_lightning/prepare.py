@@ -4,7 +4,7 @@ python -m stgcn_lightning.prepare --help
 """
 
 from stgcn_lightning.doors import open_door
-from stgcn_lightning.jobs import prepare
+from stgcn_lightning.jobs.preparing import prepare
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ python -m stgcn_lightning.test --help
 """
 
 from stgcn_lightning.doors import open_door
-from stgcn_lightning.jobs import test
+from stgcn_lightning.jobs.testing import test
 
 
 def main() -> None:

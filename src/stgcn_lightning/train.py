@@ -4,7 +4,7 @@ python -m stgcn_lightning.train --help
 """
 
 from stgcn_lightning.doors import open_door
-from stgcn_lightning.jobs import train
+from stgcn_lightning.jobs.training import train
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from helpers import GOLDEN
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse, top1_interval
 from stgcn_lightning.evaluation.scores import Scores
-from stgcn_lightning.jobs import figures_of
+from stgcn_lightning.jobs.testing import figures_of
 
 NAMES = ("joint", "joint_motion", "bone", "bone_motion")
 

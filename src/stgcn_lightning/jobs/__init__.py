@@ -1,0 +1,1 @@
+"""What the front doors do: prepare, train, test, fuse; and the tables they print."""
