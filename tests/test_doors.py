@@ -1,11 +1,15 @@
 """The front doors as a user opens them, on a data set of a few samples."""
 
 import csv
+import json
 import os
 import pickle
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +18,15 @@ import torch
 from helpers import shared
 
 from stgcn_lightning.doors import nearest, open_door, run_dir
+from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.files import read_checkpoint, read_test_dump
-from stgcn_lightning.jobs import fusing, preparing, testing, training
+from stgcn_lightning.jobs import fusing, preparing, reproducing, testing, training
 
 TASKS = {
     "train": training.train,
     "test": testing.test,
     "fuse": fusing.fuse_scores,
+    "reproduce": reproducing.reproduce,
     "prepare": preparing.prepare,
 }
 TINY = [
@@ -206,6 +212,9 @@ def test_missing_annotations_say_where_to_get_them(door):
         (["streams={joint: absent.npz}"], ["absent.npz"]),
         (["streams={joint: a.npz}", "preset=three_stream"], ["two_stream, four_stream"]),
         (["streams={joint: a.npz}", "preset=two_stream", "weights={joint: 1}"], ["give one"]),
+        (["streams={joint: a.npz}", "weights=best"], ["weights=best", "weights=learned"]),
+        (["streams={joint: a.npz}", "tuning={joint: b.npz}"], ["weights=learned alone"]),
+        (["streams={joint: a.npz}", "apply_softmax=1"], ["neither true nor false"]),
     ],
 )
 def test_wrong_input_of_fuse_is_one_sentence_and_status_2(door, arguments, parts):
@@ -336,6 +345,154 @@ def test_a_run_is_never_overwritten_nor_resumed_as_another(door):
         door("train", *arguments, "resume=auto", "model.base_channels=8"), "model.base_channels=4"
     )
     assert Path("run/checkpoints/best.ckpt").read_bytes() == before
+
+
+def test_held_out_subjects_select_the_checkpoint_and_learn_the_weights_of_a_fusion(door):
+    for stream in ("joint", "bone"):
+        common = [*TINY, f"stream={stream}"]
+        status, out, err = door(
+            "train",
+            *common,
+            "data.holdout_subjects=0.3",
+            "test_after=true",
+            f"hydra.run.dir={stream}",
+        )
+        assert status == 0, err
+        for line in ("nothing: the last epoch", "itself (optimistic)", "subjects (honest)"):
+            assert line in out
+        best = f"checkpoint={stream}/checkpoints/best.ckpt"
+        status, _, err = door("test", *common, best, "split=holdout", f"scores={stream}_held.npz")
+        assert status == 0, err
+        with Path(stream, "metrics.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if row["holdout/top1"]]
+        assert len(rows) == 2
+        selected = read_checkpoint(Path(stream, "checkpoints/best.ckpt"))
+        assert selected["epoch"] == np.argmax([float(row["holdout/top1"]) for row in rows])
+    held, tested = read_scores(Path("bone_held.npz")), read_scores(Path("bone/scores.npz"))
+    assert held.meta["held_out"]
+    subjects = {name[8:12] for name in held.ids}
+    assert subjects
+    assert subjects.isdisjoint({name[8:12] for name in tested.ids})
+
+    streams = "streams={joint: joint/scores.npz, bone: bone/scores.npz}"
+    tuning = "tuning={joint: joint_held.npz, bone: bone_held.npz}"
+    status, out, err = door("fuse", streams, "weights=learned", tuning)
+    assert status == 0, err
+    assert f"weights learned on {len(held.labels)} held-out" in out
+    assert "exact McNemar test" in out
+    refused(
+        door("fuse", streams, "weights=learned", tuning.replace("bone_held", "bone/scores")),
+        "tuning scores of bone are not of held-out training samples",
+    )
+    refused(door("fuse", streams, "weights=learned"), "say what to learn the weights on")
+    common = [*TINY, "stream=bone", "recipe.epochs=1", "hydra.run.dir=bone"]
+    refused(door("train", *common, "resume=auto"), "keeps them")
+
+
+def test_a_split_that_no_checkpoint_held_out_is_refused(door):
+    assert door("train", *TINY, "recipe.epochs=1", "hydra.run.dir=run")[0] == 0
+    checkpoint = "checkpoint=run/checkpoints/best.ckpt"
+    refused(door("test", *TINY, checkpoint, "split=holdout"), "without holding subjects out")
+    refused(door("test", *TINY, checkpoint, "split=vall"), "vall")
+    refused(door("train", *TINY, "data.holdout_subjects=2"), "a share of them")
+    status, _, err = door("test", *TINY, checkpoint, "split=train", "scores=train.npz")
+    assert status == 0, err
+    assert read_scores(Path("train.npz")).meta["split"] == "train"
+
+
+def test_a_reproduction_trains_fuses_and_does_nothing_twice(door, monkeypatch):
+    arguments = ["benchmark=synthetic", *TINY, "recipe.epochs=1"]
+    status, out, err = door("reproduce", *arguments, "seeds=[0,1]")
+    assert status == 0, err
+    folder = Path("runs/reproduce/synthetic")
+    found = json.loads((folder / "reproduction.json").read_text())
+    assert [row["name"] for row in found["rows"]] == [
+        "joint", "bone", "joint_motion", "bone_motion", "two_stream", "four_stream"
+    ]  # fmt: skip
+    for row in found["rows"]:
+        runs = [read_scores(folder / row["name"] / f"seed_{n}" / "scores.npz") for n in (0, 1)]
+        top1 = [(run.scores.argmax(1) == run.labels).mean() for run in runs]
+        assert row["seeds"] == pytest.approx(top1)
+        assert row["top1"] == pytest.approx(np.mean(top1))
+    markdown = (folder / "reproduction.md").read_text()
+    assert "joint:joint_motion:bone:bone_motion 2:1:2:1" in markdown
+
+    def never(cfg):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(reproducing, "train", never)
+    status, out, err = door("reproduce", *arguments, "seeds=[0,1]")
+    assert status == 0, err
+    assert out.count("done, ") == 8
+    assert (folder / "reproduction.md").read_text() == markdown
+    refused(
+        door("reproduce", *arguments, "recipe.lr=0.2"),
+        "recipe.lr=0.1, not 0.2",
+        "hydra.run.dir=NEW",
+    )
+
+    checkpoint = folder / "joint/seed_0/checkpoints/best.ckpt"
+    given = [*arguments, f"checkpoints={{joint: {checkpoint}}}", "hydra.run.dir=given"]
+    status, out, err = door("reproduce", *given)
+    assert status == 0, err
+    (row,) = json.loads(Path("given/reproduction.json").read_text())["rows"]
+    assert row["top1"] == found["rows"][0]["seeds"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["seeds=[0,0]"], ["seeds=[0, 0]", "different whole numbers"]),
+        (["seeds=3"], ["seeds=3 are no list"]),
+        (["checkpoint=a.ckpt"], ["checkpoints='{joint: FILE, bone: FILE}'"]),
+        (["checkpoints=a.ckpt"], ["checkpoints=a.ckpt is no mapping"]),
+        (["checkpoints={limb: a.ckpt}"], ["limb is none of the streams joint"]),
+        (["checkpoints={joint: a.ckpt}"], ["no checkpoint a.ckpt"]),
+        (["checkpoints={joint: a.ckpt}", "seeds=[0,1]"], ["leave seeds away"]),
+        (["debug=fast"], ["use it with train or test"]),
+        (["benchmark=syntetic"], ["did you mean synthetic"]),
+    ],
+)
+def test_wrong_input_of_reproduce_is_one_sentence_and_status_2(door, arguments, parts):
+    refused(door("reproduce", *TINY, *arguments), *parts)
+
+
+@pytest.mark.slow
+def test_a_reproduction_killed_at_three_moments_ends_with_the_same_table(tmp_path):
+    arguments = ["benchmark=synthetic", *TINY, "benchmark.synthetic.train_samples=200"]
+
+    def reproduce(name, seconds=None):
+        command = [sys.executable, "-m", "stgcn_lightning.reproduce", *arguments]
+        command += [f"hydra.run.dir={tmp_path / name}", f"data.store_dir={tmp_path / 'stores'}"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        started = time.monotonic()
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True, cwd=tmp_path
+        ) as process:
+            try:
+                out, _ = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                out, _ = process.communicate()
+        return process.returncode, out, time.monotonic() - started
+
+    status, whole, seconds = reproduce("whole")
+    assert status == 0
+    assert whole.count("epoch 2/2") == 4
+    rng = random.Random(0)
+    killed = [reproduce("killed", rng.uniform(0.35, 0.6) * seconds) for _ in range(3)]
+    status, last, _ = reproduce("killed")
+    assert status == 0
+    assert any(status == -signal.SIGKILL for status, _, _ in killed)
+    tables = [(tmp_path / name / "reproduction.md").read_text() for name in ("whole", "killed")]
+    assert tables[0] == tables[1]
+    for stream in ("joint", "bone", "joint_motion", "bone_motion"):
+        scores = [tmp_path / name / stream / "seed_0/scores.npz" for name in ("whole", "killed")]
+        with np.load(scores[0]) as a, np.load(scores[1]) as b:
+            np.testing.assert_array_equal(a["scores"], b["scores"])
+    # a stream that had its scores was never begun again
+    everything = "".join(out for _, out, _ in killed) + last
+    assert everything.count("epoch 2/2") <= 4 + len(killed)
 
 
 def test_ctrl_c_during_a_test_ends_with_130(door, monkeypatch):

@@ -51,11 +51,14 @@ class EpochLines(Callback):
         """Print the line."""
         if trainer.is_global_zero:
             figures = trainer.callback_metrics
-            train_top1, val_top1 = (100 * figures[f"{part}/top1"] for part in ("train", "val"))
+            top1 = [
+                f"{part} top-1 {100 * figures[f'{part}/top1']:.2f} %"
+                for part in ("train", "val", "holdout")
+                if f"{part}/top1" in figures
+            ]
             print(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
-                f"loss {self.loss / self.clips:.4f}, train top-1 {train_top1:.2f} %, "
-                f"val top-1 {val_top1:.2f} %, "
+                f"loss {self.loss / self.clips:.4f}, {', '.join(top1)}, "
                 f"{trainer.world_size * self.clips / self.seconds:.0f} clips/s",
                 flush=True,
             )

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
+import torch
 from filelock import FileLock
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import LearningRateMonitor
@@ -21,6 +23,7 @@ from rich.console import Console
 
 from stgcn_lightning.data.annotations import write_annotations
 from stgcn_lightning.data.datamodule import SkeletonData
+from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store, StoreSpec, explaining_where, open_or_build
 from stgcn_lightning.data.synthetic import VERSION, synthetic_annotations
 from stgcn_lightning.errors import BadInput
@@ -72,7 +75,9 @@ warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is depre
 warnings.filterwarnings("ignore", "The '.*_dataloader' does not have many workers")
 
 
-def build(cfg: DictConfig) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
+def build(
+    cfg: DictConfig, *, test_held_out: bool = False
+) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
     """Skeleton, class names, data and untrained model of a configuration."""
     skeleton = Skeleton.from_dict(plain(cfg.skeleton))
     names = class_names(cfg.benchmark.classes)
@@ -91,6 +96,8 @@ def build(cfg: DictConfig) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
         batch_size=cfg.data.batch_size,
         workers=cfg.data.workers,
         frame_order=cfg.data.frame_order,
+        held_out=held_out_numbers(cfg, store),
+        test_held_out=test_held_out,
     )
     if (most := int(store.num_persons.max())) > cfg.data.persons:
         console.print(f"samples hold up to {most} persons; the first {cfg.data.persons} are kept")
@@ -106,6 +113,23 @@ def build(cfg: DictConfig) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
         f"{gmac:.2f} GMAC per clip"
     )
     return skeleton, names, data, model
+
+
+def held_out_numbers(cfg: DictConfig, store: Store) -> torch.Tensor | None:
+    """Numbers of the training samples by `data.holdout_subjects`; None where none are wanted."""
+    wanted = plain(cfg.data.holdout_subjects)
+    if wanted is None:
+        return None
+    if not isinstance(wanted, float | list):
+        raise BadInput(
+            f"data.holdout_subjects={wanted} is neither a list of subjects, [1, 8], nor a share of "
+            "them, 0.1"
+        )
+    numbers = store.split(cfg.benchmark.train_split)
+    subjects = subjects_of(store.ids[numbers.numpy()], cfg.benchmark.get("subject"))
+    chosen = held_out_subjects(subjects, wanted)
+    cfg.data.holdout_subjects = chosen.tolist()
+    return numbers[torch.from_numpy(np.isin(subjects, chosen))]
 
 
 def check_values(cfg: DictConfig) -> None:
@@ -130,7 +154,7 @@ def check_values(cfg: DictConfig) -> None:
 def build_trainer(cfg: DictConfig, steps: int) -> lightning.Trainer:
     """The trainer for epochs of `steps`, with the loggers and callbacks of the configuration."""
     fast = cfg.debug == "fast"
-    callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
+    callbacks = [instantiate(callback) for callback in callbacks_of(cfg).values()]
     if not cfg.get("logger"):  # nobody to tell the learning rate
         callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor)]
     return instantiate(
@@ -143,6 +167,19 @@ def build_trainer(cfg: DictConfig, steps: int) -> lightning.Trainer:
         enable_progress_bar=sys.stdout.isatty(),
         **(FAST if fast else {}),
     )
+
+
+def callbacks_of(cfg: DictConfig) -> dict[str, Any]:
+    """The configured callbacks; with subjects held out, they select the best checkpoint.
+
+    What the validation split would have selected is kept beside it, to show the difference.
+    """
+    callbacks = dict(cfg.callbacks)
+    if cfg.data.holdout_subjects is not None and "best" in callbacks:
+        best = callbacks["best"]
+        callbacks["best_on_val"] = {**best, "filename": "best_on_val"}
+        callbacks["best"] = {**best, "monitor": "holdout/top1"}
+    return callbacks
 
 
 def cost(model: STGCN, cfg: DictConfig) -> tuple[int, float]:
@@ -258,6 +295,7 @@ def model_card(cfg: DictConfig, skeleton: Skeleton, names: list[str]) -> dict[st
         "clip_frames": cfg.data.clip_frames,
         "test_clips": cfg.data.test_clips,
         "persons": cfg.data.persons,
+        "held_out_subjects": plain(cfg.data.holdout_subjects),
     }
 
 

@@ -9,14 +9,16 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MetricCollection
 
 from stgcn_lightning.data.datamodule import Batch
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import accuracies
 from stgcn_lightning.model.stgcn import STGCN
 
+PARTS = ("val", "holdout")  # what is validated on
 REFERENCE_BATCH = 128  # the global batch that `recipe.base_lr` is meant for
 
 
@@ -53,7 +55,8 @@ class Recognizer(lightning.LightningModule):
         self.lr, self.momentum, self.nesterov = lr, momentum, nesterov
         self.weight_decay, self.label_smoothing = weight_decay, label_smoothing
         self.card = card or {}
-        self.val_accuracies = accuracies(classes, "val/")
+        # of the data module's validation loaders, in their order
+        self.validated = nn.ModuleList([accuracies(classes, f"{part}/") for part in PARTS])
         self.tested: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -76,17 +79,24 @@ class Recognizer(lightning.LightningModule):
         self.log("train/top1", top1, on_step=False, on_epoch=True, batch_size=len(batch.labels))
         return loss
 
-    def validation_step(self, batch: Batch) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Accuracy with one clip per sample."""
         logits = self(batch.clips)[:, 0]
-        self.val_accuracies.update(logits, batch.labels)
+        self._validated(dataloader_idx).update(logits, batch.labels)
         loss = F.cross_entropy(logits, batch.labels)
-        self.log("val/loss", loss, batch_size=len(batch.labels))
+        name, size = f"{PARTS[dataloader_idx]}/loss", len(batch.labels)
+        self.log(name, loss, batch_size=size, add_dataloader_idx=False)
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's accuracies."""
-        self.log_dict(self.val_accuracies.compute(), prog_bar=True)
-        self.val_accuracies.reset()
+        for i in range(len(self.trainer.val_dataloaders or [])):
+            self.log_dict(self._validated(i).compute(), prog_bar=True)
+            self._validated(i).reset()
+
+    def _validated(self, i: int) -> MetricCollection:
+        metrics = self.validated[i]
+        assert isinstance(metrics, MetricCollection)
+        return metrics
 
     def on_test_start(self) -> None:
         """Forget what an earlier test gathered."""

@@ -156,7 +156,8 @@ def test_clips_of_one_epoch_differ_between_passes(store):
 
 def test_validation_shows_one_clip_and_the_test_several(store):
     data = make_data(store)
-    val, test = list(data.val_dataloader()), list(data.test_dataloader())
+    (loader,) = data.val_dataloader()
+    val, test = list(loader), list(data.test_dataloader())
     assert [b.clips.shape for b in val] == [
         (4, 1, 2, 4, 2, 3),
         (4, 1, 2, 4, 2, 3),
@@ -171,6 +172,19 @@ def test_validation_shows_one_clip_and_the_test_several(store):
     assert (clips[:, :, 1] == 0).all()
 
 
+def test_samples_held_out_are_validated_on_and_never_trained_on(store):
+    held_out = torch.tensor([1, 4, 5])
+    data = make_data(store, held_out=held_out)
+    val, held = data.val_dataloader()
+    assert torch.cat([b.samples for b in val]).tolist() == list(range(len(LENGTHS)))
+    assert torch.cat([b.samples for b in held]).tolist() == [1, 4, 5]
+    trained = torch.cat([b.samples for b in data.train_dataloader()])
+    assert sorted(trained.tolist()) == [i for i in range(len(LENGTHS)) if i not in (1, 4, 5)]
+    assert len(torch.cat([b.samples for b in data.test_dataloader()])) == len(LENGTHS)
+    data = make_data(store, held_out=held_out, test_held_out=True)
+    assert torch.cat([b.samples for b in data.test_dataloader()]).tolist() == [1, 4, 5]
+
+
 def test_evaluation_is_the_same_every_time(store):
     first, second = (list(make_data(store, seed=s).test_dataloader()) for s in (0, 1))
     assert all(torch.equal(a.clips, b.clips) for a, b in zip(first, second, strict=True))
@@ -178,13 +192,11 @@ def test_evaluation_is_the_same_every_time(store):
 
 @pytest.mark.parametrize("loader", ["train_dataloader", "val_dataloader", "test_dataloader"])
 def test_shuffled_clips_show_the_same_frames_in_another_order(store, loader):
-    for batches in zip(
-        *(
-            getattr(make_data(store, clip_frames=20, frame_order=order), loader)()
-            for order in ("ordered", "shuffled")
-        ),
-        strict=True,
-    ):
+    loaders = []
+    for order in ("ordered", "shuffled"):
+        made = getattr(make_data(store, clip_frames=20, frame_order=order), loader)()
+        loaders.append(made[0] if isinstance(made, list) else made)
+    for batches in zip(*loaders, strict=True):
         ordered, shuffled = (batch.clips[:, :, 0, :, 0, 0] for batch in batches)
         assert torch.equal(ordered.sort(-1).values, shuffled.sort(-1).values)
         long = [LENGTHS[i] > 4 for i in batches[0].samples]

@@ -3,7 +3,14 @@ import pytest
 from helpers import GOLDEN
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.fusion import PRESETS, fuse, top1_interval
+from stgcn_lightning.evaluation.fusion import (
+    PRESETS,
+    compare,
+    fuse,
+    learned_weights,
+    refuse_tuning_on,
+    top1_interval,
+)
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.jobs.testing import figures_of
 
@@ -116,3 +123,71 @@ def test_bootstrap_interval_has_the_width_of_a_binomial():
     np.testing.assert_allclose(
         [low, high], [top1 - 1.96 * deviation, top1 + 1.96 * deviation], atol=5e-3
     )
+
+
+def test_interval_over_two_seeds_is_that_of_each_samples_mean():
+    labels = np.zeros(100, int)
+    right, wrong = [1.0, 0.0], [0.0, 1.0]
+    ids = [str(i) for i in range(100)]
+    first = scores_of([right] * 100, labels, ids)
+    second = scores_of([right] * 50 + [wrong] * 50, labels, ids)
+    top1, low, high = top1_interval(first, second)
+    assert top1 == 0.75
+    # half the samples count 1, half 0.5: a standard deviation of 0.25 / sqrt(100)
+    np.testing.assert_allclose([low, high], [0.75 - 0.049, 0.75 + 0.049], atol=5e-3)
+
+
+def test_comparison_counts_what_only_one_got_right_and_tosses_a_fair_coin():
+    labels = np.zeros(10, int)
+    right, wrong = [1.0, 0.0], [0.0, 1.0]
+    ids = [str(i) for i in range(10)]
+    first = scores_of([right] * 9 + [wrong], labels, ids)
+    second = scores_of([right] * 3 + [wrong] * 6 + [right], labels, ids)
+    only_first, only_second, p = compare(first, second)
+    assert (only_first, only_second) == (6, 1)
+    np.testing.assert_allclose(p, 2 * (1 + 7) / 2**7)
+    assert compare(first, first) == (0, 0, 1.0)
+
+
+def test_learned_weights_are_the_proportions_that_make_the_labels_likeliest():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 400)
+    ids = [f"s{i}" for i in range(400)]
+    streams = {
+        name: scores_of(
+            rng.dirichlet(np.ones(5), 400) * 0.7 + gain * np.eye(5)[labels], labels, ids
+        )
+        for name, gain in {"joint": 0.3, "bone": 0.25}.items()
+    }
+    weights = learned_weights(streams)
+    chances = [scores.scores[np.arange(400), labels] for scores in streams.values()]
+    grid = np.linspace(0, 1, 1001)[:, None]
+    likelihood = np.log(grid * chances[0] + (1 - grid) * chances[1]).sum(1)
+    assert weights["joint"] == pytest.approx(grid[likelihood.argmax(), 0], abs=2e-3)
+    assert sum(weights.values()) == pytest.approx(1)
+
+
+def test_learned_weights_leave_out_a_stream_that_guesses():
+    labels = np.arange(100) % 4
+    ids = [str(i) for i in range(100)]
+    streams = {
+        "joint": scores_of(0.1 + 0.6 * np.eye(4)[labels], labels, ids),
+        "noise": scores_of(np.full((100, 4), 0.25), labels, ids),
+    }
+    assert learned_weights(streams)["joint"] > 0.999
+
+
+@pytest.mark.parametrize(
+    ("meta", "ids", "message"),
+    [
+        ({}, ("c", "d"), "not of held-out training samples: train with data.holdout_subjects"),
+        ({"held_out": True, "checkpoint_sha256": "2"}, ("c", "d"), "from another checkpoint"),
+        ({"held_out": True, "checkpoint_sha256": "1"}, ("c", "b"), "1 samples of the eval.*, b a"),
+        ({"held_out": True}, None, "not of held-out"),
+    ],
+)
+def test_weights_are_not_learned_on_what_the_streams_know(meta, ids, message):
+    stream = scores_of([[1, 0], [0, 1]], checkpoint_sha256="1")
+    tuning = scores_of([[1, 0], [0, 1]], ids=ids, **meta)
+    with pytest.raises(BadInput, match=message):
+        refuse_tuning_on({"joint": stream}, {"joint": tuning})

@@ -46,8 +46,8 @@ def test_a_dump_of_mmaction2_keeps_scores_and_labels_but_no_ids(tmp_path):
         ({"ids": np.array(["a", "a"])}, "holds sample a more than once"),
         ({"labels": np.array([1])}, "contradicts itself"),
         ({"classes": np.array(["one"])}, "names 1 classes but scores 2"),
-        ({"scores": np.array([[3, -1], [0, 2]], np.float32)}, "do not sum to 1"),
-        ({"scores": np.array([[np.nan, 1], [0, 1]], np.float32)}, "do not sum to 1"),
+        ({"scores": np.array([[3, -1], [0, 2]], np.float32)}, "holds logits.*apply_softmax=true"),
+        ({"scores": np.array([[np.nan, 1], [0, 1]], np.float32)}, "scores sample b with NaN"),
     ],
 )
 def test_scores_that_contradict_themselves_are_refused(tmp_path, change, message):
@@ -65,3 +65,13 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(BadInput, match=r"other.npz is no score file"):
         read_scores(tmp_path / "other.npz")
+
+
+def test_logits_become_scores_when_asked_and_scores_are_not_softmaxed_twice(tmp_path):
+    logits = np.array([[3, -1], [0, 2]], np.float32)
+    write_scores(tmp_path / "logits.npz", dataclasses.replace(SCORES, scores=logits))
+    read = read_scores(tmp_path / "logits.npz", apply_softmax=True)
+    np.testing.assert_allclose(read.scores[:, 0], [1 / (1 + np.exp(-4)), 1 / (1 + np.exp(2))], 1e-6)
+    write_scores(tmp_path / "scores.npz", SCORES)
+    with pytest.raises(BadInput, match="holds scores, not logits"):
+        read_scores(tmp_path / "scores.npz", apply_softmax=True)

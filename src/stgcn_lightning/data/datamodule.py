@@ -161,6 +161,8 @@ class ClipDataset(Dataset[Batch]):
 class SkeletonData(lightning.LightningDataModule):
     """Training, one-clip validation and N-clip testing on one stream of a store.
 
+    With subjects held out, they are validated on too, after the validation split.
+
     Args:
         store: opened store.
         bone_parents: one parent per joint.
@@ -175,6 +177,8 @@ class SkeletonData(lightning.LightningDataModule):
         passes: how often a training epoch goes through the split.
         seed: of order and frames.
         frame_order: see `ClipDataset`.
+        held_out: sample numbers kept out of the training; None keeps none.
+        test_held_out: test on those instead of on the validation split.
 
     Raises:
         BadInput: a split does not exist, or the stream or frame order has no such name.
@@ -196,11 +200,20 @@ class SkeletonData(lightning.LightningDataModule):
         passes: int,
         seed: int,
         frame_order: str = "ordered",
+        held_out: Tensor | None = None,
+        test_held_out: bool = False,
     ):
         super().__init__()
         self.store = store
         self.gather = ClipGatherer(store, bone_parents, stream, persons)
         self.train_numbers, self.val_numbers = store.split(train_split), store.split(val_split)
+        self.held_out = held_out
+        if held_out is not None:
+            self.train_numbers = self.train_numbers[~torch.isin(self.train_numbers, held_out)]
+        self.test_numbers = self.val_numbers
+        if test_held_out:
+            assert held_out is not None
+            self.test_numbers = held_out
         self.clip_frames, self.test_clips = clip_frames, test_clips
         self.batch_size, self.workers, self.passes = batch_size, workers, passes
         self.seed, self.frame_order = seed, check_frame_order(frame_order)
@@ -209,13 +222,14 @@ class SkeletonData(lightning.LightningDataModule):
         """One random clip per sample and pass, shuffled."""
         return self._loader(self.train_numbers, clips=None)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """One fixed clip per sample, every sample once."""
-        return self._loader(self.val_numbers, clips=1)
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        """One fixed clip per sample, every sample once; the samples held out come second."""
+        parts = [self.val_numbers] if self.held_out is None else [self.val_numbers, self.held_out]
+        return [self._loader(numbers, clips=1) for numbers in parts]
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """`test_clips` fixed clips per sample, every sample once."""
-        return self._loader(self.val_numbers, clips=self.test_clips)
+        return self._loader(self.test_numbers, clips=self.test_clips)
 
     def _loader(self, numbers: Tensor, clips: int | None) -> DataLoader[Batch]:
         training = clips is None

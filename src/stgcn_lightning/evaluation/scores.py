@@ -7,7 +7,7 @@ the checkpoint, version of the package).
 
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,16 @@ def write_scores(path: Path, scores: Scores) -> None:
         )
 
 
-def read_scores(path: Path) -> Scores:
+def read_scores(path: Path, *, apply_softmax: bool = False) -> Scores:
     """Read `scores.npz` or a test dump of MMAction2 (``.pkl``, which knows no ids).
 
+    Args:
+        path: the file.
+        apply_softmax: the file holds logits; make scores of them.
+
     Raises:
-        BadInput: there is no such file, it is neither of the two, or it contradicts itself.
+        BadInput: there is no such file, it is neither of the two, it contradicts itself, or it
+            holds logits where scores are expected (or the other way round).
     """
     if not path.exists():
         raise BadInput(f"there is no score file {path}: write it with the test door, scores={path}")
@@ -73,17 +78,18 @@ def read_scores(path: Path) -> Scores:
                 f"{path} is no test dump of MMAction2, a list of pred_score and gt_label: {error}"
             ) from error
         names = np.array([str(i) for i in range(values.shape[1])])
-        return _checked(path, Scores(None, labels, values, names, {"source": str(path)}))
+        scores = Scores(None, labels, values, names, {"source": str(path)})
+        return _checked(path, scores, apply_softmax)
     try:
         with np.load(path, allow_pickle=False) as file:
             meta = dict[str, Any](json.loads(str(file["meta"])))
             scores = Scores(file["ids"], file["labels"], file["scores"], file["classes"], meta)
     except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path} is no score file of this package: {error}") from error
-    return _checked(path, scores)
+    return _checked(path, scores, apply_softmax)
 
 
-def _checked(path: Path, scores: Scores) -> Scores:
+def _checked(path: Path, scores: Scores, apply_softmax: bool) -> Scores:
     kinds = {
         "labels": scores.labels.ndim == 1 and scores.labels.dtype.kind in "iu",
         "scores": scores.scores.ndim == 2 and scores.scores.dtype.kind == "f",
@@ -110,10 +116,25 @@ def _checked(path: Path, scores: Scores) -> Scores:
             f"{path} holds labels from {scores.labels.min()} to {scores.labels.max()}, outside its "
             f"{len(scores.classes)} classes"
         )
-    if (
-        (scores.scores < 0).any()
-        or not np.isfinite(scores.scores).all()
-        or not np.allclose(scores.scores.sum(1, dtype=np.float64), 1, atol=1e-3)
-    ):
-        raise BadInput(f"{path} holds rows that do not sum to 1: scores are meant after softmax")
+    if not np.isfinite(scores.scores).all():
+        row = np.flatnonzero(~np.isfinite(scores.scores).all(1))[0]
+        name = f"number {row}" if scores.ids is None else scores.ids[row]
+        raise BadInput(f"{path} scores sample {name} with NaN or infinity")
+    softmaxed = (scores.scores >= 0).all() and np.allclose(
+        scores.scores.sum(1, dtype=np.float64), 1, atol=1e-3
+    )
+    if apply_softmax and softmaxed:
+        raise BadInput(f"{path} holds scores, not logits: leave apply_softmax=true away")
+    if apply_softmax:
+        return replace(scores, scores=_softmax(scores.scores))
+    if not softmaxed:
+        raise BadInput(
+            f"{path} holds logits, rows that do not sum to 1: apply_softmax=true makes scores of "
+            "them"
+        )
     return scores
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    return (powers / powers.sum(1, keepdims=True)).astype(np.float32)

@@ -1,44 +1,39 @@
 """Fusing the scores of several streams."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 from rich.table import Table
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.fusion import PRESETS, fuse, top1_interval
-from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
-from stgcn_lightning.experiment import (
-    console,
-    plain,
+from stgcn_lightning.evaluation.fusion import (
+    PRESETS,
+    compare,
+    fuse,
+    learned_weights,
+    refuse_tuning_on,
+    top1_interval,
 )
+from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
+from stgcn_lightning.experiment import console, plain
 from stgcn_lightning.jobs.testing import figures_of
 
 
 def fuse_scores(cfg: DictConfig) -> None:
     """Fuse the scores of several streams, write them and print each stream beside the fusion."""
-    paths, weights = plain(cfg.streams), plain(cfg.weights)
-    if not isinstance(paths, dict) or not all(isinstance(p, str) for p in paths.values()):
-        raise BadInput("say what to fuse: streams='{joint: a.npz, bone: b.npz}'")
-    if weights is not None and not (
-        isinstance(weights, dict) and all(isinstance(w, int | float) for w in weights.values())
-    ):
-        raise BadInput(f"weights={weights} are no weights: weights='{{joint: 2, bone: 1}}'")
-    if cfg.preset is not None and weights is not None:
-        raise BadInput(f"preset={cfg.preset} already means weights: give one of the two")
-    if cfg.preset is not None:
-        if cfg.preset not in PRESETS:
-            raise BadInput(f"preset={cfg.preset} is none of {', '.join(PRESETS)}")
-        weights = PRESETS[cfg.preset]
-    weights = weights or dict.fromkeys(paths, 1.0)
-    streams = {name: read_scores(Path(path)) for name, path in paths.items()}
-    for name, scores in streams.items():
-        if scores.ids is None:
-            console.print(f"{name}: {paths[name]} holds no ids, samples are joined by order")
+    if not isinstance(cfg.apply_softmax, bool):
+        raise BadInput(f"apply_softmax={cfg.apply_softmax} is neither true nor false")
+    paths = files_of(cfg, "streams", "fuse")
+    weights = stated_weights(cfg, paths)
+    streams = read_streams(cfg, paths)
+    if weights is None:
+        weights = learn_weights(cfg, streams)
     fused = fuse(streams, weights)
     if fused.ids is None:
-        fused = with_numbers_as_ids(fused)
+        fused = replace(fused, ids=np.array([str(i) for i in range(len(fused.labels))]))
     out = Path(cfg.scores) if cfg.scores else Path(cfg.run_dir) / "scores.npz"
     write_scores(out, fused)
 
@@ -46,22 +41,88 @@ def fuse_scores(cfg: DictConfig) -> None:
     for column in ("", "weight", "top-1", "95 % interval", "top-5", "mean class"):
         table.add_column(column, justify="right" if column else "left")
     for name, scores in [*streams.items(), ("fused", fused)]:
-        top1, low, high = top1_interval(scores)
+        interval = top1_interval(scores)
         figures = figures_of(scores)
         table.add_row(
             name,
-            "" if name == "fused" else f"{weights[name]:g}",
-            f"{100 * top1:.2f}",
-            f"{100 * low:.2f} - {100 * high:.2f}",
+            "" if name == "fused" else f"{weights[name]:.3g}",
+            f"{100 * interval.top1:.2f}",
+            f"{100 * interval.low:.2f} - {100 * interval.high:.2f}",
             f"{100 * figures['top5']:.2f}",
             f"{100 * figures['mean_class_accuracy']:.2f}",
             style="bold" if name == "fused" else None,
         )
     console.print(table)
+    console.print(against_best_stream(fused, streams))
     console.print(f"scores: {out}")
 
 
-def with_numbers_as_ids(scores: Scores) -> Scores:
-    """Scores fused by order, whose samples are called by their number from here on."""
-    ids = np.array([str(i) for i in range(len(scores.labels))])
-    return Scores(ids, scores.labels, scores.scores, scores.classes, scores.meta)
+def files_of(cfg: DictConfig, key: str, purpose: str) -> dict[str, str]:
+    """The score files that `key` names."""
+    paths = plain(cfg[key])
+    if not isinstance(paths, dict) or not all(isinstance(p, str) for p in paths.values()):
+        raise BadInput(f"say what to {purpose}: {key}='{{joint: a.npz, bone: b.npz}}'")
+    return paths
+
+
+def read_streams(cfg: DictConfig, paths: dict[str, str]) -> dict[str, Scores]:
+    """Their scores."""
+    streams = {
+        name: read_scores(Path(path), apply_softmax=cfg.apply_softmax)
+        for name, path in paths.items()
+    }
+    for name, scores in streams.items():
+        if scores.ids is None:
+            console.print(f"{name}: {paths[name]} holds no ids, samples are joined by order")
+    return streams
+
+
+def stated_weights(cfg: DictConfig, paths: dict[str, str]) -> dict[str, float] | None:
+    """What `preset` or `weights` say, equal ones if neither does; None: they are to be learned."""
+    weights: Any = plain(cfg.weights)
+    if cfg.preset is not None and weights is not None:
+        raise BadInput(f"preset={cfg.preset} already means weights: give one of the two")
+    if cfg.tuning is not None and weights != "learned":
+        raise BadInput("tuning scores serve weights=learned alone: add it, or leave tuning away")
+    if cfg.preset is not None:
+        if cfg.preset not in PRESETS:
+            raise BadInput(f"preset={cfg.preset} is none of {', '.join(PRESETS)}")
+        return PRESETS[cfg.preset]
+    if weights == "learned":
+        return None
+    if weights is None:
+        return dict.fromkeys(paths, 1.0)
+    if not isinstance(weights, dict) or not all(
+        isinstance(weight, int | float) for weight in weights.values()
+    ):
+        raise BadInput(
+            f"weights={weights} are no weights: weights='{{joint: 2, bone: 1}}' or weights=learned"
+        )
+    return weights
+
+
+def learn_weights(cfg: DictConfig, streams: dict[str, Scores]) -> dict[str, float]:
+    """Weights for `streams` from the scores of held-out training samples in `tuning`."""
+    paths = files_of(cfg, "tuning", "learn the weights on")
+    if set(paths) != set(streams):
+        raise BadInput(f"tuning is given for {', '.join(paths)}, streams for {', '.join(streams)}")
+    tuning = read_streams(cfg, {name: paths[name] for name in streams})
+    refuse_tuning_on(streams, tuning)
+    samples = len(next(iter(tuning.values())).labels)
+    console.print(f"weights learned on {samples} held-out training samples")
+    return learned_weights(tuning)
+
+
+def against_best_stream(fused: Scores, streams: dict[str, Scores]) -> str:
+    """One line: is the fusion really better than its best stream?"""
+    best = max(streams, key=lambda name: top1_interval(streams[name]).top1)
+    ours = fused if streams[best].ids is not None else replace(fused, ids=None)
+    gained, lost, p = compare(ours, streams[best])
+    if p >= 0.05:
+        verdict = "not distinguishable from"
+    else:
+        verdict = "better than" if gained > lost else "worse than"
+    return (
+        f"the fusion is {verdict} its best stream, {best}: {gained} samples right only when fused, "
+        f"{lost} only in {best} (exact McNemar test, p = {p:.2g})"
+    )

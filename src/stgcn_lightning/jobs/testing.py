@@ -37,7 +37,17 @@ def test(cfg: DictConfig) -> None:
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     checkpoint = Path(cfg.checkpoint)
     state, card = read_weights(checkpoint)
-    skeleton, names, data, model = build(cfg)
+    held_out = cfg.split == "holdout"
+    if held_out:
+        cfg.data.holdout_subjects = card.get("held_out_subjects")
+        if not cfg.data.holdout_subjects:
+            raise BadInput(
+                f"{checkpoint} was trained without holding subjects out: there is no split=holdout "
+                "unless it is trained with data.holdout_subjects=0.1"
+            )
+    elif cfg.split is not None:
+        cfg.benchmark.val_split = cfg.split
+    skeleton, names, data, model = build(cfg, test_held_out=held_out)
     refuse_other_card(card, model_card(cfg, skeleton, names), checkpoint)
     load(model, state, checkpoint)
     out = Path(cfg.scores) if cfg.scores else Path(cfg.run_dir) / "scores.npz"
@@ -53,33 +63,42 @@ def run_test(
     out: Path,
 ) -> dict[str, float]:
     """Test `model`, write its scores to `out`, print the table, and return the figures."""
+    scores = scores_of(cfg, data, model, names, checkpoint)
+    write_scores(out, scores)
+    figures = figures_of(scores)
+    print_test(cfg, scores, figures, model, out)
+    return figures
+
+
+def scores_of(
+    cfg: DictConfig, data: SkeletonData, model: STGCN, names: list[str], checkpoint: Path
+) -> Scores:
+    """What `model`, whose weights come from `checkpoint`, answers on the test's samples."""
     recognizer = Recognizer(model, ids=data.store.ids, classes=len(names))
     trainer = build_tester(cfg)
     with passing_on_ctrl_c(trainer):
         trainer.test(recognizer, data, verbose=False)
     numbers, values = recognizer.test_scores()
-    if cfg.debug != "fast" and not torch.equal(numbers, data.val_numbers):
+    if cfg.debug != "fast" and not torch.equal(numbers, data.test_numbers):
         raise RuntimeError(
-            f"{len(numbers)} samples were scored, but the split has {len(data.val_numbers)}"
+            f"{len(numbers)} samples were scored, but the split has {len(data.test_numbers)}"
         )
-    scores = Scores(
+    held_out = data.test_numbers is data.held_out
+    return Scores(
         ids=np.asarray(data.store.ids[numbers.numpy()]),
         labels=data.store.labels[numbers].numpy(),
         scores=values.numpy(),
         classes=np.array(names),
         meta={
             "benchmark": cfg.benchmark.name,
-            "split": cfg.benchmark.val_split,
+            "split": cfg.benchmark.train_split if held_out else cfg.benchmark.val_split,
+            "held_out": held_out,
             "stream": cfg.stream.name,
             "test_clips": cfg.data.test_clips,
             "checkpoint_sha256": sha256(checkpoint),
             "version": version("stgcn_lightning"),
         },
     )
-    write_scores(out, scores)
-    figures = figures_of(scores)
-    print_test(cfg, scores, figures, model, out)
-    return figures
 
 
 def print_test(

@@ -6,7 +6,9 @@ from typing import Any
 
 import lightning
 from omegaconf import DictConfig
+from rich.table import Table
 
+from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.experiment import (
     build,
@@ -17,7 +19,8 @@ from stgcn_lightning.experiment import (
     model_card,
     passing_on_ctrl_c,
 )
-from stgcn_lightning.jobs.testing import run_test
+from stgcn_lightning.jobs.testing import figures_of, run_test, scores_of
+from stgcn_lightning.model.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.weights import fine_tune, read_weights, refuse_other_card
 
@@ -53,19 +56,48 @@ def train(cfg: DictConfig) -> dict[str, float]:
         label_smoothing=recipe.label_smoothing,
         card=card,
     )
+    held_out = ""
+    if data.held_out is not None:
+        subjects = ", ".join(cfg.data.holdout_subjects)
+        held_out = f"{len(data.held_out)} of subjects {subjects} held out, "
     console.print(
         f"{cfg.benchmark.name} {cfg.stream.name}: {len(data.train_numbers)} samples to train on, "
-        f"{len(data.val_numbers)} to validate on, {recipe.epochs} epochs of "
+        f"{len(data.val_numbers)} to validate on, {held_out}{recipe.epochs} epochs of "
         f"{recipe.train_passes_per_epoch} passes; run directory {run}"
     )
     last = resume_from(cfg.resume, run, card)
     with passing_on_ctrl_c(trainer):
         trainer.fit(recognizer, data, ckpt_path=last, weights_only=True)
     figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
+    if cfg.test_after and data.held_out is not None:
+        figures |= compare_selections(cfg, data, model, names, run)
     if cfg.test_after:
         best = run / "checkpoints" / "best.ckpt"
         model.load_state_dict(read_weights(best)[0])
         figures["test/top1"] = run_test(cfg, data, model, names, best, run / "scores.npz")["top1"]
+    return figures
+
+
+def compare_selections(
+    cfg: DictConfig, data: SkeletonData, model: STGCN, names: list[str], run: Path
+) -> dict[str, float]:
+    """Print what the test accuracy would be had another sample set selected the checkpoint."""
+    selected = {
+        "last": "nothing: the last epoch",
+        "best_on_val": "the test split itself (optimistic)",
+        "best": "held-out training subjects (honest)",
+    }
+    table = Table(title=f"which epoch to report, {cfg.data.test_clips} clips")
+    table.add_column("selected by")
+    table.add_column("top-1", justify="right")
+    figures: dict[str, float] = {}
+    for name, title in selected.items():
+        checkpoint = run / "checkpoints" / f"{name}.ckpt"
+        model.load_state_dict(read_weights(checkpoint)[0])
+        top1 = figures_of(scores_of(cfg, data, model, names, checkpoint))["top1"]
+        figures[f"test/top1_{name}"] = top1
+        table.add_row(title, f"{100 * top1:.2f}")
+    console.print(table)
     return figures
 
 
@@ -87,6 +119,11 @@ def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> str | No
     if not theirs:
         raise BadInput(f"{last} is no run of this package: start from it with checkpoint={last}")
     refuse_other_card(theirs, card, last)
+    if theirs.get("held_out_subjects") != card["held_out_subjects"]:
+        raise BadInput(
+            f"{last} was trained with data.holdout_subjects={theirs.get('held_out_subjects')}, not "
+            f"{card['held_out_subjects']}: a run that is resumed keeps them"
+        )
     console.print(f"resuming from {last}")
     return str(last)
 

@@ -1,0 +1,104 @@
+"""Our figures of a benchmark beside the published row, as Markdown and JSON."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stgcn_lightning.evaluation.fusion import Interval, hits_of, top1_interval
+from stgcn_lightning.evaluation.published import Published
+from stgcn_lightning.evaluation.scores import Scores
+
+COLUMNS = ("", "ours", "95 % interval", "published", "difference", "verdict")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stream or fusion.
+
+    Attributes:
+        name: joint, ..., two_stream, four_stream.
+        seeds: top-1 of each seed, in [0, 1].
+        interval: their mean, and its bootstrap interval over the samples.
+        published: the figure to be reproduced; None where there is none.
+    """
+
+    name: str
+    seeds: tuple[float, ...]
+    interval: Interval
+    published: Published | None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the published figure, in points."""
+        return None if self.published is None else 100 * self.interval.top1 - self.published.top1
+
+    @property
+    def verdict(self) -> str:
+        """Whether the published figure lies in our interval."""
+        if self.published is None:
+            return "nothing published"
+        if 100 * self.interval.low > self.published.top1:
+            return "above"
+        return "below" if 100 * self.interval.high < self.published.top1 else "reproduced"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row as text, in the order of `COLUMNS`."""
+        ours = f"{100 * self.interval.top1:.2f}"
+        if len(self.seeds) > 1:
+            ours += f" ± {100 * np.std(self.seeds, ddof=1):.2f}"
+        published, difference = self.published, self.difference
+        return (
+            self.name,
+            ours,
+            f"{100 * self.interval.low:.2f} - {100 * self.interval.high:.2f}",
+            "" if published is None else f"{published.top1:.2f}",
+            "" if difference is None else f"{difference:+.2f}",
+            self.verdict,
+        )
+
+
+def rows_of(
+    runs: Mapping[str, Sequence[Scores]], published: Mapping[str, Published | None]
+) -> list[Row]:
+    """A row for every stream and fusion.
+
+    Args:
+        runs: name -> scores of each seed.
+        published: name -> figure, for the same names.
+    """
+    return [
+        Row(
+            name,
+            tuple(float(hits_of(run).mean()) for run in scores),
+            top1_interval(*scores),
+            published[name],
+        )
+        for name, scores in runs.items()
+    ]
+
+
+def to_markdown(title: str, rows: Sequence[Row], notes: Sequence[str]) -> str:
+    """A heading, the table and a line for each note."""
+    lines = [f"# {title}", "", "| " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * 4 + "---|"]
+    lines += ["| " + " | ".join(row.cells) + " |" for row in rows]
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
+
+
+def to_json(rows: Sequence[Row], facts: Mapping[str, Any]) -> str:
+    """The facts and the rows, figures unrounded: accuracies in [0, 1], published ones in %."""
+    table = [
+        {
+            "name": row.name,
+            "seeds": row.seeds,
+            **row.interval._asdict(),
+            "published": None if row.published is None else row.published._asdict(),
+            "difference": row.difference,
+            "verdict": row.verdict,
+        }
+        for row in rows
+    ]
+    return json.dumps({**facts, "rows": table}, indent=2) + "\n"

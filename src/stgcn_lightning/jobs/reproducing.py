@@ -1,0 +1,206 @@
+"""A whole benchmark: four streams trained (or given), tested, fused, set beside the published row.
+
+Everything lies in one folder, and what is there is not done again: `<stream>/seed_<n>` is a run
+directory of `train`, finished once it holds scores.
+"""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, open_dict
+from rich.table import Table
+
+from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.fusion import PRESETS, fuse
+from stgcn_lightning.evaluation.published import published_top1
+from stgcn_lightning.evaluation.reproduction import COLUMNS, Row, rows_of, to_json, to_markdown
+from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
+from stgcn_lightning.experiment import check_values, console, plain
+from stgcn_lightning.files import sha256, write_atomically
+from stgcn_lightning.jobs.testing import test
+from stgcn_lightning.jobs.training import train
+
+SETTINGS = "settings.json"
+ELSEWHERE = ("workers", "store_dir")  # of `data`: they change no figure
+
+
+def reproduce(cfg: DictConfig) -> dict[str, float]:
+    """Fill the folder, print and write the table; returns the fusions' top-1 for a sweep."""
+    check_values(cfg)
+    if cfg.debug == "fast":
+        raise BadInput("debug=fast tests parts of the split: use it with train or test")
+    folder = Path(cfg.run_dir)
+    seeds, checkpoints = seeds_of(cfg), checkpoints_of(cfg)
+    keep_settings(folder / SETTINGS, settings_of(cfg, checkpoints))
+
+    runs: dict[str, list[Scores]] = {}
+    for stream in checkpoints:
+        runs[stream] = [scores_of_run(cfg, folder, stream, n, checkpoints[stream]) for n in seeds]
+    for preset, weights in PRESETS.items():
+        if set(weights) <= set(checkpoints):
+            runs[preset] = [
+                fuse({stream: runs[stream][i] for stream in weights}, weights)
+                for i in range(len(seeds))
+            ]
+            for seed, fused in zip(seeds, runs[preset], strict=True):
+                write_scores(folder / preset / f"seed_{seed}" / "scores.npz", fused)
+
+    name = cfg.benchmark.name
+    published = {run: published_top1(cfg.model.name, name, run) for run in runs}
+    classes = len(next(iter(runs.values()))[0].classes)
+    known = {run: p if p and p.classes == classes else None for run, p in published.items()}
+    rows = rows_of(runs, known)
+    report(cfg, folder, rows, seeds, samples=len(next(iter(runs.values()))[0].labels))
+    return {row.name: row.interval.top1 for row in rows if row.name in PRESETS}
+
+
+def scores_of_run(
+    cfg: DictConfig, folder: Path, stream: str, seed: int, checkpoint: Path | None
+) -> Scores:
+    """Scores of one stream and seed, from its run directory or made now."""
+    run = folder / stream / f"seed_{seed}"
+    scores = run / "scores.npz"
+    if scores.exists():
+        console.print(f"{stream}, seed {seed}: done, {scores}")
+        return read_scores(scores)
+    console.print(f"\n{stream}, seed {seed}:")
+    part = cfg.copy()
+    with open_dict(part):
+        part.stream.name, part.seed, part.run_dir = stream, seed, str(run)
+        part.resume, part.test_after = "auto", True
+        part.split, part.scores = None, str(scores)
+        part.checkpoint = None if checkpoint is None else str(checkpoint)
+    if checkpoint is None:
+        train(part)
+    else:
+        test(part)
+    return read_scores(scores)
+
+
+def report(cfg: DictConfig, folder: Path, rows: list[Row], seeds: list[int], samples: int) -> None:
+    """Print the table and write it as Markdown and JSON."""
+    title = f"{cfg.benchmark.name}, {cfg.model.name}, {cfg.data.test_clips} clips"
+    table = Table(title=title)
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column in ("", "verdict") else "right")
+    for row in rows:
+        table.add_row(*row.cells)
+    console.print(table)
+
+    source = next((row.published.source for row in rows if row.published), None)
+    facts = {
+        "benchmark": cfg.benchmark.name,
+        "model": plain(cfg.model),
+        "samples": samples,
+        "test_clips": cfg.data.test_clips,
+        "seeds": seeds,
+        "published_by": source,
+        "version": version("stgcn_lightning"),
+    }
+    notes = [
+        f"top-1 in % on the {samples} samples of {cfg.benchmark.val_split}, seeds "
+        f"{', '.join(map(str, seeds))}" + ("; mean ± standard deviation" if len(seeds) > 1 else ""),
+        "interval: bootstrap over the samples; reproduced: the published figure lies in it",
+        f"two_stream = {weights_text('two_stream')}; four_stream = {weights_text('four_stream')}",
+        f"{cfg.model.base_channels} base channels, clips of {cfg.data.clip_frames} frames",
+    ]
+    if source:
+        notes.append(f"published by {source}")
+    for name, text in {
+        "reproduction.md": to_markdown(title, rows, notes),
+        "reproduction.json": to_json(rows, facts),
+    }.items():
+        with write_atomically(folder / name) as file:
+            file.write(text.encode())
+        console.print(f"table: {folder / name}")
+
+
+def weights_text(preset: str) -> str:
+    """E.g. joint:bone 1:1."""
+    weights = PRESETS[preset]
+    return f"{':'.join(weights)} {':'.join(f'{weight:g}' for weight in weights.values())}"
+
+
+def seeds_of(cfg: DictConfig) -> list[int]:
+    """The seeds to train with."""
+    seeds = plain(cfg.seeds)
+    if seeds is None:
+        return [cfg.seed]
+    if (
+        not isinstance(seeds, list)
+        or not seeds
+        or len(set(seeds)) < len(seeds)
+        or not all(type(seed) is int and 0 <= seed < 2**32 for seed in seeds)
+    ):
+        raise BadInput(f"seeds={seeds} are no list of different whole numbers: seeds=[0,1,2]")
+    if cfg.checkpoints is not None and len(seeds) > 1:
+        raise BadInput("checkpoints are tested once: leave seeds away")
+    return seeds
+
+
+def checkpoints_of(cfg: DictConfig) -> dict[str, Path | None]:
+    """The streams, each with the checkpoint to test, or None where it is to be trained."""
+    given: Any = plain(cfg.checkpoints)
+    if cfg.checkpoint:
+        raise BadInput("reproduce wants one per stream: checkpoints='{joint: FILE, bone: FILE}'")
+    if given is None:
+        return dict.fromkeys(STREAMS)
+    if not isinstance(given, dict) or not all(isinstance(file, str) for file in given.values()):
+        raise BadInput(
+            f"checkpoints={given} is no mapping: checkpoints='{{joint: FILE, bone: FILE}}'"
+        )
+    for stream in given:
+        if stream not in STREAMS:
+            raise BadInput(f"checkpoints: {stream} is none of the streams {', '.join(STREAMS)}")
+    for file in given.values():
+        if not Path(file).exists():
+            raise BadInput(f"there is no checkpoint {file}")
+    return {stream: Path(given[stream]) for stream in STREAMS if stream in given}
+
+
+def settings_of(cfg: DictConfig, checkpoints: dict[str, Path | None]) -> dict[str, Any]:
+    """Everything that a figure depends on, but for the seed."""
+    data = {key: value for key, value in plain(cfg.data).items() if key not in ELSEWHERE}
+    return {
+        "benchmark": plain(cfg.benchmark),
+        "skeleton": plain(cfg.skeleton),
+        "data": data,
+        "model": plain(cfg.model),
+        "recipe": plain(cfg.recipe),
+        "precision": cfg.trainer.precision,
+        "checkpoints": {
+            stream: file and sha256(file) for stream, file in checkpoints.items() if file
+        },
+    }
+
+
+def keep_settings(file: Path, settings: dict[str, Any]) -> None:
+    """Write the settings down; refuse to go on in a folder that was begun with others."""
+    text = json.dumps(settings, indent=2, default=str)
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(file) as out:
+            out.write(text.encode())
+        return
+    before, now = flat(json.loads(file.read_text())), flat(json.loads(text))
+    differing = sorted(key for key in before | now if before.get(key) != now.get(key))
+    if differing:
+        key = differing[0]
+        raise BadInput(
+            f"{file.parent} was begun with {key}={before.get(key)}, not {now.get(key)}: go on with "
+            "the same settings, or start afresh with hydra.run.dir=NEW"
+        )
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found
