@@ -1,7 +1,5 @@
 """Fusing the scores of several streams."""
 
-from pathlib import Path
-
 import numpy as np
 from omegaconf import DictConfig
 from rich.table import Table
@@ -11,9 +9,11 @@ from stgcn_lightning.evaluation.fusion import PRESETS, fuse, top1_interval
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.experiment import (
     console,
+    path_of,
     plain,
+    shown,
 )
-from stgcn_lightning.jobs.testing import figures_of
+from stgcn_lightning.jobs.testing import figures_of, scores_path
 
 
 def fuse_scores(cfg: DictConfig) -> None:
@@ -32,14 +32,14 @@ def fuse_scores(cfg: DictConfig) -> None:
             raise BadInput(f"preset={cfg.preset} is none of {', '.join(PRESETS)}")
         weights = PRESETS[cfg.preset]
     weights = weights or dict.fromkeys(paths, 1.0)
-    streams = {name: read_scores(Path(path)) for name, path in paths.items()}
+    streams = {name: read_scores(path_of(f"streams.{name}", path)) for name, path in paths.items()}
     for name, scores in streams.items():
         if scores.ids is None:
             console.print(f"{name}: {paths[name]} holds no ids, samples are joined by order")
     fused = fuse(streams, weights)
     if fused.ids is None:
         fused = with_numbers_as_ids(fused)
-    out = Path(cfg.scores) if cfg.scores else Path(cfg.run_dir) / "scores.npz"
+    out = scores_path(cfg)
     write_scores(out, fused)
 
     table = Table()
@@ -58,7 +58,7 @@ def fuse_scores(cfg: DictConfig) -> None:
             style="bold" if name == "fused" else None,
         )
     console.print(table)
-    console.print(f"scores: {out}")
+    console.print(f"scores: {shown(out)}")
 
 
 def with_numbers_as_ids(scores: Scores) -> Scores:
