@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
@@ -23,4 +24,35 @@ def shared(name: str) -> Path:
     path = CHECKOUT.parent / "shared" / name
     if not path.exists():
         pytest.skip(f"{name} is not beside this checkout")
+    return path
+
+
+def body_at(x, *, wide=0.5, high=1.7, moving=0.0):
+    """Joints (25, 3) of an upright body at `x`, moved along."""
+    joints = np.zeros((25, 3))
+    joints[:, 0] = x + np.linspace(0, wide, 25) + moving
+    joints[:, 1] = np.linspace(0, high, 25)
+    joints[:, 2] = 3
+    return joints
+
+
+def skeleton_text(frames):
+    """The official format; `frames` is a list of {id: joints (25, 3)}."""
+    lines = [f"{len(frames)}"]
+    for bodies in frames:
+        lines.append(f"{len(bodies)}")
+        for id, joints in bodies.items():
+            lines += [f"{id} 0 1 1 1 1 0 0.02764709 0.05745083 2", "25"]
+            lines += [
+                f"{x:.7g} {y:.7g} {z:.7g} 277.1 191.2 1036.2 519.8 -0.2 0.03 0.9 -0.02 2"
+                for x, y, z in joints
+            ]
+    return "\r\n".join(lines) + "\r\n"
+
+
+def write_skeleton_file(folder, frames, name="S001C002P003R001A013"):
+    """Write `frames`, or text, as the `.skeleton` file of a sample; returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.skeleton"
+    path.write_text(frames if isinstance(frames, str) else skeleton_text(frames))
     return path

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import os
 import pickle
 import random
@@ -15,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import shared
+from helpers import body_at, shared
+from helpers import write_skeleton_file as write
 
+from stgcn_lightning.data.annotations import read_annotations
 from stgcn_lightning.doors import nearest, open_door, run_dir
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.files import read_checkpoint, read_test_dump
@@ -109,6 +112,74 @@ def test_the_whole_road_trains_resumes_tests_and_fuses(tmp_path):
         assert any(row["val/top1"] for row in csv.DictReader(file))
 
 
+# the package silences it, pytest turns it into an error: a resumed run has checkpoints
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+def test_a_finished_run_says_so_and_goes_on_with_more_epochs(door):
+    arguments = [*TINY, "hydra.run.dir=run", "resume=auto"]
+    assert door("train", *arguments, "recipe.epochs=1")[0] == 0
+    before = Path("run/checkpoints/last.ckpt").read_bytes()
+    status, out, err = door("train", *arguments, "recipe.epochs=1")
+    assert status == 0, err
+    assert "the run is finished: 1 epoch done; recipe.epochs=2 or more goes on" in out
+    assert Path("run/checkpoints/last.ckpt").read_bytes() == before
+    assert list(Path("run").glob("metrics*.csv")) == [Path("run/metrics.csv")]
+    assert "epoch 2/2" in door("train", *arguments, "recipe.epochs=2")[1]
+    assert "finished: 2 epochs done; recipe.epochs=3" in door("train", *arguments)[1]
+
+
+def test_debug_fast_marks_its_scores(door):
+    arguments = [*TINY, "data.batch_size=4", "hydra.run.dir=run", "stream=joint"]
+    status, out, err = door("train", *arguments, "debug=fast", "test_after=true")
+    assert status == 0, err
+    assert "partial scores: 8 of 20 samples, because of debug=fast" in out
+    with np.load("run/scores.npz") as scores:
+        assert json.loads(str(scores["meta"]))["partial"] == "8 of 20 samples"
+    checkpoint = "checkpoint=run/checkpoints/best.ckpt"
+    status, out, _ = door("test", *TINY, checkpoint, "scores=whole.npz")
+    assert status == 0
+    assert "partial" not in out
+    with np.load("whole.npz") as scores:
+        assert "partial" not in json.loads(str(scores["meta"]))
+
+
+def test_a_run_leaves_no_empty_log_and_still_warns(door, monkeypatch):
+    train = TASKS["train"]
+
+    def warning(cfg):
+        logging.getLogger("lightning.pytorch").warning("mind the gap")
+        return train(cfg)
+
+    monkeypatch.setitem(TASKS, "train", warning)
+    status, out, _ = door("train", *TINY, "debug=fast", "hydra.run.dir=run")
+    assert status == 0
+    assert "mind the gap" in out
+    assert "1 epoch of 1 pass; run directory run" in out
+    assert not list(Path("run").glob("*.log"))
+
+
+def test_the_home_directory_may_be_a_tilde_everywhere(door, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    home = tmp_path / "home"
+    home.mkdir()
+    names = [f"class {i}" for i in range(12)]
+    (home / "names.txt").write_text("\n".join(names))
+    tiny = [*TINY, "benchmark.classes='~/names.txt'", "recipe.epochs=1"]
+    assert door("train", *tiny, "data.store_dir='~/stores'", "hydra.run.dir=home/run")[0] == 0
+    assert (home / "stores").exists()
+    checkpoint = "'~/run/checkpoints/last.ckpt'"
+    status, out, err = door("test", *tiny, f"checkpoint={checkpoint}", "scores='~/scores.npz'")
+    assert status == 0, err
+    assert "scores: home/scores.npz" in out
+    status, _, err = door("fuse", "streams={joint: '~/scores.npz'}", "scores='~/fused.npz'")
+    assert status == 0, err
+    assert (home / "fused.npz").exists()
+    status, out, err = door("train", *tiny, f"resume={checkpoint}")
+    assert status == 0, err
+    assert "resuming from home/run/checkpoints/last.ckpt" in out
+    assert not Path("~").exists()
+    refused(door("test", *tiny, "checkpoint='~nobody_here/x.ckpt'"), "there is no such user")
+
+
 @pytest.mark.slow
 def test_a_sweep_ends_with_mean_and_standard_deviation(door):
     status, out, err = door("train", *TINY, "-m", "seed=0,1", "recipe.epochs=1", "test_after=true")
@@ -164,6 +235,61 @@ def test_prepare_prints_what_is_in_the_store(door):
     assert "20" in out
     assert "coco17" in out
     assert list(Path("stores").glob("*/manifest.json"))
+
+
+RAW = ["benchmark=ntu60_xsub_3d", "raw=raw"]
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A folder of four .skeleton files of 3 frames, one of them listed as missing."""
+    for name in (
+        "S001C001P001R001A001",
+        "S001C001P003R001A060",
+        "S001C002P005R002A008",
+        "S018C001P008R001A061",
+    ):
+        write(tmp_path / "raw", [{1: body_at(0), 2: body_at(2)}] * 3, name)
+    return tmp_path / "raw"
+
+
+def test_prepare_reads_skeleton_files_once(door, raw):
+    status, out, err = door("prepare", *RAW)
+    assert status == 0, err
+    assert (
+        "2 .skeleton files read, 1 body dropped; 1 skipped as missing or "
+        "incomplete, 1 of actions that ntu60 does not have"
+    ) in out
+    (made,) = Path("stores").glob("ntu60_3d_*.pkl")
+    assert f"for other doors benchmark.annotations={made}" in out
+    found = read_annotations(made)
+    assert [(s.id, s.label, s.keypoint.shape) for s in found.samples] == [
+        ("S001C001P001R001A001", 0, (1, 3, 25, 3)),
+        ("S001C001P003R001A060", 59, (2, 3, 25, 3)),
+    ]
+    changed = made.stat().st_mtime_ns
+    assert "unchanged since they were read" in door("prepare", *RAW)[1]
+    assert made.stat().st_mtime_ns == changed
+    (raw / "S001C001P001R001A001.skeleton").write_text("0\n")
+    refused(door("prepare", *RAW), "'S001C001P001R001A001' has no persons", "on_bad_sample=drop")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["benchmark=ntu60_xsub_2d", "raw=raw"], ["ntu60_xsub_2d is 2D", "pose estimator"]),
+        (["benchmark=msr_action3d_xsub", "raw=raw"], ["is not made of NTU RGB+D's .skeleton"]),
+        (["benchmark=ntu60_xsub_3d", "raw=absent"], ["there is no folder absent"]),
+        ([*RAW, "annotations=a.pkl"], ["give one of the two"]),
+        (["benchmark=ntu60_xsub_3d"], ["benchmark.annotations=FILE, or make it", "raw=DIR"]),
+        (
+            ["benchmark=ntu60_xsub_3d", "benchmark.annotations=null"],
+            ["say where the annotations of ntu60_xsub_3d are", "raw=DIR"],
+        ),
+    ],
+)
+def test_wrong_input_of_prepare_is_one_sentence_and_status_2(door, raw, arguments, parts):
+    refused(door("prepare", *arguments), *parts)
 
 
 @pytest.mark.parametrize(
@@ -323,6 +449,12 @@ def test_flags_may_stand_between_overrides(door):
         (["benchmark.classes=null"], ["benchmark.classes=None is no number"]),
         (["benchmark.annotations=a=b.pkl"], ["quote the value"]),
         (["stream=null"], ["group override must be a string"]),
+        (["benchmark.train_split=null"], ["benchmark.train_split=null is no name: give one"]),
+        (["benchmark.val_split=3"], ["benchmark.val_split=3 is no name"]),
+        (["data.store_dir=null"], ["data.store_dir=null is no name"]),
+        (["benchmark.synthetic=5"], ["benchmark.synthetic=5 is no table of sizes"]),
+        (["benchmark.synthetic.train_samples=x"], ["train_samples=x must be a whole number"]),
+        (["checkpoint=5"], ["checkpoint=5 is no path"]),
         (["resume=false"], ["resume=False is neither auto nor a checkpoint"]),
     ],
 )

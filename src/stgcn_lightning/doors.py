@@ -190,7 +190,10 @@ class SweepSummary(Callback):
         names = list(self.results[0][1])
         width = max(len("standard deviation"), *(len(job) for job, _ in self.results))
         print(f"\n{'job':<{width}}  " + "  ".join(f"{name:>24}" for name in names))
-        values = np.array([[result[name] for name in names] for _, result in self.results])
+        # a job whose run was finished already has no figure
+        values = np.array(
+            [[result.get(name, np.nan) for name in names] for _, result in self.results]
+        )
         rows = [(job, row) for (job, _), row in zip(self.results, values, strict=True)]
         if len(values) > 1:
             rows += [("mean", values.mean(0)), ("standard deviation", values.std(0, ddof=1))]

@@ -60,6 +60,7 @@ CHOICES = {  # key -> values
     "recipe.scale_lr": (True, False),
     "debug": (True, False, "fast"),
 }
+TEXTS = ("benchmark.train_split", "benchmark.val_split", "data.store_dir")
 FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 2}
 
 # Lightning announces absent accelerators and other products at every start; its warnings stay
@@ -138,6 +139,10 @@ def check_values(cfg: DictConfig) -> None:
         if OmegaConf.select(cfg, key) not in choices:
             names = ", ".join(str(choice).lower() for choice in choices)
             raise BadInput(f"{key}={OmegaConf.select(cfg, key)} is none of {names}")
+    for key in TEXTS:
+        value = OmegaConf.select(cfg, key)
+        if not isinstance(value, str) or not value:
+            raise BadInput(f"{key}={shown_value(value)} is no name: give one, {key}=NAME")
     for key, (kind, least, most) in NUMBERS.items():
         value = OmegaConf.select(cfg, key)
         if value is None and key == "recipe.lr":
@@ -159,7 +164,7 @@ def build_trainer(cfg: DictConfig, steps: int) -> lightning.Trainer:
         callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor)]
     return instantiate(
         cfg.trainer,
-        max_epochs=1 if fast else cfg.recipe.epochs,
+        max_epochs=epochs_of(cfg),
         log_every_n_steps=min(steps, 1 if fast else cfg.trainer.log_every_n_steps),
         default_root_dir=cfg.run_dir,
         logger=[instantiate(logger) for logger in (cfg.get("logger") or {}).values()],
@@ -182,6 +187,11 @@ def callbacks_of(cfg: DictConfig) -> dict[str, Any]:
     return callbacks
 
 
+def epochs_of(cfg: DictConfig) -> int:
+    """How many epochs a run has in all."""
+    return 1 if cfg.debug == "fast" else cfg.recipe.epochs
+
+
 def cost(model: STGCN, cfg: DictConfig) -> tuple[int, float]:
     """Parameters, and multiply-accumulates (10^9) of a clip."""
     macs = forward_macs(model, cfg.data.clip_frames, cfg.data.persons)
@@ -191,7 +201,7 @@ def cost(model: STGCN, cfg: DictConfig) -> tuple[int, float]:
 def open_store_of(cfg: DictConfig, skeleton: Skeleton) -> Store:
     """The store of the benchmark's annotations, built (or synthesised) first if need be."""
     benchmark = cfg.benchmark
-    root = Path(cfg.data.store_dir).expanduser()
+    root = path_of("data.store_dir", cfg.data.store_dir)
     if benchmark.get("synthetic") and benchmark.annotations:
         raise BadInput(
             f"benchmark {benchmark.name} makes its own annotations: choose the benchmark that "
@@ -202,9 +212,10 @@ def open_store_of(cfg: DictConfig, skeleton: Skeleton) -> Store:
     elif not benchmark.annotations:
         raise BadInput(
             f"say where the annotations of {benchmark.name} are: benchmark.annotations=FILE"
+            + from_raw(benchmark)
         )
     else:
-        annotations = Path(benchmark.annotations).expanduser()
+        annotations = path_of("benchmark.annotations", benchmark.annotations)
     spec = StoreSpec(
         skeleton=skeleton,
         dimension=benchmark.dimension,
@@ -219,6 +230,7 @@ def open_store_of(cfg: DictConfig, skeleton: Skeleton) -> Store:
         remedy = f"download {source} and set" if source else "set"
         raise BadInput(
             f"there is no annotation file {error.filename}: {remedy} benchmark.annotations=FILE"
+            + from_raw(benchmark)
         ) from error
     if store.persons_cut:
         console.print(f"{store.persons_cut} samples hold more than two persons: two are kept")
@@ -228,13 +240,28 @@ def open_store_of(cfg: DictConfig, skeleton: Skeleton) -> Store:
         for line in store.dropped[:5]:
             console.print(f"  {line}")
         if len(store.dropped) > 5:
-            console.print(f"  all of them are listed in {store.folder / 'manifest.json'}")
+            console.print(f"  all of them are listed in {shown(store.folder / 'manifest.json')}")
     return store
+
+
+def from_raw(benchmark: DictConfig) -> str:
+    """How else a benchmark comes by its annotations: the end of a sentence, mostly empty."""
+    if not benchmark.get("skeleton_files"):
+        return ""
+    return ", or make it from NTU RGB+D's .skeleton files with the prepare door, raw=DIR"
 
 
 def synthesise(benchmark: DictConfig, root: Path) -> Path:
     """Write the embedded data set's annotations under `root`, once."""
     size = plain(benchmark.synthetic)
+    if not isinstance(size, dict):
+        raise BadInput(
+            f"benchmark.synthetic={size} is no table of sizes: "
+            "set benchmark.synthetic.train_samples and benchmark.synthetic.val_samples"
+        )
+    for name, value in size.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadInput(f"benchmark.synthetic.{name}={value} must be a whole number")
     text = "_".join(str(value) for value in size.values())
     path = root / f"synthetic_{benchmark.dimension}_v{VERSION}_{text}.pkl"
     with explaining_where(root):
@@ -254,12 +281,13 @@ def class_names(classes: int | str | list[str] | ListConfig) -> list[str]:
     if isinstance(classes, int):
         names = [str(i) for i in range(classes)]
     elif isinstance(classes, str):
-        if not Path(classes).exists():
+        path = path_of("benchmark.classes", classes)
+        if not path.is_file():
             raise BadInput(
                 f"benchmark.classes={classes} is no file: give a number, a list of names, or a "
                 "file with one name a line"
             )
-        names = Path(classes).read_text().split("\n")
+        names = path.read_text().split("\n")
         names = [name.strip() for name in names if name.strip()]
     else:
         names = [str(name) for name in classes]
@@ -320,6 +348,32 @@ def passing_on_ctrl_c(trainer: lightning.Trainer) -> Generator[None]:
         if trainer.interrupted:
             raise KeyboardInterrupt from None
         raise
+
+
+def path_of(key: str, value: Any) -> Path:
+    """The path that a user gave as `key`; ``~`` is the home directory."""
+    if not isinstance(value, str) or not value:
+        raise BadInput(f"{key}={shown_value(value)} is no path: give a file or folder")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise BadInput(f"{key}={value} cannot be found: there is no such user") from error
+
+
+def shown(path: Path) -> Path:
+    """`path` as it is printed: relative to the working directory if it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def shown_value(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    return "null" if value is None else str(value)
 
 
 def plain(node: Any) -> Any:

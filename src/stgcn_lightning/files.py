@@ -242,6 +242,10 @@ class _Built:
         raise pickle.UnpicklingError("a finished value is given a state")
 
 
+class _NotPlain(Exception):  # noqa: N818 - becomes a BadInput as soon as the file has a name
+    """A value that is neither number nor text, described."""
+
+
 class _Dtype(_Built):
     """A numpy dtype of numbers or text.
 
@@ -253,7 +257,8 @@ class _Dtype(_Built):
 
     def __init__(self, code: str, align: bool = False, copy: bool = True) -> None:
         if not re.fullmatch(r"[<>=|]?(b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6})", code):
-            raise pickle.UnpicklingError(f"an array of {code!r}, not of numbers or text")
+            kind = "Python objects" if code.lstrip("<>=|").startswith("O") else repr(code[:20])
+            raise _NotPlain(f"an array of {kind}")
         super().__init__(np.dtype(code))
 
     def __setstate__(self, state: Any) -> None:
@@ -538,6 +543,11 @@ def _guarded(load: Callable[[], Any], path: AnyPath) -> Any:
         return _plain(load(), {})
     except BadInput:
         raise
+    except _NotPlain as error:
+        raise BadInput(
+            f"{path} holds {error}, and only arrays of numbers or text are read: the file was "
+            "refused and nothing in it was executed; save it again with arrays of numbers"
+        ) from error
     except Exception as error:  # damaged bytes can make the unpickler raise almost anything
         detail = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadInput(

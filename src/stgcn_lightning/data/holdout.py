@@ -52,7 +52,7 @@ def held_out_subjects(
         BadInput: one of them does not train, nobody would be left, or the share is none.
     """
     everyone = np.unique(subjects)
-    if isinstance(wanted, float):
+    if isinstance(wanted, int | float):
         if not 0 < wanted < 1:
             raise BadInput(f"data.holdout_subjects={wanted} is no share between 0 and 1")
         count = max(1, round(wanted * len(everyone)))

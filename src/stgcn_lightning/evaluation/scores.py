@@ -2,7 +2,7 @@
 
 `scores.npz` holds no pickle: ids str (B,), labels int64 (B,), scores float32 (B, classes) after
 softmax, classes str (classes,), meta (JSON text: benchmark, split, stream, test_clips, SHA-256 of
-the checkpoint, version of the package).
+the checkpoint, version of the package; `partial` if not all samples of the split were tested).
 """
 
 import json

@@ -1,7 +1,6 @@
 """Fusing the scores of several streams."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,8 @@ from stgcn_lightning.evaluation.fusion import (
     top1_interval,
 )
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
-from stgcn_lightning.experiment import console, plain
-from stgcn_lightning.jobs.testing import figures_of
+from stgcn_lightning.experiment import console, path_of, plain, shown
+from stgcn_lightning.jobs.testing import figures_of, scores_path
 
 
 def fuse_scores(cfg: DictConfig) -> None:
@@ -34,7 +33,7 @@ def fuse_scores(cfg: DictConfig) -> None:
     fused = fuse(streams, weights)
     if fused.ids is None:
         fused = replace(fused, ids=np.array([str(i) for i in range(len(fused.labels))]))
-    out = Path(cfg.scores) if cfg.scores else Path(cfg.run_dir) / "scores.npz"
+    out = scores_path(cfg)
     write_scores(out, fused)
 
     table = Table()
@@ -54,7 +53,7 @@ def fuse_scores(cfg: DictConfig) -> None:
         )
     console.print(table)
     console.print(against_best_stream(fused, streams))
-    console.print(f"scores: {out}")
+    console.print(f"scores: {shown(out)}")
 
 
 def files_of(cfg: DictConfig, key: str, purpose: str) -> dict[str, str]:
@@ -68,7 +67,7 @@ def files_of(cfg: DictConfig, key: str, purpose: str) -> dict[str, str]:
 def read_streams(cfg: DictConfig, paths: dict[str, str]) -> dict[str, Scores]:
     """Their scores."""
     streams = {
-        name: read_scores(Path(path), apply_softmax=cfg.apply_softmax)
+        name: read_scores(path_of(name, path), apply_softmax=cfg.apply_softmax)
         for name, path in paths.items()
     }
     for name, scores in streams.items():

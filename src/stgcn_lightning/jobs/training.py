@@ -15,10 +15,15 @@ from stgcn_lightning.experiment import (
     build_trainer,
     check_values,
     console,
+    counted,
+    epochs_of,
     learning_rate,
     model_card,
     passing_on_ctrl_c,
+    path_of,
+    shown,
 )
+from stgcn_lightning.files import read_checkpoint
 from stgcn_lightning.jobs.testing import figures_of, run_test, scores_of
 from stgcn_lightning.model.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
@@ -31,24 +36,48 @@ def train(cfg: DictConfig) -> dict[str, float]:
     run = Path(cfg.run_dir)
     if cfg.resume is None and any((run / "checkpoints").glob("*.ckpt")):
         raise BadInput(
-            f"{run} already holds checkpoints: resume=auto goes on from them, "
+            f"{shown(run)} already holds checkpoints: resume=auto goes on from them, "
             "hydra.run.dir=NEW starts afresh"
         )
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     skeleton, names, data, model = build(cfg)
     card = model_card(cfg, skeleton, names)
     if cfg.checkpoint:
-        loaded, skipped = fine_tune(model, Path(cfg.checkpoint))
+        loaded, skipped = fine_tune(model, path_of("checkpoint", cfg.checkpoint))
         console.print(
             f"{cfg.checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}"
         )
+    last = resume_from(cfg.resume, run, card)
+    done = epochs_done(last) if last else 0
+    if done < epochs_of(cfg):
+        figures = fit(cfg, model, data, card, last)
+    else:
+        console.print(
+            f"the run is finished: {counted(done, 'epoch', 'epochs')} done; "
+            f"recipe.epochs={done + 1} or more goes on"
+        )
+        figures = {}
+    if cfg.test_after and data.held_out is not None:
+        figures |= compare_selections(cfg, data, model, names, run)
+    if cfg.test_after:
+        best = run / "checkpoints" / "best.ckpt"
+        model.load_state_dict(read_weights(best)[0])
+        figures["test/top1"] = run_test(cfg, data, model, names, best, run / "scores.npz")["top1"]
+    return figures
+
+
+def fit(
+    cfg: DictConfig, model: STGCN, data: SkeletonData, card: dict[str, Any], last: Path | None
+) -> dict[str, float]:
+    """Train `model`, from the checkpoint `last` on if there is one; returns the last figures."""
+    run = Path(cfg.run_dir)
     keep_metrics(run)
     trainer = build_trainer(cfg, steps=len(data.train_dataloader()))
     recipe = cfg.recipe
     recognizer = Recognizer(
         model,
         ids=data.store.ids,
-        classes=len(names),
+        classes=len(card["classes"]),
         lr=learning_rate(recipe, cfg.data.batch_size * trainer.world_size),
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
@@ -62,20 +91,13 @@ def train(cfg: DictConfig) -> dict[str, float]:
         held_out = f"{len(data.held_out)} of subjects {subjects} held out, "
     console.print(
         f"{cfg.benchmark.name} {cfg.stream.name}: {len(data.train_numbers)} samples to train on, "
-        f"{len(data.val_numbers)} to validate on, {held_out}{recipe.epochs} epochs of "
-        f"{recipe.train_passes_per_epoch} passes; run directory {run}"
+        f"{len(data.val_numbers)} to validate on, "
+        f"{held_out}{counted(epochs_of(cfg), 'epoch', 'epochs')} of "
+        f"{counted(recipe.train_passes_per_epoch, 'pass', 'passes')}; run directory {shown(run)}"
     )
-    last = resume_from(cfg.resume, run, card)
     with passing_on_ctrl_c(trainer):
         trainer.fit(recognizer, data, ckpt_path=last, weights_only=True)
-    figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
-    if cfg.test_after and data.held_out is not None:
-        figures |= compare_selections(cfg, data, model, names, run)
-    if cfg.test_after:
-        best = run / "checkpoints" / "best.ckpt"
-        model.load_state_dict(read_weights(best)[0])
-        figures["test/top1"] = run_test(cfg, data, model, names, best, run / "scores.npz")["top1"]
-    return figures
+    return {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
 
 
 def compare_selections(
@@ -101,7 +123,14 @@ def compare_selections(
     return figures
 
 
-def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> str | None:
+def epochs_done(checkpoint: Path) -> int:
+    """How many epochs of its run a checkpoint of this package has behind it."""
+    return read_checkpoint(checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"][
+        "processed"
+    ]
+
+
+def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | None:
     """The checkpoint to go on from: ``auto`` takes the run directory's last, if there is one.
 
     Raises:
@@ -111,9 +140,9 @@ def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> str | No
         return None
     if not isinstance(resume, str):
         raise BadInput(f"resume={resume} is neither auto nor a checkpoint")
-    last = run / "checkpoints" / "last.ckpt" if resume == "auto" else Path(resume)
+    last = run / "checkpoints" / "last.ckpt" if resume == "auto" else path_of("resume", resume)
     if resume == "auto" and not last.exists():
-        console.print(f"nothing to resume in {run}: starting afresh")
+        console.print(f"nothing to resume in {shown(run)}: starting afresh")
         return None
     _, theirs = read_weights(last)
     if not theirs:
@@ -124,8 +153,8 @@ def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> str | No
             f"{last} was trained with data.holdout_subjects={theirs.get('held_out_subjects')}, not "
             f"{card['held_out_subjects']}: a run that is resumed keeps them"
         )
-    console.print(f"resuming from {last}")
-    return str(last)
+    console.print(f"resuming from {shown(last)}")
+    return last
 
 
 def keep_metrics(run: Path) -> None:
