@@ -13,12 +13,12 @@ from stgcn_lightning.skeleton import Skeleton
 
 
 def prepare(cfg: DictConfig) -> None:
-    """Build the store of a benchmark and print a check of what is in it."""
+    """Build the store of a benchmark, downloaded if need be, and print a check of what is in it."""
     check_values(cfg)
     if cfg.annotations:
         cfg.benchmark.annotations = cfg.annotations
     skeleton = Skeleton.from_dict(plain(cfg.skeleton))
-    store = open_store_of(cfg, skeleton)
+    store = open_store_of(cfg, skeleton, download=True)
     frames = store.num_frames
     table = Table(title=f"{cfg.benchmark.name}: {store.folder}")
     for column in ("split", "samples", "classes", "two persons and more", "frames (min/mean/max)"):

@@ -12,6 +12,7 @@ from stgcn_lightning.experiment import (
     build,
     build_trainer,
     check_values,
+    checkpoint_of,
     console,
     learning_rate,
     model_card,
@@ -35,7 +36,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     skeleton, names, data, model = build(cfg)
     card = model_card(cfg, skeleton, names)
     if cfg.checkpoint:
-        loaded, skipped = fine_tune(model, Path(cfg.checkpoint))
+        loaded, skipped = fine_tune(model, checkpoint_of(cfg))
         console.print(
             f"{cfg.checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}"
         )
