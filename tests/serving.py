@@ -63,7 +63,7 @@ class Answer(BaseHTTPRequestHandler):
             self.send()
 
     def send(self, **changes: object) -> None:
-        """Answer properly, but for `changes`: length of the body sent, its type."""
+        """Answer properly, but for `changes`: where the body stops, its kind, no length."""
         served = self.server_of_test
         content = served.files.get(self.path)
         if content is None:
@@ -80,7 +80,8 @@ class Answer(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - start))
+        if changes.get("length", True):
+            self.send_header("Content-Length", str(len(content) - start))
         self.send_header("Content-Type", str(changes.get("kind", "application/octet-stream")))
         if etag:
             self.send_header("ETag", etag)

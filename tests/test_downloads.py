@@ -127,6 +127,17 @@ def test_a_server_that_obeys_range_but_not_if_range_is_noticed(server, file):
     assert file.read_bytes() == CONTENT[::-1]
 
 
+def test_what_was_known_of_an_earlier_state_of_the_file_is_forgotten(server, file):
+    server.faults = [breaks_after(1_000_000)]
+    with pytest.raises(BadInput):
+        get(server, file, tries=1)
+    del server.etags["/file.bin"]  # and so the next answer is the whole file, of which we know less
+    server.faults = [breaks_after(2_000_000)]
+    get(server, file)
+    assert server.ranges() == [None, "bytes=1000000-", None]
+    assert file.read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
 def test_without_a_validator_nothing_is_resumed(server, file, etag):
     del server.etags["/file.bin"]
@@ -135,6 +146,12 @@ def test_without_a_validator_nothing_is_resumed(server, file, etag):
     server.faults = [breaks_after(1_000_000)]
     get(server, file)
     assert server.ranges() == [None, None]
+    assert file.read_bytes() == CONTENT
+
+
+def test_a_server_that_does_not_say_how_long_the_file_is_will_do(server, file):
+    server.faults = [lambda answer: answer.send(length=False)]
+    get(server, file)
     assert file.read_bytes() == CONTENT
 
 
