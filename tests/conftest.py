@@ -1,9 +1,10 @@
 """Fixtures of several test files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from serving import Server
 
 from stgcn_lightning.data.annotations import Annotations, write_annotations
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
@@ -21,3 +22,11 @@ def make_store(tmp_path) -> Callable[..., Store]:
         return open_or_build(path, StoreSpec(skeleton, **spec), tmp_path / "stores")
 
     return make
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    """A web server on this machine, which no proxy stands before."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Server() as running:
+        yield running

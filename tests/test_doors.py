@@ -322,8 +322,9 @@ def test_wrong_input_of_train_is_one_sentence_and_status_2(door, arguments, part
 
 def test_missing_annotations_say_where_to_get_them(door):
     refused(
-        door("train", "experiment=ntu60_xsub_2d_bone"),
-        "no annotation file data/ntu60_2d.pkl: download https://",
+        door("train", "experiment=ntu60_xsub_2d_bone", "downloads.folder=empty"),
+        "no annotation file empty/ntu60_2d.pkl: ",
+        "stgcn_lightning.prepare benchmark=ntu60_xsub_2d downloads the published one",
         "set benchmark.annotations=FILE",
     )
     refused(

@@ -23,6 +23,8 @@ MAY = {
     "evaluation/published": {"omegaconf"},
     "recognizer": {"numpy", "torch", "lightning", "torchmetrics", "model", "data", "evaluation"},
     "callbacks": {"lightning"},
+    "downloads": {"filelock", "rich"},
+    "zoo": {"omegaconf", "rich", "downloads", "files"},
     "weights": {"torch", "files", "model"},
 }
 # the front doors and what they share may import everything

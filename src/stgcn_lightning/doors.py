@@ -144,9 +144,10 @@ def _keys(config_name: str) -> list[str]:
 
 
 def register_resolvers() -> None:
-    """Make `${first:n,list}`, `${run_dir:root,resume}` and `${no_wandb_account:}` known."""
+    """Make the resolvers of conf/ known: `first`, `run_dir`, `cache_folder`, `no_wandb_account`."""
     OmegaConf.register_new_resolver("first", lambda n, items: items[:n], replace=True)
     OmegaConf.register_new_resolver("run_dir", run_dir, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("cache_folder", cache_folder, replace=True)
     OmegaConf.register_new_resolver("no_wandb_account", no_wandb_account, replace=True)
 
 
@@ -161,6 +162,13 @@ def run_dir(root: str, resume: str | None) -> str:
     while Path(folder).exists():  # two runs in one second
         folder = f"{name}_{len(list(Path(root).glob(f'{Path(name).name}*'))) + 1}"
     return folder
+
+
+def cache_folder() -> str:
+    """Where this package keeps what it downloaded, by the XDG Base Directory Specification."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    # which ignores a folder that is not absolute
+    return str((Path(root) if Path(root).is_absolute() else Path.home() / ".cache") / PACKAGE.name)
 
 
 def no_wandb_account() -> bool:

@@ -21,16 +21,18 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
-from stgcn_lightning.data.annotations import write_annotations
+from stgcn_lightning.data.annotations import read_annotations, write_annotations
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store, StoreSpec, explaining_where, open_or_build
 from stgcn_lightning.data.synthetic import VERSION, synthetic_annotations
+from stgcn_lightning.downloads import Downloads, fetch
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.model.stgcn import STGCN, forward_macs
 from stgcn_lightning.recognizer import REFERENCE_BATCH
 from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.zoo import checkpoint_file
 
 # file and sample names are printed as they are, not read as markup
 console = Console(soft_wrap=True, markup=False, highlight=False)
@@ -43,6 +45,9 @@ NUMBERS = {  # key -> type, least and largest value
     "data.batch_size": (int, 1, 1_000_000),
     "data.workers": (int, 0, 1000),
     "model.base_channels": (int, 1, 10_000),
+    "downloads.timeout": (float, 1e-3, 1e6),
+    "downloads.tries": (int, 1, 1000),
+    "downloads.wait": (float, 0, 1e6),
     "recipe.lr": (float, 0, 1e30),
     "recipe.base_lr": (float, 0, 1e30),
     "recipe.epochs": (int, 1, 1_000_000),
@@ -198,8 +203,25 @@ def cost(model: STGCN, cfg: DictConfig) -> tuple[int, float]:
     return sum(p.numel() for p in model.parameters()), macs / 1e9
 
 
-def open_store_of(cfg: DictConfig, skeleton: Skeleton) -> Store:
-    """The store of the benchmark's annotations, built (or synthesised) first if need be."""
+def checkpoint_of(cfg: DictConfig) -> Path:
+    """The file that `checkpoint=` names; one of the zoo is downloaded if need be."""
+    return checkpoint_file(str(path_of("checkpoint", cfg.checkpoint)), downloads_of(cfg), console)
+
+
+def downloads_of(cfg: DictConfig) -> Downloads:
+    """Where published files come from and go to."""
+    settings = plain(cfg.downloads)
+    if not isinstance(settings["address"], str):
+        raise BadInput(f"downloads.address={settings['address']} must be text")
+    return Downloads(**settings | {"folder": path_of("downloads.folder", settings["folder"])})
+
+
+def open_store_of(cfg: DictConfig, skeleton: Skeleton, *, download: bool = False) -> Store:
+    """The store of the benchmark's annotations, built (or synthesised) first if need be.
+
+    With `download`, annotations that are neither there nor in a store are fetched if the benchmark
+    says where they are published; not under another name, which is more likely misspelt.
+    """
     benchmark = cfg.benchmark
     root = path_of("data.store_dir", cfg.data.store_dir)
     if benchmark.get("synthetic") and benchmark.annotations:
@@ -227,11 +249,15 @@ def open_store_of(cfg: DictConfig, skeleton: Skeleton) -> Store:
         store = open_or_build(annotations, spec, root)
     except FileNotFoundError as error:
         source = benchmark.get("download")
-        remedy = f"download {source} and set" if source else "set"
-        raise BadInput(
-            f"there is no annotation file {error.filename}: {remedy} benchmark.annotations=FILE"
-            + from_raw(benchmark)
-        ) from error
+        if not download or not source or Path(source).name != annotations.name:
+            command = f"python -m stgcn_lightning.prepare benchmark={benchmark.name}"
+            remedy = f"{command} downloads the published one, or set" if source else "set"
+            raise BadInput(
+                f"there is no annotation file {annotations}: {remedy} benchmark.annotations=FILE"
+                + from_raw(benchmark)
+            ) from error
+        fetch(source, annotations, read_annotations, downloads_of(cfg), console)
+        store = open_or_build(annotations, spec, root)
     if store.persons_cut:
         console.print(f"{store.persons_cut} samples hold more than two persons: two are kept")
     if store.dropped:

@@ -64,15 +64,15 @@ def fine_tune(model: STGCN, checkpoint: Path) -> tuple[int, list[str]]:
 def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Path) -> None:
     """Refuse weights that were trained on something else than what they are to be tested on."""
     remedies = {
-        "stream": "stream={}",
-        "normalise": "benchmark.normalise={}",
-        "dimension": "benchmark.dimension={}",
+        "stream": "stream={stream}",
+        "dimension": "benchmark={benchmark}",
+        "normalise": "benchmark.normalise={normalise}",
     }
     for key, remedy in remedies.items():
         if key in card and card[key] != ours[key]:
             raise BadInput(
                 f"{checkpoint} was trained with {key} {card[key]}, not {ours[key]}: set "
-                + remedy.format(card[key])
+                + remedy.format(**card)
             )
     if "classes" in card and len(card["classes"]) != len(ours["classes"]):
         raise BadInput(

@@ -27,7 +27,7 @@ from stgcn_lightning.skeleton import Skeleton
 
 
 def prepare(cfg: DictConfig) -> None:
-    """Build the store of a benchmark and print a check of what is in it."""
+    """Build the store of a benchmark, downloaded if need be, and print a check of what is in it."""
     check_values(cfg)
     if cfg.annotations is not None and cfg.raw is not None:
         raise BadInput("annotations= and raw= are two sources of the same: give one of the two")
@@ -36,7 +36,7 @@ def prepare(cfg: DictConfig) -> None:
     if cfg.raw is not None:
         cfg.benchmark.annotations = str(annotations_from_raw(cfg))
     skeleton = Skeleton.from_dict(plain(cfg.skeleton))
-    store = open_store_of(cfg, skeleton)
+    store = open_store_of(cfg, skeleton, download=True)
     frames = store.num_frames
     table = Table(title=f"{cfg.benchmark.name}: {shown(store.folder)}")
     for column in ("split", "samples", "classes", "two persons and more", "frames (min/mean/max)"):

@@ -18,6 +18,7 @@ from stgcn_lightning.experiment import (
     build,
     build_tester,
     check_values,
+    checkpoint_of,
     console,
     cost,
     model_card,
@@ -29,15 +30,16 @@ from stgcn_lightning.files import sha256
 from stgcn_lightning.model.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.weights import load, read_weights, refuse_other_card
+from stgcn_lightning.zoo import card_of
 
 
 def test(cfg: DictConfig) -> None:
     """Test a checkpoint with `data.test_clips` clips, write the scores and print the table."""
     check_values(cfg)
     if not cfg.checkpoint:
-        raise BadInput("say which weights to test: checkpoint=FILE")
+        raise BadInput("say which weights to test: checkpoint=FILE or checkpoint=zoo:NAME")
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
-    checkpoint = path_of("checkpoint", cfg.checkpoint)
+    checkpoint = checkpoint_of(cfg)
     state, card = read_weights(checkpoint)
     held_out = cfg.split == "holdout"
     if held_out:
@@ -50,7 +52,7 @@ def test(cfg: DictConfig) -> None:
     elif cfg.split is not None:
         cfg.benchmark.val_split = cfg.split
     skeleton, names, data, model = build(cfg, test_held_out=held_out)
-    refuse_other_card(card, model_card(cfg, skeleton, names), checkpoint)
+    refuse_other_card(card or card_of(checkpoint), model_card(cfg, skeleton, names), checkpoint)
     load(model, state, checkpoint)
     run_test(cfg, data, model, names, checkpoint, scores_path(cfg))
 

@@ -14,6 +14,7 @@ from stgcn_lightning.experiment import (
     build,
     build_trainer,
     check_values,
+    checkpoint_of,
     console,
     counted,
     epochs_of,
@@ -43,7 +44,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     skeleton, names, data, model = build(cfg)
     card = model_card(cfg, skeleton, names)
     if cfg.checkpoint:
-        loaded, skipped = fine_tune(model, path_of("checkpoint", cfg.checkpoint))
+        loaded, skipped = fine_tune(model, checkpoint_of(cfg))
         console.print(
             f"{cfg.checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}"
         )

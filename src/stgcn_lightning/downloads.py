@@ -1,0 +1,294 @@
+"""Published files into a folder: resumed where they broke off, checked, fetched by one process.
+
+A transfer goes to NAME.part; NAME.part.json keeps what the server said of the file (its validator
+and its size), so that a broken or killed transfer goes on where it ended, or starts again if the
+file has changed (RFC 9110: Range, If-Range). The part is checked before it takes its name.
+
+Certificates and proxies are those of the system (`urllib`).
+"""
+
+import json
+import os
+import re
+import shutil
+import ssl
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from stgcn_lightning.errors import BadInput
+
+BLOCK = 1 << 18
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # what a server answers that may soon do better
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """Where published files come from, where they are kept, and how patiently they are fetched.
+
+    Args:
+        address: of the folder that they are published in, or of a mirror of it.
+        folder: where they are kept.
+        timeout: seconds without a byte after which a server counts as silent.
+        tries: tries before we give up, counted anew after each that brings new bytes.
+        wait: seconds before the second of them, doubled before each further one.
+    """
+
+    address: str
+    folder: Path
+    timeout: float
+    tries: int
+    wait: float
+
+
+class _Broken(Exception):  # noqa: N818 - it names what has happened
+    """A transfer that may succeed when it is tried again."""
+
+
+class _Refused(Exception):  # noqa: N818 - it names what has happened
+    """A transfer that will not."""
+
+
+def fetch(
+    address: str,
+    path: Path,
+    check: Callable[[Path], object],
+    downloads: Downloads,
+    console: Console,
+) -> None:
+    """Have the file at `path`, fetched from `address` if it is not there.
+
+    Args:
+        address: of the file, http or https.
+        path: where it will be; its folder is made.
+        check: called with the complete file before it takes its name; raises BadInput if it is not
+            what was wanted.
+        downloads: how patient to be.
+        console: where progress is shown: a bar on a terminal, otherwise a line every 10 %.
+
+    Raises:
+        BadInput: it cannot be fetched, or written, or is not what was wanted (and then deleted).
+    """
+    if path.exists():
+        return
+    with _explaining_where(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if not path.exists():  # another process may have fetched it meanwhile
+                _fetch(address, path, check, downloads, console)
+
+
+def _fetch(
+    address: str,
+    path: Path,
+    check: Callable[[Path], object],
+    downloads: Downloads,
+    console: Console,
+) -> None:
+    part = path.with_name(f"{path.name}.part")
+    console.print(f"downloading {address} to {path}")
+    try:
+        _transfer_patiently(address, part, downloads, console)
+    except (_Broken, _Refused) as error:
+        raise BadInput(
+            f"cannot download {address}: {error}; fetch it elsewhere and put it at {path}"
+        ) from error
+    try:
+        check(part)
+    except BadInput as error:
+        _forget(part)
+        raise BadInput(f"what {address} sent is of no use and was deleted: {error}") from error
+    part.replace(path)
+    _forget(part)
+
+
+def _transfer_patiently(address: str, part: Path, downloads: Downloads, console: Console) -> None:
+    failures, furthest = 0, _size(part)
+    while True:
+        try:
+            return _transfer(address, part, downloads.timeout, console)
+        except _Broken as error:
+            failures = 1 if _size(part) > furthest else failures + 1
+            if failures >= downloads.tries:
+                raise
+            furthest = max(furthest, _size(part))
+            pause = downloads.wait * 2 ** (failures - 1)
+            console.print(f"{error}: trying again in {pause:g} s")
+            time.sleep(pause)
+
+
+def _transfer(address: str, part: Path, timeout: float, console: Console) -> None:
+    """Bring `part` to its full length, from where it ends if the server lets us."""
+    about = _about(part)
+    have = _size(part) if about else 0
+    if have and have == about["size"]:
+        return
+    resuming = {"Range": f"bytes={have}-", "If-Range": about["validator"]} if have else {}
+    request = _request(address, {"User-Agent": "stgcn_lightning", **resuming})
+    with _explaining_network(timeout):
+        try:
+            response = urlopen(request, timeout=timeout)
+        except HTTPError as error:
+            if error.code == 416:  # our part is no beginning of the file
+                _forget(part)
+            raise
+    with response:
+        if response.headers.get_content_type() == "text/html":
+            raise _Refused("the server answers with a web page instead of the file")
+        if have and response.status == 206:
+            size = about["size"]
+            if not _continues(response.headers, have, about):
+                _forget(part)
+                raise _Broken("the server sent another piece than was asked for")
+        else:  # the whole file: the first time, or it has changed, or there is no resuming here
+            have, size = 0, response.length
+        _check_space(part, (size or 0) - have)
+        with part.open("ab" if have else "wb") as file:
+            if not have:
+                _remember(part, response.headers, size)
+            with _progress(console, part.stem, have, size) as tell:
+                while size is None or have < size:
+                    with _explaining_network(timeout):
+                        block = response.read1(min(BLOCK, (size or BLOCK + have) - have))
+                    if not block:
+                        break
+                    file.write(block)
+                    have += len(block)
+                    tell(have)
+            file.flush()
+            os.fsync(file.fileno())
+    if size is not None and have < size:
+        raise _Broken(f"the transfer broke off after {have} of {size} bytes")
+
+
+def _request(address: str, headers: dict[str, str]) -> Request:
+    if not re.match(r"https?://[^/\s]+/\S+$", address):
+        raise _Refused("that is no address of a web server")
+    return Request(address, headers=headers)
+
+
+@contextmanager
+def _explaining_network(timeout: float) -> Generator[None]:
+    """Turn errors of the network, and answers that are none, into ours."""
+    try:
+        yield
+    except HTTPError as error:
+        error.close()
+        kind = _Broken if error.code in (*PASSING, 416) else _Refused
+        raise kind(f"the server answers {error.code} {error.reason}") from None
+    except (OSError, HTTPException) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise _Refused(f"its certificate is not trusted ({reason.verify_message})") from None
+        if isinstance(reason, TimeoutError):
+            raise _Broken(f"the server was silent for {timeout:g} s") from None
+        text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        raise _Broken(f"the server cannot be reached ({text})") from None
+
+
+@contextmanager
+def _explaining_where(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {path}: {error.strerror}; free some space, or choose another folder "
+            "with downloads.folder=FOLDER"
+        ) from error
+
+
+def _check_space(part: Path, need: int) -> None:
+    if need > (free := shutil.disk_usage(part.parent).free):
+        raise BadInput(
+            f"{part.stem} takes {need / 1e6:.0f} MB more, but {part.parent} has {free / 1e6:.0f} "
+            "left: free some space, or choose another folder with downloads.folder=FOLDER"
+        )
+
+
+def _beside(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _about(part: Path) -> dict[str, Any]:
+    """What was remembered of the file that `part` is the beginning of; empty if it is of no use."""
+    try:
+        about = json.loads(_beside(part).read_text())
+        return {"validator": str(about["validator"]), "size": int(about["size"])}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _validator(headers: Message) -> str | None:
+    """What tells one state of a file from another; a weak ETag does not."""
+    etag = headers["ETag"]
+    return etag if etag and etag.startswith('"') else headers["Last-Modified"]
+
+
+def _continues(headers: Message, have: int, about: dict[str, Any]) -> bool:
+    """Whether a partial answer begins after `have` bytes of the file that we know `about`."""
+    piece = re.match(r"bytes (\d+)-\d+/(\d+)$", headers["Content-Range"] or "")
+    return (
+        piece is not None
+        and (int(piece[1]), int(piece[2])) == (have, about["size"])
+        # some servers obey Range but not If-Range
+        and _validator(headers) in (None, about["validator"])
+    )
+
+
+def _remember(part: Path, headers: Message, size: int | None) -> None:
+    """Keep what resuming takes, for the part that has just been emptied."""
+    _beside(part).unlink(missing_ok=True)
+    if (validator := _validator(headers)) and size:
+        _beside(part).write_text(json.dumps({"validator": validator, "size": size}))
+
+
+def _forget(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _beside(part).unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(
+    console: Console, name: str, have: int, size: int | None
+) -> Generator[Callable[[int], None]]:
+    """A function that is told how many bytes are there, and shows it."""
+    if console.is_terminal:
+        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        with Progress(TextColumn("{task.description}"), *columns, console=console) as bar:
+            task = bar.add_task(name, completed=have, total=size)
+            yield lambda have: bar.update(task, completed=have)
+        return
+
+    step = (size or 1e9) / 10
+    shown = have // step
+
+    def tell(have: int) -> None:
+        nonlocal shown
+        if have // step > shown:
+            shown = have // step
+            share = f"{100 * have / size:.0f} % of " if size else ""
+            console.print(f"{name}: {share}{(size or have) / 1e6:.1f} MB")
+
+    yield tell
