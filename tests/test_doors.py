@@ -15,13 +15,14 @@ from helpers import shared
 
 from stgcn_lightning.doors import nearest, open_door, run_dir
 from stgcn_lightning.files import read_checkpoint, read_test_dump
-from stgcn_lightning.jobs import fusing, preparing, testing, training
+from stgcn_lightning.jobs import exporting, fusing, preparing, testing, training
 
 TASKS = {
     "train": training.train,
     "test": testing.test,
     "fuse": fusing.fuse_scores,
     "prepare": preparing.prepare,
+    "export": exporting.export,
 }
 TINY = [
     "trainer=cpu",
@@ -348,3 +349,29 @@ def test_ctrl_c_during_a_test_ends_with_130(door, monkeypatch):
 
     monkeypatch.setattr(Recognizer, "test_step", interrupted)
     assert door("test", *TINY, "checkpoint=run/checkpoints/best.ckpt")[0] == 130
+
+
+def test_what_export_writes_is_tested_like_the_checkpoint(door):
+    assert door("train", *TINY, "recipe.epochs=1", "hydra.run.dir=run")[0] == 0
+    best = "checkpoint=run/checkpoints/best.ckpt"
+    status, out, err = door("export", best, "format=safetensors")
+    assert status == 0, err
+    (exported,) = Path("runs/export").rglob("synthetic_joint.safetensors")
+    assert str(exported) in out
+    assert door("test", *TINY, best, "scores=a.npz")[0] == 0
+    assert door("test", *TINY, f"checkpoint={exported}", "scores=b.npz")[0] == 0
+    with np.load("a.npz") as a, np.load("b.npz") as b:
+        np.testing.assert_array_equal(a["scores"], b["scores"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["format=onnx, safetensors, mmaction2"]),
+        (["format=onxn"], ["did you mean onnx"]),
+        (["fromat=onnx"], ["there is no key fromat: did you mean format"]),
+        (["format=onnx", "checkpoint=absent.ckpt"], ["there is no file absent.ckpt"]),
+    ],
+)
+def test_wrong_input_of_export_is_one_sentence_and_status_2(door, arguments, parts):
+    refused(door("export", *arguments), *parts)

@@ -39,6 +39,8 @@ from stgcn_lightning.errors import BadInput
 
 AnyPath = str | os.PathLike[str]
 
+CARD = "stgcn_lightning"  # where the metadata of a safetensors file hold our card
+
 DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
 
 STORAGES = {
@@ -161,7 +163,7 @@ def read_safetensors(path: AnyPath) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a file in Hugging Face's safetensors format, which holds no code.
 
     Returns:
-        The tensors by name, and the metadata, whose texts are JSON as `safetensors_bytes` has them.
+        The tensors by name, and the card; a file that is not ours has an empty one.
 
     Raises:
         BadInput: the package safetensors is missing, there is no such file, or it is damaged.
@@ -177,18 +179,23 @@ def read_safetensors(path: AnyPath) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = {key: json.loads(text) for key, text in (file.metadata() or {}).items()}
+            card = json.loads((file.metadata() or {}).get(CARD, "{}"))
     except (safetensors.SafetensorError, ValueError) as error:
-        raise BadInput(f"{path} is truncated or no safetensors file ({error}); copy it again") from None
-    return tensors, metadata
+        raise BadInput(
+            f"{path} is truncated or no safetensors file ({error}); copy it again"
+        ) from None
+    return tensors, card
 
 
-def safetensors_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:
-    """A safetensors file; `metadata` are plain values, each kept as JSON."""
+def safetensors_bytes(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> bytes:
+    """A safetensors file; the card, plain values, is its metadata, as JSON.
+
+    It is one text, since the package writes several in an order that changes from run to run.
+    """
     import safetensors.torch
 
-    texts = {key: json.dumps(value) for key, value in metadata.items()}
-    return safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}, texts)
+    tensors = {name: value.contiguous() for name, value in tensors.items()}
+    return safetensors.torch.save(tensors, {CARD: json.dumps(card)})
 
 
 @contextmanager

@@ -22,8 +22,11 @@ PARITY_FRAMES = (20, 37, 100, 300)
 PARITY_CLIPS = (1, 3, 16)
 TOLERANCE = 1e-4  # of a logit, or of the largest one where that is above 1
 
-# torch says four times that torchvision, whose operators are not used here, is absent
+# torch warns that torchvision, whose operators are not used here, is absent; the optimiser tells
+# every step
 logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+for name in ("onnx_ir", "onnxscript"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class Affine(nn.Module):

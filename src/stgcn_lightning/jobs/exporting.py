@@ -74,8 +74,7 @@ def export(cfg: DictConfig) -> None:
     missing = [name for name in PACKAGES[cfg.format] if find_spec(name) is None]
     if missing:
         raise BadInput(
-            f"format={cfg.format} needs {', '.join(missing)}: "
-            "pip install 'stgcn_lightning[export]'"
+            f"format={cfg.format} needs {', '.join(missing)}: pip install 'stgcn_lightning[export]'"
         )
     if not cfg.checkpoint:
         raise BadInput("say which weights to export: checkpoint=FILE")
@@ -170,9 +169,7 @@ def refuse_out(out: Path, sidecar: Path, suffix: str) -> None:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another folder") from None
 
 
-def describe(
-    name: str, out: Path, checkpoint: Path, card: dict[str, Any]
-) -> dict[str, Any]:
+def describe(name: str, out: Path, checkpoint: Path, card: dict[str, Any]) -> dict[str, Any]:
     """The sidecar: everything that preparing inputs and reading outputs takes."""
     stream = STREAM[card["stream"]]
     scored = card["stream"] != "joint" and card["dimension"] == "2d"
