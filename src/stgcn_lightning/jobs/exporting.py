@@ -160,7 +160,7 @@ def refuse_out(out: Path, sidecar: Path, suffix: str) -> None:
     """Refuse a place that another program would not understand or that is taken."""
     if out.suffix != suffix:
         raise BadInput(f"out={out} must end in {suffix}")
-    for file in (out, sidecar):
+    for file in (out, sidecar):  # two formats of one name would share a sidecar
         if file.exists():
             raise BadInput(f"{file} exists already: remove it or choose another name, out=FILE")
     try:
