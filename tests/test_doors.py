@@ -23,7 +23,7 @@ from stgcn_lightning.data.annotations import read_annotations
 from stgcn_lightning.doors import nearest, open_door, run_dir
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.files import read_checkpoint, read_test_dump
-from stgcn_lightning.jobs import fusing, preparing, reproducing, testing, training
+from stgcn_lightning.jobs import exporting, fusing, preparing, reproducing, testing, training
 
 TASKS = {
     "train": training.train,
@@ -31,6 +31,7 @@ TASKS = {
     "fuse": fusing.fuse_scores,
     "reproduce": reproducing.reproduce,
     "prepare": preparing.prepare,
+    "export": exporting.export,
 }
 TINY = [
     "trainer=cpu",
@@ -578,7 +579,8 @@ def test_a_reproduction_trains_fuses_and_does_nothing_twice(door, monkeypatch):
         (["seeds=[0,0]"], ["seeds=[0, 0]", "different whole numbers"]),
         (["seeds=3"], ["seeds=3 are no list"]),
         (["checkpoint=a.ckpt"], ["checkpoints='{joint: FILE, bone: FILE}'"]),
-        (["checkpoints=a.ckpt"], ["checkpoints=a.ckpt is no mapping"]),
+        (["checkpoints=a.ckpt"], ["checkpoints=a.ckpt is neither zoo nor a mapping"]),
+        (["checkpoints=zoo"], ["no zoo:synthetic_joint", "ntu60_xsub_2d_joint"]),
         (["checkpoints={limb: a.ckpt}"], ["limb is none of the streams joint"]),
         (["checkpoints={joint: a.ckpt}"], ["no checkpoint a.ckpt"]),
         (["checkpoints={joint: a.ckpt}", "seeds=[0,1]"], ["leave seeds away"]),
@@ -638,3 +640,29 @@ def test_ctrl_c_during_a_test_ends_with_130(door, monkeypatch):
 
     monkeypatch.setattr(Recognizer, "test_step", interrupted)
     assert door("test", *TINY, "checkpoint=run/checkpoints/best.ckpt")[0] == 130
+
+
+def test_what_export_writes_is_tested_like_the_checkpoint(door):
+    assert door("train", *TINY, "recipe.epochs=1", "hydra.run.dir=run")[0] == 0
+    best = "checkpoint=run/checkpoints/best.ckpt"
+    status, out, err = door("export", best, "format=safetensors")
+    assert status == 0, err
+    (exported,) = Path("runs/export").rglob("synthetic_joint.safetensors")
+    assert str(exported) in out
+    assert door("test", *TINY, best, "scores=a.npz")[0] == 0
+    assert door("test", *TINY, f"checkpoint={exported}", "scores=b.npz")[0] == 0
+    with np.load("a.npz") as a, np.load("b.npz") as b:
+        np.testing.assert_array_equal(a["scores"], b["scores"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["format=onnx, safetensors, mmaction2"]),
+        (["format=onxn"], ["did you mean onnx"]),
+        (["fromat=onnx"], ["there is no key fromat: did you mean format"]),
+        (["format=onnx", "checkpoint=absent.ckpt"], ["there is no file absent.ckpt"]),
+    ],
+)
+def test_wrong_input_of_export_is_one_sentence_and_status_2(door, arguments, parts):
+    refused(door("export", *arguments), *parts)

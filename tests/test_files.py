@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import re
+import sys
 import zipfile
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from stgcn_lightning.files import (
     Inert,
     read_checkpoint,
     read_pickle,
+    read_safetensors,
     read_test_dump,
+    safetensors_bytes,
     sha256,
     write_atomically,
     write_test_dump,
@@ -565,6 +568,44 @@ def test_a_flipped_byte_of_a_weight_is_noticed(tmp_path):
     content[content.index(b"\x00\x00\xc0\x3f" * 10)] ^= 1
     path.write_bytes(content)
     assert "Bad CRC-32" in message(read_checkpoint, path)
+
+
+# Safetensors
+
+
+def test_safetensors_come_back_with_their_card(tmp_path):
+    tensors = {"a": torch.arange(6.0).view(2, 3).T, "n": torch.tensor(3)}
+    card = {"classes": ["ä", "b"], "model": {"base_channels": 4}, "centre": None}
+    (tmp_path / "x.safetensors").write_bytes(safetensors_bytes(tensors, card))
+    found, about = read_safetensors(tmp_path / "x.safetensors")
+    assert about == card
+    assert found.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(found[name], tensor)
+
+
+@pytest.mark.parametrize("keep", [0, 7, 60, -1])
+def test_damaged_safetensors_are_refused_in_one_sentence(tmp_path, keep):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(safetensors_bytes({"a": torch.ones(9)}, {})[:keep])
+    assert f"{path} is truncated or no safetensors file" in message(read_safetensors, path)
+
+
+def test_safetensors_of_others_have_no_card_and_a_damaged_one_is_refused(tmp_path):
+    import safetensors.torch
+
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(safetensors.torch.save({"a": torch.ones(9)}, {"format": "pt"}))
+    assert read_safetensors(path)[1] == {}
+    path.write_bytes(safetensors.torch.save({"a": torch.ones(9)}, {"stgcn_lightning": "{not"}))
+    assert f"{path} is truncated or no safetensors file" in message(read_safetensors, path)
+
+
+def test_a_missing_or_unreadable_safetensors_file_is_named(tmp_path, monkeypatch):
+    assert "there is no file" in message(read_safetensors, tmp_path / "absent.safetensors")
+    assert "Is a directory" in message(read_safetensors, tmp_path)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    assert "pip install 'stgcn_lightning[export]'" in message(read_safetensors, tmp_path / "x")
 
 
 # Test dumps

@@ -13,7 +13,7 @@ STANDARD = set(__import__("sys").stdlib_module_names)
 MAY = {
     "errors": set(),
     "skeleton": set(),
-    "files": {"numpy", "torch"},
+    "files": {"numpy", "torch", "safetensors"},
     "graph": {"numpy", "skeleton"},
     "data": {"numpy", "torch", "skeleton", "files", "filelock", "data"},
     "data/datamodule": {"numpy", "torch", "skeleton", "data", "lightning"},
@@ -26,9 +26,10 @@ MAY = {
     "downloads": {"filelock", "rich"},
     "zoo": {"omegaconf", "rich", "downloads", "files"},
     "weights": {"torch", "files", "model"},
+    "onnx_form": {"torch", "model", "onnxruntime"},
 }
 # the front doors and what they share may import everything
-DOORS = {"doors", "jobs", "experiment", "train", "test", "fuse", "prepare", "reproduce"}
+DOORS = {"doors", "jobs", "experiment", "train", "test", "fuse", "prepare", "reproduce", "export"}
 FILES = sorted(
     str(file.relative_to(PACKAGE).with_suffix(""))
     for file in PACKAGE.rglob("*.py")

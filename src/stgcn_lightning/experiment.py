@@ -140,25 +140,32 @@ def held_out_numbers(cfg: DictConfig, store: Store) -> torch.Tensor | None:
 
 def check_values(cfg: DictConfig) -> None:
     """Refuse what is no number, none that makes sense, or none of the choices there are."""
-    for key, choices in CHOICES.items():
-        if OmegaConf.select(cfg, key) not in choices:
-            names = ", ".join(str(choice).lower() for choice in choices)
-            raise BadInput(f"{key}={OmegaConf.select(cfg, key)} is none of {names}")
-    for key in TEXTS:
-        value = OmegaConf.select(cfg, key)
-        if not isinstance(value, str) or not value:
-            raise BadInput(f"{key}={shown_value(value)} is no name: give one, {key}=NAME")
-    for key, (kind, least, most) in NUMBERS.items():
-        value = OmegaConf.select(cfg, key)
-        if value is None and key == "recipe.lr":
-            continue
-        fits = isinstance(value, int) or (kind is float and isinstance(value, float))
-        if isinstance(value, bool) or not fits or not least <= value <= most:
-            what = "a whole number" if kind is int else "a number"
-            limit = f"at most {most:g}" if fits and value > most else f"at least {least:g}"
-            raise BadInput(f"{key}={value} must be {what} of {limit}")
+    for key in (*CHOICES, *TEXTS, *NUMBERS):
+        check_value(cfg, key)
     if cfg.recipe.nesterov and not cfg.recipe.momentum:
         raise BadInput("recipe.nesterov=true needs momentum: set recipe.nesterov=false as well")
+
+
+def check_value(cfg: DictConfig, key: str) -> None:
+    """Refuse a value of one key of `CHOICES`, `TEXTS` or `NUMBERS`."""
+    value = OmegaConf.select(cfg, key)
+    if key in TEXTS:
+        if not isinstance(value, str) or not value:
+            raise BadInput(f"{key}={shown_value(value)} is no name: give one, {key}=NAME")
+        return
+    if key in CHOICES:
+        if value not in CHOICES[key]:
+            names = ", ".join(str(choice).lower() for choice in CHOICES[key])
+            raise BadInput(f"{key}={value} is none of {names}")
+        return
+    kind, least, most = NUMBERS[key]
+    if value is None and key == "recipe.lr":
+        return
+    fits = isinstance(value, int) or (kind is float and isinstance(value, float))
+    if isinstance(value, bool) or not fits or not least <= value <= most:
+        what = "a whole number" if kind is int else "a number"
+        limit = f"at most {most:g}" if fits and value > most else f"at least {least:g}"
+        raise BadInput(f"{key}={value} must be {what} of {limit}")
 
 
 def build_trainer(cfg: DictConfig, steps: int) -> lightning.Trainer:
@@ -203,9 +210,10 @@ def cost(model: STGCN, cfg: DictConfig) -> tuple[int, float]:
     return sum(p.numel() for p in model.parameters()), macs / 1e9
 
 
-def checkpoint_of(cfg: DictConfig) -> Path:
-    """The file that `checkpoint=` names; one of the zoo is downloaded if need be."""
-    return checkpoint_file(str(path_of("checkpoint", cfg.checkpoint)), downloads_of(cfg), console)
+def checkpoint_of(cfg: DictConfig, key: str = "checkpoint", value: Any = None) -> Path:
+    """The file that `checkpoint=` (or `value`) names; one of the zoo is downloaded if need be."""
+    named = path_of(key, cfg.checkpoint if value is None else value)
+    return checkpoint_file(str(named), downloads_of(cfg), console)
 
 
 def downloads_of(cfg: DictConfig) -> Downloads:

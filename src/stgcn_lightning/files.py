@@ -8,6 +8,8 @@ of names, and every name leads to code of this file, never to the library that i
 - `read_checkpoint` (torch zip files of anybody): tensors, rebuilt here; objects of the libraries
   that write checkpoints become `Inert`; no name is ever looked up in a module.
 
+Safetensors files (`read_safetensors`) are no pickles: the package of that name reads them.
+
 A pickle can also restore the state of what it was given, which numpy's and torch's own classes obey
 too readily. Arrays and tensors therefore wait in a holder (`_Built`) until `_plain` takes them out.
 """
@@ -15,6 +17,7 @@ too readily. Arrays and tensors therefore wait in a holder (`_Built`) until `_pl
 import errno
 import hashlib
 import io
+import json
 import math
 import os
 import pickle
@@ -22,7 +25,7 @@ import re
 import secrets
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MethodType
@@ -35,6 +38,8 @@ from torch import Tensor
 from stgcn_lightning.errors import BadInput
 
 AnyPath = str | os.PathLike[str]
+
+CARD = "stgcn_lightning"  # where the metadata of a safetensors file hold our card
 
 DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
 
@@ -152,6 +157,45 @@ def read_checkpoint(path: AnyPath) -> dict[str, Any]:
         kind = type(checkpoint).__name__
         raise BadInput(f"{path} holds one {kind}, where a checkpoint is a dictionary")
     return checkpoint
+
+
+def read_safetensors(path: AnyPath) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a file in Hugging Face's safetensors format, which holds no code.
+
+    Returns:
+        The tensors by name, and the card; a file that is not ours has an empty one.
+
+    Raises:
+        BadInput: the package safetensors is missing, there is no such file, or it is damaged.
+    """
+    try:
+        import safetensors
+    except ImportError:
+        raise BadInput(
+            f"reading {path} needs safetensors: pip install 'stgcn_lightning[export]'"
+        ) from None
+    with _opened(path):  # says what is wrong with the path
+        pass
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            card = json.loads((file.metadata() or {}).get(CARD, "{}"))
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise BadInput(
+            f"{path} is truncated or no safetensors file ({error}); copy it again"
+        ) from None
+    return tensors, card
+
+
+def safetensors_bytes(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> bytes:
+    """A safetensors file; the card, plain values, is its metadata, as JSON.
+
+    It is one text, since the package writes several in an order that changes from run to run.
+    """
+    import safetensors.torch
+
+    tensors = {name: value.contiguous() for name, value in tensors.items()}
+    return safetensors.torch.save(tensors, {CARD: json.dumps(card)})
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files import read_checkpoint
+from stgcn_lightning.files import read_checkpoint, read_safetensors
 from stgcn_lightning.model.checkpoint import check_graph, from_reference, is_reference
 from stgcn_lightning.model.stgcn import STGCN
 
@@ -14,11 +14,17 @@ from stgcn_lightning.model.stgcn import STGCN
 def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Weights under our names, and the card, from a checkpoint of ours, MMAction2's or PYSKL's.
 
-    The file is never unpickled by torch.
+    Ours are Lightning's (`.ckpt`) and what `export` writes (`.safetensors`). The file is never
+    unpickled by torch.
 
     Raises:
         BadInput: there is no such file, or it holds no ST-GCN.
     """
+    if path.suffix == ".safetensors":
+        state, card = read_safetensors(path)
+        if "stages.0.graph.adjacency" not in state:
+            raise BadInput(f"{path} holds no ST-GCN of this package: write it with the export door")
+        return state, card
     content = read_checkpoint(path)
     state = content.get("state_dict", content)
     if not isinstance(state, dict):

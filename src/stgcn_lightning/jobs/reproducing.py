@@ -18,7 +18,7 @@ from stgcn_lightning.evaluation.fusion import PRESETS, fuse
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.evaluation.reproduction import COLUMNS, Row, rows_of, to_json, to_markdown
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
-from stgcn_lightning.experiment import check_values, console, plain
+from stgcn_lightning.experiment import check_values, checkpoint_of, console, plain, shown
 from stgcn_lightning.files import sha256, write_atomically
 from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
@@ -64,7 +64,7 @@ def scores_of_run(
     run = folder / stream / f"seed_{seed}"
     scores = run / "scores.npz"
     if scores.exists():
-        console.print(f"{stream}, seed {seed}: done, {scores}")
+        console.print(f"{stream}, seed {seed}: done, {shown(scores)}")
         return read_scores(scores)
     console.print(f"\n{stream}, seed {seed}:")
     part = cfg.copy()
@@ -115,7 +115,7 @@ def report(cfg: DictConfig, folder: Path, rows: list[Row], seeds: list[int], sam
     }.items():
         with write_atomically(folder / name) as file:
             file.write(text.encode())
-        console.print(f"table: {folder / name}")
+        console.print(f"table: {shown(folder / name)}")
 
 
 def weights_text(preset: str) -> str:
@@ -148,17 +148,24 @@ def checkpoints_of(cfg: DictConfig) -> dict[str, Path | None]:
         raise BadInput("reproduce wants one per stream: checkpoints='{joint: FILE, bone: FILE}'")
     if given is None:
         return dict.fromkeys(STREAMS)
-    if not isinstance(given, dict) or not all(isinstance(file, str) for file in given.values()):
+    if given == "zoo":
+        given = {stream: f"zoo:{cfg.benchmark.name}_{stream}" for stream in STREAMS}
+    if not isinstance(given, dict):
         raise BadInput(
-            f"checkpoints={given} is no mapping: checkpoints='{{joint: FILE, bone: FILE}}'"
+            f"checkpoints={given} is neither zoo nor a mapping: "
+            "checkpoints='{joint: FILE, bone: FILE}'"
         )
     for stream in given:
         if stream not in STREAMS:
             raise BadInput(f"checkpoints: {stream} is none of the streams {', '.join(STREAMS)}")
-    for file in given.values():
-        if not Path(file).exists():
-            raise BadInput(f"there is no checkpoint {file}")
-    return {stream: Path(given[stream]) for stream in STREAMS if stream in given}
+    found: dict[str, Path | None] = {}
+    for stream in STREAMS:
+        if stream in given:
+            path = checkpoint_of(cfg, f"checkpoints.{stream}", given[stream])
+            if not path.exists():
+                raise BadInput(f"there is no checkpoint {path}")
+            found[stream] = path
+    return found
 
 
 def settings_of(cfg: DictConfig, checkpoints: dict[str, Path | None]) -> dict[str, Any]:
@@ -190,7 +197,7 @@ def keep_settings(file: Path, settings: dict[str, Any]) -> None:
     if differing:
         key = differing[0]
         raise BadInput(
-            f"{file.parent} was begun with {key}={before.get(key)}, not {now.get(key)}: go on with "
+            f"{shown(file.parent)} was begun with {key}={before.get(key)}, not {now.get(key)}: go on with "
             "the same settings, or start afresh with hydra.run.dir=NEW"
         )
 

@@ -1,0 +1,16 @@
+"""Give a checkpoint to other programs: ONNX, safetensors or MMAction2.
+
+python -m stgcn_lightning.export --help
+"""
+
+from stgcn_lightning.doors import open_door
+from stgcn_lightning.jobs.exporting import export
+
+
+def main() -> None:
+    """Run the door."""
+    open_door(export, "export")
+
+
+if __name__ == "__main__":
+    main()
