@@ -197,8 +197,8 @@ def keep_settings(file: Path, settings: dict[str, Any]) -> None:
     if differing:
         key = differing[0]
         raise BadInput(
-            f"{shown(file.parent)} was begun with {key}={before.get(key)}, not {now.get(key)}: go on with "
-            "the same settings, or start afresh with hydra.run.dir=NEW"
+            f"{shown(file.parent)} was begun with {key}={before.get(key)}, not {now.get(key)}: go "
+            "on with the same settings, or start afresh with hydra.run.dir=NEW"
         )
 
 
