@@ -282,7 +282,6 @@ def test_prepare_reads_skeleton_files_once(door, raw):
         (["benchmark=msr_action3d_xsub", "raw=raw"], ["is not made of NTU RGB+D's .skeleton"]),
         (["benchmark=ntu60_xsub_3d", "raw=absent"], ["there is no folder absent"]),
         ([*RAW, "annotations=a.pkl"], ["give one of the two"]),
-        (["benchmark=ntu60_xsub_3d"], ["benchmark.annotations=FILE, or make it", "raw=DIR"]),
         (
             ["benchmark=ntu60_xsub_3d", "benchmark.annotations=null"],
             ["say where the annotations of ntu60_xsub_3d are", "raw=DIR"],
@@ -327,6 +326,11 @@ def test_missing_annotations_say_where_to_get_them(door):
         "no annotation file empty/ntu60_2d.pkl: ",
         "stgcn_lightning.prepare benchmark=ntu60_xsub_2d downloads the published one",
         "set benchmark.annotations=FILE",
+    )
+    refused(
+        door("train", "benchmark=ntu60_xsub_3d", "downloads.folder=empty"),
+        "set benchmark.annotations=FILE, or make it from NTU RGB+D's .skeleton files",
+        "raw=DIR",
     )
     refused(
         door("train", "benchmark=jhmdb14_split1"), "say where the annotations of jhmdb14_split1"

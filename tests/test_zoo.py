@@ -183,7 +183,7 @@ def test_the_mirror_is_the_environments_or_the_command_lines(monkeypatch):
 
 def test_settings_that_make_no_sense_are_refused():
     cfg = composed("test", f"checkpoint=zoo:{NAME}", "downloads.folder=null")
-    with pytest.raises(BadInput, match=r"downloads\.folder=None must be text"):
+    with pytest.raises(BadInput, match=r"downloads\.folder=null is no path"):
         checkpoint_of(cfg)
 
 

@@ -220,7 +220,7 @@ def test_without_format_or_checkpoint_it_says_so(arguments, message):
     [
         (["skeleton=openpose18"], "trained on skeleton coco17, which differs from openpose18"),
         (["stream=bone"], "trained with stream joint, not bone: set stream=joint"),
-        (["experiment=ntu60_xsub_3d_joint"], "trained with normalise 2d, not 3d"),
+        (["experiment=ntu60_xsub_3d_joint"], "trained with dimension 2d, not 3d: set benchmark="),
         (["model.base_channels=8"], "holds another model: set model.base_channels=4"),
         (["benchmark.classes=60"], "knows 12 classes but the benchmark has 60"),
         (["data.test_clips=0"], "data.test_clips=0 must be a whole number of at least 1"),
