@@ -48,7 +48,9 @@ class EpochLines(Callback):
         self.seconds = time.perf_counter() - self.started
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the line."""
+        """Log the speed, and print the line."""
+        speed = trainer.world_size * self.clips / self.seconds
+        pl_module.log("train/clips_per_second", speed)
         if trainer.is_global_zero:
             figures = trainer.callback_metrics
             train_top1, val_top1 = (100 * figures[f"{part}/top1"] for part in ("train", "val"))
@@ -56,6 +58,6 @@ class EpochLines(Callback):
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
                 f"loss {self.loss / self.clips:.4f}, train top-1 {train_top1:.2f} %, "
                 f"val top-1 {val_top1:.2f} %, "
-                f"{trainer.world_size * self.clips / self.seconds:.0f} clips/s",
+                f"{speed:.0f} clips/s",
                 flush=True,
             )

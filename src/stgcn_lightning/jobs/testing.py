@@ -24,6 +24,7 @@ from stgcn_lightning.experiment import (
     passing_on_ctrl_c,
 )
 from stgcn_lightning.files import sha256
+from stgcn_lightning.jobs.reporting import report_test
 from stgcn_lightning.model.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.weights import load, read_weights, refuse_other_card
@@ -52,7 +53,7 @@ def run_test(
     checkpoint: Path,
     out: Path,
 ) -> dict[str, float]:
-    """Test `model`, write its scores to `out`, print the table, and return the figures."""
+    """Test `model`, write scores to `out` and a report, print the table; returns the figures."""
     recognizer = Recognizer(model, ids=data.store.ids, classes=len(names))
     trainer = build_tester(cfg)
     with passing_on_ctrl_c(trainer):
@@ -79,6 +80,7 @@ def run_test(
     write_scores(out, scores)
     figures = figures_of(scores)
     print_test(cfg, scores, figures, model, out)
+    report_test(cfg, data.store, model, scores, numbers, figures, out)
     return figures
 
 

@@ -17,6 +17,7 @@ from stgcn_lightning.experiment import (
     model_card,
     passing_on_ctrl_c,
 )
+from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.testing import run_test
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.weights import fine_tune, read_weights, refuse_other_card
@@ -61,6 +62,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     last = resume_from(cfg.resume, run, card)
     with passing_on_ctrl_c(trainer):
         trainer.fit(recognizer, data, ckpt_path=last, weights_only=True)
+    if trainer.is_global_zero:
+        report_training(cfg, data, model, recognizer.lr)
     figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
     if cfg.test_after:
         best = run / "checkpoints" / "best.ckpt"
