@@ -73,7 +73,7 @@ def matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
     """
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     classes = len(counts)
-    letter = min(15.0, 700 / classes)  # height of a label
+    letter = min(15.0, 780 / classes)  # height of a label
     margin = 30 + 0.56 * letter * min(MOST_LETTERS, max(len(name) for name in names))
     cell = (1000 - margin) / classes
     size = cell * classes
@@ -146,18 +146,18 @@ def body(
     scale = min(400 / max(high[1] - low[1], 1e-6), 300 / max(high[0] - low[0], 1e-6))
     points = (pose - (low + high) / 2) * scale + (170, 220)
     widths = 1.5 + 10.5 * weights / max(weights.max(), 1e-6)
-    farthest = max(np.abs(importance - 1).max(), 1e-6)
+    strong = strong_change(importance)
     groups: list[str] = []
     for stage in range(len(weights)):
         lines: list[str] = []
         for edge in map(int, np.argsort(weights[stage])):
             (x1, y1), (x2, y2) = points[list(edges[edge])].tolist()
-            change = (importance[stage, edge] - 1) / farthest
+            change = float(importance[stage, edge] - 1) / strong
             colour = "warm" if change > 0 else "cool"
             lines.append(
                 f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
                 f'stroke-width="{widths[stage, edge]:.2f}" style="stroke:color-mix(in oklab,'
-                f'var(--{colour}) {100 * abs(change):.0f}%,var(--bone))"><title>'
+                f'var(--{colour}) {min(100, 100 * abs(change)):.0f}%,var(--bone))"><title>'
                 f"{escape(hints[edge])}: weight {weights[stage, edge]:.3f}, "
                 f"importance {importance[stage, edge]:.2f}</title></line>"
             )
@@ -170,10 +170,14 @@ def body(
     )
 
 
-def curves(panel: Sequence[Curve], *, unit: str) -> str:
-    """Curves over epochs with one axis; `unit` names it."""
-    width, height, left, bottom, top, right = 560, 300, 58, 44, 14, 16
-    last = max(float(curve.epochs.max()) for curve in panel)
+def strong_change(importance: NDArray[Any]) -> float:
+    """The distance from 1 from which on a colour is full: a tenth of the edges lie beyond it."""
+    return max(float(np.quantile(np.abs(importance - 1), 0.9)), 1e-6)
+
+
+def curves(panel: Sequence[Curve], *, unit: str, last: float) -> str:
+    """Curves over the epochs up to `last`, with one axis; `unit` names it."""
+    width, height, left, bottom, top, right = 560, 300, 72, 44, 14, 16
     values = np.concatenate([curve.values for curve in panel])
     ticks = round_numbers(float(values.min()), float(values.max()))
     low, high = ticks[0], ticks[-1]

@@ -111,6 +111,8 @@ class Movie {
     this.playing = playing;
     this.button.textContent = playing ? "❚❚" : "►";
     this.button.setAttribute("aria-label", playing ? "pause" : "play");
+    const any = movies.some((movie) => movie.playing);
+    document.getElementById("all").textContent = any ? "Pause all" : "Play all";
     if (playing) start();
   }
   step(seconds, now) {
@@ -171,20 +173,18 @@ if (movies.length) {
     for (const entry of entries) movies[figures.indexOf(entry.target)].visible = entry.isIntersecting;
   });
   figures.forEach((figure) => seen.observe(figure));
+  const all = document.getElementById("all");
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   for (const movie of movies) {
     movie.time = still ? movie.frames / 2 : 0;
     movie.play(!still);
     movie.draw();
   }
-  const all = document.getElementById("all");
   all.addEventListener("click", () => {
     const playing = movies.some((movie) => movie.playing);
     for (const movie of movies) movie.play(!playing);
-    all.textContent = playing ? "Play all" : "Pause all";
   });
   const redraw = () => movies.forEach((movie) => movie.draw());
   addEventListener("resize", redraw);
-  addEventListener("beforeprint", redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 }

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.evaluation.charts import Bar, Curve, bars, body, curves, matrix
+from stgcn_lightning.evaluation.charts import Bar, Curve, bars, body, curves, matrix, strong_change
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.skeleton import Skeleton
 
@@ -44,7 +44,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
+class AfterTest:
     """What a test report shows.
 
     Attributes:
@@ -74,7 +74,7 @@ class Tested:
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class AfterTraining:
     """What a training report shows.
 
     Attributes:
@@ -91,7 +91,7 @@ class Trained:
     steps_per_epoch: int
 
 
-def render_test(tested: Tested) -> str:
+def render_test(tested: AfterTest) -> str:
     """The page of a test."""
     scores = tested.scores
     names = [str(name) for name in scores.classes]
@@ -115,16 +115,13 @@ def render_test(tested: Tested) -> str:
     return page(tested.title, tested.subtitle, "".join(sections), data, scores.meta)
 
 
-def render_training(trained: Trained) -> str:
+def render_training(trained: AfterTraining) -> str:
     """The page of a training run."""
     settings = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
         for name, value in trained.settings.items()
     )
-    panels = "".join(
-        _panel(trained, number, *panel)
-        for number, panel in enumerate((p for p in PANELS if _logged(trained, p[1])), 1)
-    )
+    panels = "".join(_panel(trained, *panel) for panel in PANELS if _logged(trained, panel[1]))
     content = (
         f"{headline_table(_best_epoch(trained))}"
         f'<section><h2>Curves</h2><div class="panels">{panels}</div></section>'
@@ -176,21 +173,23 @@ def worst_errors(scores: Scores, most: int = MOVIES) -> list[int]:
     return wrong[np.argsort(-scores.scores[wrong].max(1), kind="stable")][:most].tolist()
 
 
-def clearest_pose(poses: NDArray[np.floating[Any]]) -> int:
-    """Which of (S, V, 2) poses shows its joints best: upright, and each away from the others.
+def typical_pose(poses: NDArray[np.floating[Any]]) -> int:
+    """Which of (S, V, 2) poses to draw on: a common one in which no joint hides another.
 
-    A body counts as upright if it is higher than wide by half; if none is, all of them compete.
-    Poses with joints that were not seen (NaN) lose; if all have some, the first one wins.
+    Of those without unseen joints (NaN), the half whose joints lie farther apart is kept; of these
+    the one nearest to their median, in size and place of its own, is the answer. The first pose if
+    all have unseen joints.
     """
-    size = np.ptp(poses, axis=1)  # S, 2
+    size = np.ptp(poses, axis=1).max(1)[:, None]  # S, 1
     apart = np.linalg.norm(poses[:, :, None] - poses[:, None], axis=-1)  # S, V, V
     apart[:, np.eye(poses.shape[1], dtype=bool)] = np.inf
-    nearest = apart.min(2) / np.maximum(size.max(1), 1e-6)[:, None]
-    clarity = np.nan_to_num(np.log(nearest + 1e-3).mean(1), nan=-np.inf)
-    upright = size[:, 1] > 1.5 * size[:, 0]
-    if (upright & np.isfinite(clarity)).any():
-        clarity[~upright] = -np.inf
-    return int(clarity.argmax())
+    clarity = np.log(apart.min(2) / np.maximum(size, 1e-6) + 1e-3).mean(1)
+    seen = np.flatnonzero(np.isfinite(clarity))
+    if not len(seen):
+        return 0
+    clear = seen[clarity[seen] >= np.median(clarity[seen])]
+    bodies = (poses[clear] - poses[clear].mean(1, keepdims=True)) / size[clear, :, None]
+    return int(clear[np.abs(bodies - np.median(bodies, 0)).sum((1, 2)).argmin()])
 
 
 def edge_weights(
@@ -230,7 +229,7 @@ def movie_data(frames: NDArray[np.floating[Any]]) -> dict[str, Any]:
 
 def headline_table(figures: Sequence[Figure]) -> str:
     """The table of figures; columns that are empty throughout are left out."""
-    titles = Figure("", "", "95 % interval", "published", "difference", "source")
+    titles = Figure("", "", "95 % interval (bootstrap)", "published", "difference", "source")
     shown = [i for i in range(len(titles)) if i < 2 or any(figure[i] for figure in figures)]
 
     def cells(figure: Figure) -> str:
@@ -239,11 +238,9 @@ def headline_table(figures: Sequence[Figure]) -> str:
         )
 
     head = "".join(f'<th class="{"" if i == 5 else "number"}">{titles[i]}</th>' for i in shown[1:])
+    head = f"<thead><tr><th></th>{head}</tr></thead>" if len(shown) > 2 else ""
     rows = "".join(f"<tr><th>{escape(f.name)}</th>{cells(f)}</tr>" for f in figures)
-    return (
-        f'<div class="scroll headline"><table><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    return f'<div class="scroll headline"><table>{head}<tbody>{rows}</tbody></table></div>'
 
 
 def _per_class(counts: NDArray[np.int64], names: Sequence[str]) -> str:
@@ -265,18 +262,18 @@ def _per_class(counts: NDArray[np.int64], names: Sequence[str]) -> str:
     return (
         "<section><h2>Accuracy of each class</h2>"
         f'<div class="tools">sort by {buttons}</div>'
-        f'<div id="classes">{bars(rows, css="two" if len(rows) > 14 else "")}</div>'
-        "<figcaption>Accuracy in %, then the number of samples. The line is the 95 % interval "
-        f"(Wilson).{note}</figcaption></section>"
+        f'<figure id="classes">{bars(rows, css="two" if len(rows) > 14 else "")}'
+        '<figcaption class="numbered">Accuracy in %, then the number of samples. The line is the '
+        f"95 % interval (Wilson).{note}</figcaption></figure></section>"
     )
 
 
 def _matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
     return (
         '<section><h2>Confusion matrix</h2><figure><div class="scroll wide">'
-        f"{matrix(counts, names)}</div><figcaption>Each row is a true class and sums to 100 %, "
-        "each column an answer. A cell is as dense as the square root of its share, so that rare "
-        'confusions show: right <span class="ramp right"></span>, wrong '
+        f'{matrix(counts, names)}</div><figcaption class="numbered">Each row is a true class and '
+        "sums to 100 %, each column an answer. A cell is as dense as the square root of its "
+        'share, so that rare confusions show: right <span class="ramp right"></span>, wrong '
         '<span class="ramp wrong"></span>. Point at a cell to read it.</figcaption></figure>'
         "</section>"
     )
@@ -310,7 +307,7 @@ def _wrong(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(np.eye(len(counts), dtype=bool), 0, counts)
 
 
-def _worst(tested: Tested) -> str:
+def _worst(tested: AfterTest) -> str:
     if not tested.movies:
         return ""
     scores = tested.scores
@@ -343,7 +340,7 @@ def _worst(tested: Tested) -> str:
     )
 
 
-def _by_frames_and_persons(tested: Tested) -> str:
+def _by_frames_and_persons(tested: AfterTest) -> str:
     hits = tested.scores.scores.argmax(1) == tested.scores.labels
 
     def rows(groups: NDArray[np.int64], name: Callable[[NDArray[np.bool_]], str]) -> list[Bar]:
@@ -351,20 +348,23 @@ def _by_frames_and_persons(tested: Tested) -> str:
         return [Bar(name(one), int(hits[one].sum()), int(one.sum())) for one in members]
 
     frames, persons = tested.num_frames, tested.num_persons
-    by_frames = rows(
-        quantile_bins(frames, BINS), lambda one: f"{frames[one].min()} to {frames[one].max()}"
-    )
+    by_frames = rows(quantile_bins(frames, BINS), lambda one: _range(frames[one]))
     by_persons = rows(persons, lambda one: str(persons[one][0]))
     return (
         "<section><h2>Accuracy by length and persons</h2>"
-        f"<h3>Frames of the sample</h3>{bars(by_frames)}"
+        f"<figure><h3>Frames of the sample</h3>{bars(by_frames)}"
         f"<h3>Persons in the sample</h3>{bars(by_persons)}"
-        "<figcaption>Accuracy in %, then the number of samples. Lengths are cut at quantiles. The "
-        "line is the 95 % interval (Wilson).</figcaption></section>"
+        '<figcaption class="numbered">Accuracy in %, then the number of samples. Lengths are cut '
+        "at quantiles. The line is the 95 % interval (Wilson).</figcaption></figure></section>"
     )
 
 
-def _edges(tested: Tested) -> str:
+def _range(values: NDArray[np.int64]) -> str:
+    low, high = values.min(), values.max()
+    return f"{low} to {high}" if low < high else str(low)
+
+
+def _edges(tested: AfterTest) -> str:
     pairs, joints = tested.skeleton.edges, tested.skeleton.joints
     if not pairs:
         return ""
@@ -382,14 +382,16 @@ def _edges(tested: Tested) -> str:
         f'<option value="{i}">{f"stage {i}" if i else "mean of all stages"}</option>'
         for i in range(len(weights))
     )
-    change = np.abs(importance - 1).max()
+    strong = strong_change(importance)
     return (
         "<section><h2>Learned importance of the edges</h2>"
         f'<div class="tools"><label>show <select id="stage">{options}</select></label></div>'
         f'<div class="beside"><figure>{body(tested.pose, pairs, weights, importance, names)}'
-        "<figcaption>Width: the weight with which two joints hear each other, |adjacency × "
-        "importance| averaged over both directions. Colour: that weight over the one that training "
-        f'started from, {1 - change:.2f} <span class="ramp change"></span> {1 + change:.2f}.'
+        '<figcaption class="numbered">Width: the weight with which two joints hear each other, '
+        "|adjacency × importance| averaged over both directions. Colour: importance, that weight "
+        "over the one that training started from, "
+        f'<span class="whole">≤ {1 - strong:.2f} <span class="ramp change"></span> '
+        f"≥ {1 + strong:.2f}</span>."
         "</figcaption></figure><table><thead><tr><th>edge, mean of all stages</th>"
         '<th class="number">weight</th><th class="number">importance</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></section>"
@@ -410,13 +412,12 @@ PANELS = (
 )
 
 
-def _logged(trained: Trained, lines: Sequence[tuple[str, str, str]]) -> bool:
+def _logged(trained: AfterTraining, lines: Sequence[tuple[str, str, str]]) -> bool:
     return any(metric in trained.metrics for metric, _, _ in lines)
 
 
 def _panel(
-    trained: Trained,
-    number: int,
+    trained: AfterTraining,
     title: str,
     lines: Sequence[tuple[str, str, str]],
     factor: float,
@@ -439,8 +440,11 @@ def _panel(
             panel.append(Curve(name, colour, *_thinned(epochs, values)))
         keys.append(f'<span class="key" style="color:var(--{colour})"></span>{escape(name)}')
     faint = " Behind: as logged, step by step." if any(curve.faint for curve in panel) else ""
+    last = max(float(steps[-1] + 1) for steps, _ in trained.metrics.values())
+    drawing = curves(panel, unit=unit, last=last / trained.steps_per_epoch)
     return (
-        f"<figure>{curves(panel, unit=unit)}<figcaption><b>Figure {number}. {title}.</b> "
+        f"<figure>{drawing}"
+        f'<figcaption class="numbered"><b>{title}.</b> '
         f"{', '.join(keys)}.{faint}</figcaption></figure>"
     )
 
@@ -454,7 +458,7 @@ def _thinned(
     return np.bincount(group, epochs) / size, np.bincount(group, values) / size
 
 
-def _best_epoch(trained: Trained) -> list[Figure]:
+def _best_epoch(trained: AfterTraining) -> list[Figure]:
     """Best and last validation accuracy, and the last losses."""
     figures: list[Figure] = []
     if "val/top1" in trained.metrics:

@@ -16,12 +16,12 @@ from stgcn_lightning.evaluation.fusion import top1_interval
 from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.evaluation.report import (
+    AfterTest,
+    AfterTraining,
     Figure,
-    Tested,
-    Trained,
-    clearest_pose,
     render_test,
     render_training,
+    typical_pose,
     worst_errors,
 )
 from stgcn_lightning.evaluation.scores import Scores
@@ -58,7 +58,7 @@ def report_test(
         edges = torch.stack([conv.adjacency * conv.edge_importance for conv in convolutions])
     persons = store.num_persons[numbers].clamp(max=cfg.data.persons).numpy()
     samples = numbers.numpy()
-    tested = Tested(
+    tested = AfterTest(
         title=f"{cfg.benchmark.name}, {cfg.stream.name} stream",
         subtitle=f"{cfg.model.name} tested on the split {cfg.benchmark.val_split}, "
         f"{len(scores.labels):,} samples of {len(scores.classes)} classes",
@@ -117,13 +117,13 @@ def bodies(store: Store, number: int, persons: int) -> NDArray[np.floating]:
 
 
 def pose(store: Store, samples: NDArray[np.int64]) -> NDArray[np.floating]:
-    """A standing body to draw on, (V, 2), to the right and down: a first frame that shows it well.
+    """A standing body to draw on, (V, 2), to the right and down: a sample's first frame.
 
     3D bodies are seen from the front: they face +y, and z looks up.
     """
     first = np.stack([bodies(store, number, 1)[0, 0] for number in samples])
     flat = first if store.scored else -first[..., [0, 2]]
-    return np.nan_to_num(flat[clearest_pose(flat)])
+    return np.nan_to_num(flat[typical_pose(flat)])
 
 
 def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float) -> None:
@@ -141,8 +141,10 @@ def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float
         f"{parameters:,} parameters, {gmac:.2f} GMAC per clip",
         "training split": f"{cfg.benchmark.train_split}, {len(data.train_numbers):,} samples",
         "validation split": f"{cfg.benchmark.val_split}, {len(data.val_numbers):,} samples, 1 clip",
-        "clips": f"{cfg.data.clip_frames} frames, {cfg.data.persons} persons",
-        "epochs": f"{recipe.epochs} of {recipe.train_passes_per_epoch} passes",
+        "frames of a clip": str(cfg.data.clip_frames),
+        "persons of a clip": str(cfg.data.persons),
+        "epochs": str(recipe.epochs),
+        "training passes per epoch": str(recipe.train_passes_per_epoch),
         "batch size per device": str(cfg.data.batch_size),
         "learning rate of the first step": f"{lr:g}",
         "momentum": f"{recipe.momentum:g}{', Nesterov' if recipe.nesterov else ''}",
@@ -152,7 +154,7 @@ def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float
         "seed": str(cfg.seed),
         "version": version("stgcn_lightning"),
     }
-    trained = Trained(
+    trained = AfterTraining(
         title=f"{cfg.benchmark.name}, {cfg.stream.name} stream",
         subtitle=f"Training of {cfg.model.name} in {run.name}",
         settings=settings,
