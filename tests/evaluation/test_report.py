@@ -393,7 +393,7 @@ def opened(tmp_path):
 
     def use(html):
         with HTTPServer(("127.0.0.1", 0), Verdict) as server:
-            server.timeout, server.verdict = 60, None
+            server.timeout, server.verdict = 40, None
             last = LAST.replace("PORT", str(server.server_port))
             path = tmp_path / "page.html"
             path.write_text(html.replace("<body>", "<body>" + FIRST).replace("</body>", last))
