@@ -80,7 +80,7 @@ def test_the_whole_road_trains_resumes_tests_and_fuses(tmp_path):
     assert "epoch 2/2" in again
     assert "epoch 1/2" not in again
     training = (tmp_path / "joint" / "train_report.html").read_text()
-    assert "last validation top-1, epoch 2" in training
+    assert "validation top-1, last epoch (2)" in training
     assert "clips per second over epochs" in training
 
     for stream in ("joint", "bone"):

@@ -277,10 +277,10 @@ def test_the_training_page_names_best_and_last_epoch_and_draws_what_was_logged()
     html = render_training(TRAINED)
     page = Page(html)
     assert page.rows[:4] == [
-        ["best validation top-1, epoch 1", "70.00 %"],
-        ["last validation top-1, epoch 2", "60.00 %"],
-        ["last training loss", "1.0000"],
-        ["last validation loss", "1.2500"],
+        ["validation top-1, best epoch (1)", "70.00 %"],
+        ["validation top-1, last epoch (2)", "60.00 %"],
+        ["training loss, last epoch", "1.2222"],  # the mean of its steps
+        ["validation loss, last epoch", "1.2500"],
     ]
     assert page.rows[4:] == [["seed", "0"], [HOSTILE, HOSTILE]]
     assert [a["aria-label"] for tag, a in page.tags if tag == "svg"] == [

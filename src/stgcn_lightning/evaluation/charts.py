@@ -7,7 +7,7 @@ come from data sets and are escaped here.
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,13 @@ class Bar(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Values (n,) at epochs (n,); `faint` for what stands behind the others."""
+    """Values (n,) at epochs (n,), as a line, one with dots, or a faint one behind the others."""
 
     name: str
     colour: str
     epochs: NDArray[np.float64]
     values: NDArray[np.float64]
-    faint: bool = False
+    style: Literal["line", "dots", "faint"]
 
 
 def wilson(right: int, samples: int) -> tuple[float, float]:
@@ -203,11 +203,11 @@ def curves(panel: Sequence[Curve], *, unit: str, last: float) -> str:
     for curve in panel:
         places = zip(curve.epochs.tolist(), curve.values.tolist(), strict=True)
         points = " ".join(f"{x(epoch):.1f},{y(value):.1f}" for epoch, value in places)
-        css = "faint" if curve.faint else "strong"
+        css = "faint" if curve.style == "faint" else "strong"
         parts.append(
             f'<polyline class="{css}" style="stroke:var(--{curve.colour})" points="{points}"/>'
         )
-        if len(curve.values) <= 40 and not curve.faint:
+        if curve.style == "dots" and len(curve.values) <= 40:
             parts += [
                 f'<circle style="fill:var(--{curve.colour})" cx="{x(epoch):.1f}" '
                 f'cy="{y(value):.1f}" r="3"><title>{escape(curve.name)}, epoch {epoch:g}: '

@@ -430,16 +430,19 @@ def _panel(
             continue
         steps, values = trained.metrics[metric]
         epochs, values = (steps + 1) / trained.steps_per_epoch, factor * values
-        often = len(steps) > 2 * epochs[-1] + 2  # logged by the step, not by the epoch
-        if often and colour != "ink":  # what jumps from step to step
-            panel.append(Curve(name, colour, *_thinned(epochs, values), faint=True))
-            ends = np.ceil(epochs - 1e-9).astype(int)
-            mean = [values[ends == end].mean() for end in np.unique(ends)]
-            panel.append(Curve(name, colour, np.unique(ends).astype(float), np.array(mean)))
+        ends, means = _epoch_means(epochs, values)
+        if metric == "lr":
+            panel.append(Curve(name, colour, *_thinned(epochs, values), "line"))
         else:
-            panel.append(Curve(name, colour, *_thinned(epochs, values)))
+            if len(values) > len(means):  # logged by the step
+                panel.append(Curve(name, colour, *_thinned(epochs, values), "faint"))
+            panel.append(Curve(name, colour, ends, means, "dots"))
         keys.append(f'<span class="key" style="color:var(--{colour})"></span>{escape(name)}')
-    faint = " Behind: as logged, step by step." if any(curve.faint for curve in panel) else ""
+    faint = (
+        " Behind: as logged, step by step."
+        if any(curve.style == "faint" for curve in panel)
+        else ""
+    )
     last = max(float(steps[-1] + 1) for steps, _ in trained.metrics.values())
     drawing = curves(panel, unit=unit, last=last / trained.steps_per_epoch)
     return (
@@ -447,6 +450,14 @@ def _panel(
         f'<figcaption class="numbered"><b>{title}.</b> '
         f"{', '.join(keys)}.{faint}</figcaption></figure>"
     )
+
+
+def _epoch_means(
+    epochs: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The end of each epoch, and the mean of what was logged in it."""
+    ends, which = np.unique(np.ceil(epochs - 1e-9), return_inverse=True)
+    return ends, np.bincount(which, values) / np.bincount(which)
 
 
 def _thinned(
@@ -459,20 +470,21 @@ def _thinned(
 
 
 def _best_epoch(trained: AfterTraining) -> list[Figure]:
-    """Best and last validation accuracy, and the last losses."""
+    """Best and last validation accuracy, and the losses of the last epoch."""
     figures: list[Figure] = []
     if "val/top1" in trained.metrics:
         steps, top1 = trained.metrics["val/top1"]
         epoch = [round((int(step) + 1) / trained.steps_per_epoch) for step in steps]
         best = int(top1.argmax())
         figures = [
-            Figure(f"best validation top-1, epoch {epoch[best]}", f"{100 * top1[best]:.2f} %"),
-            Figure(f"last validation top-1, epoch {epoch[-1]}", f"{100 * top1[-1]:.2f} %"),
+            Figure(f"validation top-1, best epoch ({epoch[best]})", f"{100 * top1[best]:.2f} %"),
+            Figure(f"validation top-1, last epoch ({epoch[-1]})", f"{100 * top1[-1]:.2f} %"),
         ]
     for part, name in (("train", "training"), ("val", "validation")):
         if f"{part}/loss" in trained.metrics:
-            loss = trained.metrics[f"{part}/loss"][1][-1]
-            figures.append(Figure(f"last {name} loss", f"{loss:.4f}"))
+            steps, losses = trained.metrics[f"{part}/loss"]
+            mean = _epoch_means((steps + 1) / trained.steps_per_epoch, losses)[1][-1]
+            figures.append(Figure(f"{name} loss, last epoch", f"{mean:.4f}"))
     return figures
 
 
