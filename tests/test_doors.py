@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -88,6 +89,9 @@ def test_the_whole_road_trains_resumes_tests_and_fuses(tmp_path):
     assert "resuming from joint/checkpoints/last.ckpt" in again.replace(f"{tmp_path}/", "")
     assert "epoch 2/2" in again
     assert "epoch 1/2" not in again
+    training = (tmp_path / "joint" / "train_report.html").read_text()
+    assert "validation top-1, last epoch (2)" in training
+    assert "clips per second over epochs" in training
 
     for stream in ("joint", "bone"):
         out = run(
@@ -99,6 +103,10 @@ def test_the_whole_road_trains_resumes_tests_and_fuses(tmp_path):
         )
         assert "mean class accuracy" in out
         assert "GMAC per clip" in out
+        report = (tmp_path / f"{stream}_test_report.html").read_text()
+        assert f"<h1>synthetic, {stream} stream</h1>" in report
+        top1 = re.search(r"top-1 +│ +([0-9.]+) │", out)
+        assert f'<th>top-1</th><td class="number">{top1[1]} %</td>' in report
     out = run(
         "fuse",
         "streams={joint: joint.npz, bone: bone.npz}",

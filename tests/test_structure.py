@@ -20,6 +20,7 @@ MAY = {
     "model": {"numpy", "torch", "graph", "model"},
     "evaluation": {"numpy", "evaluation", "files"},
     "evaluation/metrics": {"torchmetrics"},
+    "evaluation/report": {"numpy", "evaluation", "skeleton"},
     "evaluation/published": {"omegaconf"},
     "recognizer": {"numpy", "torch", "lightning", "torchmetrics", "model", "data", "evaluation"},
     "callbacks": {"lightning"},

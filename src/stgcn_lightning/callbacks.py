@@ -48,7 +48,9 @@ class EpochLines(Callback):
         self.seconds = time.perf_counter() - self.started
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the line."""
+        """Log the speed, and print the line."""
+        speed = trainer.world_size * self.clips / self.seconds
+        pl_module.log("train/clips_per_second", speed)
         if trainer.is_global_zero:
             figures = trainer.callback_metrics
             top1 = [
@@ -59,6 +61,6 @@ class EpochLines(Callback):
             print(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
                 f"loss {self.loss / self.clips:.4f}, {', '.join(top1)}, "
-                f"{trainer.world_size * self.clips / self.seconds:.0f} clips/s",
+                f"{speed:.0f} clips/s",
                 flush=True,
             )

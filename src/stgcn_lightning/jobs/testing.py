@@ -1,5 +1,6 @@
 """Testing a checkpoint, and the table and scores that come of it."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
-from stgcn_lightning.evaluation.published import published_top1
+from stgcn_lightning.evaluation.report import Figure
 from stgcn_lightning.evaluation.scores import Scores, write_scores
 from stgcn_lightning.experiment import (
     build,
@@ -27,6 +28,7 @@ from stgcn_lightning.experiment import (
     shown,
 )
 from stgcn_lightning.files import sha256
+from stgcn_lightning.jobs.reporting import published_for, report_test
 from stgcn_lightning.model.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.weights import load, read_weights, refuse_other_card
@@ -69,19 +71,21 @@ def run_test(
     names: list[str],
     checkpoint: Path,
     out: Path,
+    also: Sequence[Figure] = (),
 ) -> dict[str, float]:
-    """Test `model`, write its scores to `out`, print the table, and return the figures."""
-    scores = scores_of(cfg, data, model, names, checkpoint)
+    """Test `model`, write scores to `out` and a report, print the table; returns the figures."""
+    scores, numbers = scores_of(cfg, data, model, names, checkpoint)
     write_scores(out, scores)
     figures = figures_of(scores)
     print_test(cfg, scores, figures, model, out)
+    report_test(cfg, data.store, model, scores, numbers, figures, out, also)
     return figures
 
 
 def scores_of(
     cfg: DictConfig, data: SkeletonData, model: STGCN, names: list[str], checkpoint: Path
-) -> Scores:
-    """What `model`, whose weights come from `checkpoint`, answers on the test's samples."""
+) -> tuple[Scores, torch.Tensor]:
+    """What `model`, with the weights of `checkpoint`, answers; and the numbers of the samples."""
     recognizer = Recognizer(model, ids=data.store.ids, classes=len(names))
     trainer = build_tester(cfg)
     with passing_on_ctrl_c(trainer):
@@ -93,7 +97,7 @@ def scores_of(
             f"{len(numbers)} samples were scored, but the split has {len(data.test_numbers)}"
         )
     held_out = data.test_numbers is data.held_out
-    return Scores(
+    scores = Scores(
         ids=np.asarray(data.store.ids[numbers.numpy()]),
         labels=data.store.labels[numbers].numpy(),
         scores=values.numpy(),
@@ -109,6 +113,7 @@ def scores_of(
         }
         | ({"partial": f"{len(numbers)} of {len(data.test_numbers)} samples"} if fast else {}),
     )
+    return scores, numbers
 
 
 def print_test(
@@ -120,8 +125,7 @@ def print_test(
     table.add_column("%", justify="right")
     for name, title in NAMES.items():
         table.add_row(title, f"{100 * figures[name]:.2f}")
-    published = published_top1(cfg.model.name, cfg.benchmark.name, cfg.stream.name)
-    if published and published.classes == len(scores.classes):
+    if published := published_for(cfg, scores):
         table.add_row(f"published top-1 ({published.source})", f"{published.top1:.2f}")
         table.add_row("difference", f"{100 * figures['top1'] - published.top1:+.2f}")
     console.print(table)

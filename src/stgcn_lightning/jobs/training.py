@@ -10,6 +10,7 @@ from rich.table import Table
 
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.report import Figure
 from stgcn_lightning.experiment import (
     build,
     build_trainer,
@@ -25,10 +26,17 @@ from stgcn_lightning.experiment import (
     shown,
 )
 from stgcn_lightning.files import read_checkpoint
+from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.testing import figures_of, run_test, scores_of
 from stgcn_lightning.model.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.weights import fine_tune, read_weights, refuse_other_card
+
+SELECTED_BY = {  # checkpoint -> what chose it, where subjects are held out
+    "last": "nothing: the last epoch",
+    "best_on_val": "the test split itself (optimistic)",
+    "best": "held-out training subjects (honest)",
+}
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -58,12 +66,18 @@ def train(cfg: DictConfig) -> dict[str, float]:
             f"recipe.epochs={done + 1} or more goes on"
         )
         figures = {}
-    if cfg.test_after and data.held_out is not None:
-        figures |= compare_selections(cfg, data, model, names, run)
     if cfg.test_after:
-        best = run / "checkpoints" / "best.ckpt"
+        selected = {}
+        if data.held_out is not None:
+            selected = compare_selections(cfg, data, model, names, run)
+            figures |= {f"test/top1_{name}": top1 for name, top1 in selected.items()}
+        also = [
+            Figure(f"top-1, selected by {SELECTED_BY[name]}", f"{100 * top1:.2f} %")
+            for name, top1 in selected.items()
+        ]
+        best, out = run / "checkpoints" / "best.ckpt", run / "scores.npz"
         model.load_state_dict(read_weights(best)[0])
-        figures["test/top1"] = run_test(cfg, data, model, names, best, run / "scores.npz")["top1"]
+        figures["test/top1"] = run_test(cfg, data, model, names, best, out, also)["top1"]
     return figures
 
 
@@ -98,6 +112,8 @@ def fit(
     )
     with passing_on_ctrl_c(trainer):
         trainer.fit(recognizer, data, ckpt_path=last, weights_only=True)
+    if trainer.is_global_zero:
+        report_training(cfg, data, model, recognizer.lr)
     return {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
 
 
@@ -105,20 +121,15 @@ def compare_selections(
     cfg: DictConfig, data: SkeletonData, model: STGCN, names: list[str], run: Path
 ) -> dict[str, float]:
     """Print what the test accuracy would be had another sample set selected the checkpoint."""
-    selected = {
-        "last": "nothing: the last epoch",
-        "best_on_val": "the test split itself (optimistic)",
-        "best": "held-out training subjects (honest)",
-    }
     table = Table(title=f"which epoch to report, {cfg.data.test_clips} clips")
     table.add_column("selected by")
     table.add_column("top-1", justify="right")
     figures: dict[str, float] = {}
-    for name, title in selected.items():
+    for name, title in SELECTED_BY.items():
         checkpoint = run / "checkpoints" / f"{name}.ckpt"
         model.load_state_dict(read_weights(checkpoint)[0])
-        top1 = figures_of(scores_of(cfg, data, model, names, checkpoint))["top1"]
-        figures[f"test/top1_{name}"] = top1
+        top1 = figures_of(scores_of(cfg, data, model, names, checkpoint)[0])["top1"]
+        figures[name] = top1
         table.add_row(title, f"{100 * top1:.2f}")
     console.print(table)
     return figures

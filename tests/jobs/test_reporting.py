@@ -1,0 +1,48 @@
+import numpy as np
+from helpers import skeleton
+
+from stgcn_lightning.data.annotations import Sample
+from stgcn_lightning.jobs.reporting import bodies, logged, pose
+
+
+def sample_2d(keypoint, score):
+    return Sample("", 0, keypoint, score, (480, 640))
+
+
+def test_bodies_are_the_stored_frames_without_what_was_not_seen(make_store):
+    rng = np.random.default_rng(0)
+    keypoint = rng.uniform(1, 400, (2, 4, 17, 2)).astype(np.float32)
+    score = np.ones((2, 4, 17), np.float32)
+    keypoint[1, 2:] = 0  # the second person leaves
+    score[0, 1, 5] = 0  # a joint is not found
+    store = make_store([sample_2d(keypoint, score)] * 2, skeleton("coco17"), "2d")
+    frames = bodies(store, 1, 2)
+    expected = keypoint / (320, 240) - 1
+    expected[1, 2:] = expected[0, 1, 5] = np.nan
+    np.testing.assert_allclose(frames, expected, atol=1e-6)
+    np.testing.assert_array_equal(bodies(store, 1, 1), frames[:1])
+
+
+def test_a_3d_body_stands_upright_on_the_page(make_store):
+    rng = np.random.default_rng(0)
+    keypoint = rng.uniform(0.1, 1, (1, 4, 25, 3)).astype(np.float32)
+    body = skeleton("ntu25")
+    store = make_store([Sample("", 0, keypoint, None, (1080, 1920))], body, "3d", normalise="none")
+    standing = pose(store, np.array([0]))
+    np.testing.assert_allclose(standing, -keypoint[0, 0][:, [0, 2]])  # z looks up, the page down
+
+
+def test_the_log_goes_through_all_times_that_a_run_was_resumed(tmp_path):
+    (tmp_path / "metrics_until_resume_1.csv").write_text(
+        "epoch,step,train/loss,val/top1\n0,4,3,\n0,9,,0.25\n1,14,9,\n"
+    )
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,lr,step,train/loss,val/top1\n,0.1,14,,\n1,,14,2,\n1,,19,,0.5\n"
+    )
+    metrics = logged(tmp_path)
+    assert {name: [s.tolist(), v.tolist()] for name, (s, v) in metrics.items()} == {
+        "train/loss": [[4, 14], [3, 2]],  # step 14 was taken twice: the later one counts
+        "val/top1": [[9, 19], [0.25, 0.5]],
+        "lr": [[14], [0.1]],
+        "epoch": [[9, 19], [0, 1]],
+    }
