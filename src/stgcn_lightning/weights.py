@@ -41,6 +41,12 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 def load(model: STGCN, state: dict[str, torch.Tensor], checkpoint: Path) -> None:
     """Load all weights, or say which setting makes the model fit them."""
     ours = model.state_dict()
+    differing = sorted(state.keys() ^ ours.keys())
+    if differing:
+        raise BadInput(
+            f"{checkpoint} holds other weights than this version's model, {differing[0]} among them"
+            ": test it with the version that wrote it"
+        )
     width, classes = (len(state[name]) for name in ("stages.0.temporal.conv.bias", "classify.bias"))
     if width != len(ours["stages.0.temporal.conv.bias"]):
         raise BadInput(f"{checkpoint} has {width} base channels: set model.base_channels={width}")

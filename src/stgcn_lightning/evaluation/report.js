@@ -78,17 +78,19 @@ class Movie {
     const i = ((person * this.frames + frame) * this.joints + joint) * this.axes;
     return this.points[i] === UNSEEN ? null : this.points.subarray(i, i + this.axes);
   }
-  // How far points lie from the middle, across and up, whatever the turn.
+  // How far points lie from the middle, across and up, whatever the turn; a few may lie farther.
   farthest() {
-    let across = 1, up = 1;
+    const reaches = [];
     for (let i = 0; i < this.points.length; i += this.axes) {
       if (this.points[i] === UNSEEN) continue;
       const [x, y, z] = this.points.subarray(i, i + this.axes);
-      const radius = this.axes === 3 ? Math.hypot(x, y) : Math.abs(x);
-      across = Math.max(across, radius);
-      up = Math.max(up, this.axes === 3 ? Math.abs(z) * Math.cos(TILT) + radius * Math.sin(TILT) : Math.abs(y));
+      const across = this.axes === 3 ? Math.hypot(x, y) : Math.abs(x);
+      const up = this.axes === 3
+        ? Math.abs(z) * Math.cos(TILT) + across * Math.sin(TILT) : Math.abs(y);
+      reaches.push(Math.max(across, up));
     }
-    return Math.max(across, up);
+    reaches.sort((a, b) => a - b);
+    return Math.max(1, reaches[Math.floor(0.99 * reaches.length)] || 0);
   }
   // To the right and down, in the units of the points. 2D looks down already; 3D has z upwards and
   // bodies that face +y, so the eye stands there.

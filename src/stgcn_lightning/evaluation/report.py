@@ -219,9 +219,9 @@ def movie_data(frames: NDArray[np.floating[Any]]) -> dict[str, Any]:
     every = -(-frames.shape[1] // MOVIE_FRAMES)
     frames = frames[:, ::every].astype(np.float64)
     seen = frames[np.isfinite(frames).all(-1)]
-    low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(1), np.ones(1))
-    reach = max(float((high - low).max()) / 2, 1e-6)
-    scaled = np.round((frames - (low + high) / 2) / reach * 32000)
+    middle = np.quantile(seen, (0.01, 0.99), axis=0).mean(0) if len(seen) else 0  # without outliers
+    reach = max(float(np.abs(seen - middle).max(initial=0)), 1e-6)
+    scaled = np.round((frames - middle) / reach * 32000)
     integers = np.where(np.isfinite(scaled).all(-1, keepdims=True), scaled, UNSEEN).astype("<i2")
     text = base64.b64encode(integers.tobytes()).decode()
     return {"shape": frames.shape, "every": every, "points": text}
@@ -326,15 +326,15 @@ def _worst(tested: AfterTest) -> str:
         )
     solid = next(iter(tested.movies.values())).shape[-1] == 3
     how = (
-        "They turn slowly; drag to turn them yourself."
+        "turned slowly; drag to turn them yourself."
         if solid
-        else "Coordinates are the network's, so a picture that is not square is squeezed."
+        else "so a picture that is not square is squeezed."
     )
     return (
         "<section><h2>Most confident errors</h2><p>The samples whose wrong answer has the highest "
         "score, at 30 frames per second. The first person is "
         '<span class="first">blue</span>, the second <span class="second">orange</span>; shades '
-        f"are 6 and 12 frames old. {how}</p>"
+        f"are 6 and 12 frames old. They are drawn as the network sees them, normalised, {how}</p>"
         '<div class="tools"><button id="all">Pause all</button></div>'
         f'<div class="movies">{cards}</div></section>'
     )
@@ -375,7 +375,7 @@ def _edges(tested: AfterTest) -> str:
     names = [f"{joints[one]} – {joints[other]}" for one, other in pairs]
     rows = "".join(
         f'<tr><th>{escape(names[edge])}</th><td class="number">{weights[0, edge]:.3f}</td>'
-        f'<td class="number">{importance[0, edge]:.2f}</td></tr>'
+        f'<td class="number">{importance[0, edge]:.3f}</td></tr>'
         for edge in map(int, np.argsort(-importance[0]))
     )
     options = "".join(

@@ -61,6 +61,7 @@ def report_test(
         edges = torch.stack([conv.adjacency * conv.edge_importance for conv in convolutions])
     persons = store.num_persons[numbers].clamp(max=cfg.data.persons).numpy()
     samples = numbers.numpy()
+    skeleton = Skeleton.from_dict(plain(cfg.skeleton))
     tested = AfterTest(
         title=f"{cfg.benchmark.name}, {cfg.stream.name} stream",
         subtitle=f"{cfg.model.name} tested on the split {scores.meta['split']}, "
@@ -69,11 +70,13 @@ def report_test(
         scores=scores,
         num_frames=store.num_frames[numbers].numpy(),
         num_persons=persons,
-        skeleton=Skeleton.from_dict(plain(cfg.skeleton)),
+        skeleton=skeleton,
         adjacency=convolutions[0].adjacency.cpu().numpy(),
         edges=edges.cpu().numpy(),
-        pose=pose(store, samples[:: -(-len(samples) // POSES)]),
-        movies={row: bodies(store, samples[row], persons[row]) for row in worst_errors(scores)},
+        pose=pose(store, skeleton, samples[:: -(-len(samples) // POSES)]),
+        movies={
+            row: bodies(store, skeleton, samples[row], persons[row]) for row in worst_errors(scores)
+        },
     )
     prefix = "" if out.stem == "scores" else f"{out.stem}_"
     _write(out.with_name(f"{prefix}test_report.html"), render_test(tested))
@@ -110,11 +113,12 @@ def published_for(cfg: DictConfig, scores: Scores) -> Published | None:
     return published if published and published.classes == len(scores.classes) else None
 
 
-def bodies(store: Store, number: int, persons: int) -> NDArray[np.floating]:
+def bodies(store: Store, skeleton: Skeleton, number: int, persons: int) -> NDArray[np.floating]:
     """Frames of a sample, (M, T, V, 2 or 3); NaN where a joint was not seen.
 
     A person whose joints all lie in one point is absent from the frame; a 2D joint without a score
-    was not found.
+    was not found, nor was a 3D joint that lies exactly in the origin, where normalisation leaves it
+    (and where it moves one joint itself, the centre).
     """
     first, length = int(store.first_row[number]), int(store.num_frames[number])
     frames = store.frames[first : first + persons * length].float().numpy()
@@ -123,15 +127,20 @@ def bodies(store: Store, number: int, persons: int) -> NDArray[np.floating]:
     unseen = (points == points[..., :1, :]).all((-2, -1))[..., None]  # M, T, 1
     if store.scored:
         unseen = unseen | (frames[..., 2] <= 0)
+    else:
+        lost = (frames == 0).all(-1)
+        if skeleton.normalise is not None:
+            lost[..., skeleton.normalise.centre] = False
+        unseen = unseen | lost
     return np.where(unseen[..., None], np.nan, points)
 
 
-def pose(store: Store, samples: NDArray[np.int64]) -> NDArray[np.floating]:
+def pose(store: Store, skeleton: Skeleton, samples: NDArray[np.int64]) -> NDArray[np.floating]:
     """A standing body to draw on, (V, 2), to the right and down: a sample's first frame.
 
     3D bodies are seen from the front: they face +y, and z looks up.
     """
-    first = np.stack([bodies(store, number, 1)[0, 0] for number in samples])
+    first = np.stack([bodies(store, skeleton, number, 1)[0, 0] for number in samples])
     flat = first if store.scored else -first[..., [0, 2]]
     return np.nan_to_num(flat[typical_pose(flat)])
 
