@@ -180,30 +180,49 @@ def no_wandb_account() -> bool:
 
 
 class SweepSummary(Callback):
-    """Ends a multirun with each job's figures, and their mean and standard deviation."""
+    """Ends a multirun with each job's figures; jobs that differ in their seed alone get a mean."""
 
     def __init__(self) -> None:
-        self.results: list[tuple[str, dict[str, float]]] = []
+        self.results: list[tuple[list[str], dict[str, float]]] = []
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         """Remember what the job returned."""
         if config.hydra.mode == RunMode.MULTIRUN and isinstance(job_return._return_value, dict):
-            overrides = " ".join(job_return.overrides or [])
-            self.results.append((overrides, job_return._return_value))
+            self.results.append((list(job_return.overrides or []), job_return._return_value))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Print the table."""
         if not self.results:
             return
-        names = list(self.results[0][1])
-        width = max(len("standard deviation"), *(len(job) for job, _ in self.results))
-        print(f"\n{'job':<{width}}  " + "  ".join(f"{name:>24}" for name in names))
-        # a job whose run was finished already has no figure
-        values = np.array(
-            [[result.get(name, np.nan) for name in names] for _, result in self.results]
-        )
-        rows = [(job, row) for (job, _), row in zip(self.results, values, strict=True)]
-        if len(values) > 1:
-            rows += [("mean", values.mean(0)), ("standard deviation", values.std(0, ddof=1))]
-        for job, row in rows:
-            print(f"{job:<{width}}  " + "  ".join(f"{100 * value:>22.2f} %" for value in row))
+        constant = set.intersection(*(set(overrides) for overrides, _ in self.results))
+        names = list(dict.fromkeys(name for _, figures in self.results for name in figures))
+        groups: dict[str, list[dict[str, float]]] = {}
+        rows: list[tuple[str, dict[str, float]]] = []
+        for overrides, figures in self.results:
+            told = [part for part in overrides if part not in constant]
+            rows.append((" ".join(told) or "all as given", figures))
+            unseeded = " ".join(part for part in told if not part.startswith("seed="))
+            groups.setdefault(unseeded, []).append(figures)
+        for told, several in groups.items():
+            if len(several) > 1:
+                for title, statistic in (("mean", np.mean), ("standard deviation", _deviation)):
+                    figures = {
+                        name: float(statistic([one[name] for one in several]))
+                        for name in names
+                        if all(name in one for one in several)
+                    }
+                    rows.append((f"{title} {told}".strip(), figures))
+        width = max(3, *(len(title) for title, _ in rows))
+        columns = [max(len(name), 8) for name in names]
+        head = [f"{name:>{size}}" for name, size in zip(names, columns, strict=True)]
+        print(f"\n{'job':<{width}}  " + "  ".join(head))
+        for title, figures in rows:
+            cells = [
+                f"{100 * figures[name]:>{size - 2}.2f} %" if name in figures else " " * size
+                for name, size in zip(names, columns, strict=True)
+            ]
+            print(f"{title:<{width}}  " + "  ".join(cells))
+
+
+def _deviation(values: list[float]) -> float:
+    return float(np.std(values, ddof=1))

@@ -11,7 +11,7 @@ from stgcn_lightning.evaluation.fusion import (
     refuse_tuning_on,
     top1_interval,
 )
-from stgcn_lightning.evaluation.scores import Scores
+from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.jobs.testing import figures_of
 
 NAMES = ("joint", "joint_motion", "bone", "bone_motion")
@@ -55,6 +55,21 @@ def test_against_mmaction2_single_streams_reach_its_figures(golden):
             golden[f"single{i}"],
             atol=1e-7,
         )
+
+
+@pytest.mark.parametrize(("preset", "figure"), [("two_stream", "two"), ("four_stream", "four")])
+def test_against_mmaction2_dumps_of_its_format_fuse_to_its_figures(
+    golden, preset, figure, tmp_path
+):
+    weights = PRESETS[preset]
+    streams = {}
+    for name in weights:
+        write_scores(tmp_path / f"{name}.pkl", golden_streams(golden)[name])
+        streams[name] = read_scores(tmp_path / f"{name}.pkl")
+        assert streams[name].ids is None
+    ours = figures_of(fuse(streams, weights))
+    figures = [ours["top1"], ours["top5"], ours["mean_class_accuracy"]]
+    assert [f"{value:.4f}" for value in figures] == [f"{value:.4f}" for value in golden[figure]]
 
 
 def test_fusion_ignores_the_order_of_rows(golden):

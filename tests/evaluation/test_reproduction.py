@@ -30,7 +30,8 @@ def test_seeds_give_their_mean_and_standard_deviation():
     (row,) = rows_of({"joint": [answers(900), answers(880)]}, {"joint": None})
     assert row.seeds == (0.9, 0.88)
     assert row.cells[:2] == ("joint", "89.00 ± 1.41")
-    assert row.cells[3:] == ("", "", "nothing published")
+    assert row.cells[3:] == ("", "", "")
+    assert "published" not in to_markdown("toy", [row], [])
 
 
 def test_markdown_and_json_hold_the_same_figures():

@@ -39,7 +39,7 @@ class Row:
     def verdict(self) -> str:
         """Whether the published figure lies in our interval."""
         if self.published is None:
-            return "nothing published"
+            return ""
         if 100 * self.interval.low > self.published.top1:
             return "above"
         return "below" if 100 * self.interval.high < self.published.top1 else "reproduced"
@@ -81,10 +81,18 @@ def rows_of(
     ]
 
 
+def to_table(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Names of the columns, and the cells of each row; without what nobody published."""
+    known = len(COLUMNS) if any(row.published for row in rows) else COLUMNS.index("published")
+    return COLUMNS[:known], [row.cells[:known] for row in rows]
+
+
 def to_markdown(title: str, rows: Sequence[Row], notes: Sequence[str]) -> str:
     """A heading, the table and a line for each note."""
-    lines = [f"# {title}", "", "| " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * 4 + "---|"]
-    lines += ["| " + " | ".join(row.cells) + " |" for row in rows]
+    columns, cells = to_table(rows)
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    lines = [f"# {title}", ""]
+    lines += ["| " + " | ".join(line) + " |" for line in (columns, rule, *cells)]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
 

@@ -16,7 +16,7 @@ from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
 from stgcn_lightning.evaluation.published import published_top1
-from stgcn_lightning.evaluation.reproduction import COLUMNS, Row, rows_of, to_json, to_markdown
+from stgcn_lightning.evaluation.reproduction import Row, rows_of, to_json, to_markdown, to_table
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.experiment import check_values, checkpoint_of, console, plain, shown
 from stgcn_lightning.files import sha256, write_atomically
@@ -84,10 +84,11 @@ def report(cfg: DictConfig, folder: Path, rows: list[Row], seeds: list[int], sam
     """Print the table and write it as Markdown and JSON."""
     title = f"{cfg.benchmark.name}, {cfg.model.name}, {cfg.data.test_clips} clips"
     table = Table(title=title)
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in ("", "verdict") else "right")
-    for row in rows:
-        table.add_row(*row.cells)
+    columns, cells = to_table(rows)
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for line in cells:
+        table.add_row(*line)
     console.print(table)
 
     source = next((row.published.source for row in rows if row.published), None)
@@ -100,15 +101,16 @@ def report(cfg: DictConfig, folder: Path, rows: list[Row], seeds: list[int], sam
         "published_by": source,
         "version": version("stgcn_lightning"),
     }
+    some = ", ".join(map(str, seeds))
     notes = [
-        f"top-1 in % on the {samples} samples of {cfg.benchmark.val_split}, seeds "
-        f"{', '.join(map(str, seeds))}" + ("; mean ± standard deviation" if len(seeds) > 1 else ""),
-        "interval: bootstrap over the samples; reproduced: the published figure lies in it",
+        f"top-1 in % on the {samples} samples of {cfg.benchmark.val_split}; "
+        + (f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± deviation of seeds {some}"),
+        "interval: bootstrap over the samples",
         f"two_stream = {weights_text('two_stream')}; four_stream = {weights_text('four_stream')}",
         f"{cfg.model.base_channels} base channels, clips of {cfg.data.clip_frames} frames",
     ]
     if source:
-        notes.append(f"published by {source}")
+        notes.append(f"published by {source}; reproduced: the published figure is in our interval")
     for name, text in {
         "reproduction.md": to_markdown(title, rows, notes),
         "reproduction.json": to_json(rows, facts),
