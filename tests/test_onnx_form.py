@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from stgcn_lightning.model.stgcn import STGCN, Shortcut
-from stgcn_lightning.onnx_form import PARITY_CLIPS, PARITY_FRAMES, agrees, folded, parity, to_onnx
+from stgcn_lightning.onnx_form import PARITY_CLIPS, PARITY_FRAMES, agrees, parity, to_onnx
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -46,9 +46,9 @@ def test_folding_changes_no_logit_and_leaves_the_model_as_it_is(model):
     clips = torch.randn(2, 2, 21, 5, 3, dtype=torch.float64)
     double = trained(4).double()
     with torch.no_grad():
-        torch.testing.assert_close(folded(double)(clips), double(clips), rtol=0, atol=1e-10)
+        torch.testing.assert_close(double.fold()(clips), double(clips), rtol=0, atol=1e-10)
     norms = (nn.BatchNorm1d, nn.BatchNorm2d)
-    assert not any(isinstance(module, norms) for module in folded(model).modules())
+    assert not any(isinstance(module, norms) for module in model.fold().modules())
     assert sum(isinstance(module, norms) for module in model.modules()) == 23
 
 

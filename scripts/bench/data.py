@@ -9,9 +9,7 @@ it that is ours.
 """
 
 import argparse
-import os
 import pickle
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,20 +23,17 @@ from typing import Literal
 
 import numpy as np
 import torch
+from common import keep_memory, load_skeleton, processor
 from naive import NaiveRoad
-from omegaconf import OmegaConf
 
 from stgcn_lightning.data.annotations import Annotations, Sample, write_annotations
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.store import StoreSpec, open_or_build
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.data.synthetic import synthetic_annotations
-from stgcn_lightning.skeleton import Skeleton
 
 SAMPLES, BATCH, CLIP_FRAMES, TEST_CLIPS, PERSONS = 2000, 128, 100, 10, 2
 ROUNDS = 7
-# Else glibc returns every large tensor to the kernel, which takes most of the time on either road.
-MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 Road = Callable[[], Iterable[object]]  # makes all batches
 BODIES: dict[Literal["2d", "3d"], str] = {"2d": "coco17", "3d": "ntu25"}
 NTU120 = {"train": 63_026, "val": 50_919}  # NTU RGB+D 120, cross-subject
@@ -166,22 +161,6 @@ def open_once(annotations: Path, spec: StoreSpec, root: Path) -> tuple[float, fl
     return float(milliseconds), float(kilobytes)
 
 
-def load_skeleton(name: str) -> Skeleton:
-    path = Path(__file__).parents[2] / "conf" / "skeleton" / f"{name}.yaml"
-    table = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(table, dict)
-    return Skeleton.from_dict({str(key): value for key, value in table.items()})
-
-
-def processor() -> str:
-    """The processor's name, where Linux tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 if __name__ == "__main__":
-    if not MEMORY.items() <= os.environ.items():  # glibc reads them at the start
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | MEMORY)
+    keep_memory()
     main()

@@ -45,6 +45,7 @@ NUMBERS = {  # key -> type, least and largest value
     "data.batch_size": (int, 1, 1_000_000),
     "data.workers": (int, 0, 1000),
     "model.base_channels": (int, 1, 10_000),
+    "model.norm_group": (int, 1, 1_000_000),
     "downloads.timeout": (float, 1e-3, 1e6),
     "downloads.tries": (int, 1, 1000),
     "downloads.wait": (float, 0, 1e6),
@@ -112,6 +113,7 @@ def build(
         len(names),
         base_channels=cfg.model.base_channels,
         dropout=cfg.recipe.dropout,
+        norm_group=cfg.model.norm_group,
     )
     parameters, gmac = cost(model, cfg)
     console.print(
@@ -159,7 +161,7 @@ def check_value(cfg: DictConfig, key: str) -> None:
             raise BadInput(f"{key}={value} is none of {names}")
         return
     kind, least, most = NUMBERS[key]
-    if value is None and key == "recipe.lr":
+    if value is None and key in ("recipe.lr", "model.norm_group"):
         return
     fits = isinstance(value, int) or (kind is float and isinstance(value, float))
     if isinstance(value, bool) or not fits or not least <= value <= most:

@@ -10,11 +10,8 @@ import logging
 from itertools import product
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from stgcn_lightning.model.stgcn import STGCN, GraphConv, Shortcut, Stage
+from stgcn_lightning.model.stgcn import STGCN
 
 OPSET = 20
 INPUT, OUTPUT = "clips", "logits"
@@ -29,66 +26,6 @@ for name in ("onnx_ir", "onnxscript"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
 
-class Affine(nn.Module):
-    """What a norm does in evaluation: x scale + shift, channels last."""
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, norm: nn.modules.batchnorm._BatchNorm):
-        super().__init__()
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        self.register_buffer("scale", scale.detach())
-        self.register_buffer("shift", (norm.bias - norm.running_mean * scale).detach())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
-        return x * self.scale + self.shift
-
-
-class FoldedGraphConv(nn.Module):
-    """A `GraphConv` in evaluation: edges times importance, and the norm in weight and bias."""
-
-    gather: Tensor
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, layer: GraphConv):
-        super().__init__()
-        norm = Affine(layer.norm)
-        edges = layer.adjacency * layer.edge_importance  # K, V, W
-        K, V, _ = edges.shape
-        weight = layer.project.weight.view(K, norm.scale.numel(), -1) * norm.scale[:, None]
-        bias = edges.sum(1).t() @ layer.project.bias.view(K, -1) * norm.scale + norm.shift
-        self.register_buffer("gather", edges.permute(2, 0, 1).reshape(V * K, V).detach())
-        self.register_buffer("weight", weight.transpose(0, 1).flatten(1).detach())  # O, K C
-        self.register_buffer("bias", bias.detach())  # W, O
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(R, T, V, C) -> (R, T, V, O)."""
-        R, T, V, _ = x.shape
-        x = torch.matmul(self.gather, x).reshape(R, T, V, -1)  # R, T, V, K C
-        return F.relu(F.linear(x, self.weight) + self.bias)
-
-
-def folded(model: STGCN) -> STGCN:
-    """A copy for evaluation without a norm: logits differ by rounding alone."""
-    model = copy.deepcopy(model).eval()
-    model.data_norm = Affine(model.data_norm)  # pyright: ignore[reportAttributeAccessIssue]
-    for stage in model.stages:
-        assert isinstance(stage, Stage)
-        stage.graph = FoldedGraphConv(stage.graph)  # pyright: ignore[reportAttributeAccessIssue]
-        temporal = stage.temporal
-        temporal.conv = fuse_conv_bn_eval(temporal.conv, temporal.norm)
-        temporal.norm = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
-        if isinstance(shortcut := stage.residual, Shortcut):
-            shortcut.project = fuse_linear_bn_eval(shortcut.project, shortcut.norm)
-            shortcut.norm = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
-    return model
-
-
 def to_onnx(model: STGCN) -> bytes:
     """The ONNX file of `model`: clips (N, M, T, V, C) in, logits (N, classes) out.
 
@@ -96,7 +33,7 @@ def to_onnx(model: STGCN) -> bytes:
     """
     N, M, T = (torch.export.Dim(name) for name in "NMT")
     program = torch.onnx.export(
-        folded(model),
+        copy.deepcopy(model).fold().eval(),
         (torch.zeros(3, 2, 37, model.joints, model.channels),),  # 0 and 1 would be constants
         dynamo=True,
         input_names=[INPUT],

@@ -91,8 +91,9 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
             f"{checkpoint} knows {len(card['classes'])} classes but the benchmark has "
             f"{len(ours['classes'])}: give the benchmark.classes that it was trained with"
         )
-    if "model" in card and card["model"] != ours["model"]:
-        differing = [k for k, v in card["model"].items() if ours["model"].get(k) != v]
+    model = {key: value for key, value in card.get("model", {}).items() if key != "norm_group"}
+    differing = [key for key, value in model.items() if ours["model"].get(key) != value]
+    if differing:
         settings = " ".join(f"model.{key}={card['model'][key]}" for key in differing)
         raise BadInput(f"{checkpoint} holds another model: set {settings}")
     if "skeleton" in card and card["skeleton"] != ours["skeleton"]:

@@ -4,11 +4,11 @@ Everything is padded and in (R, C, T, V) order; every joint is projected once pe
 neighbours are gathered. It takes the weights of an `STGCN` by name and shares no code with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 Weights = Mapping[str, Tensor]
 
@@ -49,3 +49,19 @@ def stgcn(clips: Tensor, weights: Weights, training: bool = False) -> Tensor:
         x = stage(x, weights, f"stages.{i}", 2 if i in (4, 7) else 1, training)
     x = x.mean((2, 3)).view(N, M, -1).mean(1)
     return F.linear(x, weights["classify.weight"], weights["classify.bias"])
+
+
+def contender(model: nn.Module) -> tuple[Callable[[Tensor], Tensor], list[Tensor]]:
+    """For a race in training: the forward pass, and its parameters, copied from `model`."""
+    learned = dict(model.named_parameters())
+    weights = {
+        name: tensor.detach().clone().requires_grad_(name in learned)
+        for name, tensor in model.state_dict().items()
+    }
+    return lambda clips: stgcn(clips, weights, True), [weights[name] for name in learned]
+
+
+def evaluator(model: nn.Module) -> tuple[Callable[[Tensor], Tensor], list[Tensor]]:
+    """For a race in evaluation."""
+    weights = model.state_dict()
+    return lambda clips: stgcn(clips, weights), []

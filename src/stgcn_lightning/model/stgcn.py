@@ -17,10 +17,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.model.folded import (
+    Folded,
+    FoldedFirst,
+    FoldedGraphConv,
+    FoldedStage,
+    Order,
+    scale_and_shift,
+)
+from stgcn_lightning.model.persons import Rows, batch_norm, distinct
+from stgcn_lightning.model.temporal import nine_taps, pays
 
 STAGES = 10
 WIDENED = (5, 8)  # stages, counted from 1, that double the channels and halve the frames
 FRAMES_SEEN = 9  # by one temporal convolution
+NARROW = 8  # input channels below which gathering and projecting is one dense product
+# by `is_cuda`: memory of the widest tensor of an evaluation, and what row counts are rounded up to
+ROWS_BYTES = {False: 64 << 20, True: 2 << 30}
+ROW_STEPS = {False: 1, True: 8}
 
 
 def channels_first(x: Tensor) -> Tensor:
@@ -50,18 +64,40 @@ class GraphConv(nn.Module):
         self.project = nn.Linear(channels, len(adjacency) * out_channels)  # rows k O + o
         self.norm = nn.BatchNorm2d(out_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """(R, T, V, C) -> (R, T, V, O)."""
         R, T, V, C = x.shape
-        edges = self.adjacency * self.edge_importance  # K, V, W
+        edges, weight, bias = self.parts()
         K = len(edges)
-        weight = self.project.weight.view(K, -1, C).transpose(0, 1).flatten(1)  # O, K C
-        bias = edges.sum(1).t() @ self.project.bias.view(K, -1)  # W, O
+        if C < NARROW:  # one product per frame
+            dense = torch.einsum("kvw,koc->wovc", edges, weight).reshape(-1, V * C)
+            x = F.linear(x.flatten(2), dense, bias.flatten()).view(R, T, V, -1)
+        else:
+            gather = edges.permute(2, 0, 1).reshape(V * K, V).expand(R * T, -1, -1)  # R T, W K, V
+            x = torch.bmm(gather, x.reshape(R * T, V, C)).view(R, T, V, K * C)
+            x = F.linear(x, weight.transpose(0, 1).flatten(1)) + bias  # R, T, W, O
+        return batch_norm(x, self.norm, rows, relu=True)
 
-        gather = edges.permute(2, 0, 1).reshape(V * K, V).expand(R * T, -1, -1)  # R T, W K, V
-        x = torch.bmm(gather, x.reshape(R * T, V, C)).view(R, T, V, K * C)
-        x = F.linear(x, weight) + bias  # R, T, W, O
-        return channels_last(F.relu(self.norm(channels_first(x))))
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Edges (K, V, W), projection (K, O, C), and the bias (W, O) of each joint."""
+        edges = self.adjacency * self.edge_importance
+        K = len(edges)
+        weight = self.project.weight.view(K, -1, self.project.in_features)
+        return edges, weight, edges.sum(1).t() @ self.project.bias.view(K, -1)
+
+    def folded(self, norm: nn.BatchNorm1d | None, order: Order) -> nn.Module:
+        """The evaluation form; with the `norm` of the input, that of the first stage."""
+        scale, shift = scale_and_shift(self.norm)
+        edges, weight, bias = self.parts()
+        weight, bias = weight * scale[:, None], (bias * scale + shift)[order.joints]
+        if norm is None:
+            edges = edges[:, order.joints][:, :, order.joints]
+            return FoldedGraphConv(edges, weight, bias, *order[1:])
+        dense = torch.einsum("kvw,koc->wovc", edges[:, :, order.joints], weight)
+        before, offset = (part.view(dense.shape[2:]) for part in scale_and_shift(norm))  # V, C
+        bias = bias + (dense * offset).sum((2, 3))
+        dense = (dense * before).flatten(2).flatten(0, 1)  # W O, V C
+        return FoldedFirst(dense, bias.flatten())
 
 
 class TemporalConv(nn.Module):
@@ -76,9 +112,13 @@ class TemporalConv(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.conv.bias)  # pyright: ignore[reportArgumentType] - there is a bias
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """(R, T, V, C) -> (R, ceil(T / stride), V, C)."""
-        return channels_last(self.norm(self.conv(channels_first(x))))
+        conv = self.conv
+        if conv.stride[0] == 1 and pays(x, conv.in_channels):
+            assert conv.bias is not None
+            return batch_norm(nine_taps(x, conv.weight, conv.bias), self.norm, rows)
+        return batch_norm(channels_last(conv(channels_first(x))), self.norm, rows)
 
 
 class Shortcut(nn.Module):
@@ -96,15 +136,15 @@ class Shortcut(nn.Module):
         nn.init.kaiming_normal_(self.project.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.project.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
-        return channels_last(self.norm(channels_first(self.project(x[:, :: self.stride]))))
+        return batch_norm(self.project(x[:, :: self.stride]), self.norm, rows)
 
 
 class Stage(nn.Module):
     """Graph convolution, then temporal convolution, around which the input may pass unchanged."""
 
-    residual: nn.Module | None
+    residual: Shortcut | nn.Identity | None
 
     def __init__(
         self, adjacency: Tensor, channels: int, out_channels: int, stride: int, residual: bool
@@ -119,10 +159,34 @@ class Stage(nn.Module):
         else:
             self.residual = Shortcut(channels, out_channels, stride)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
-        out = self.temporal(self.graph(x))
-        return F.relu(out if self.residual is None else out + self.residual(x))
+        out = self.temporal(self.graph(x, rows), rows)
+        if isinstance(self.residual, Shortcut):
+            out = out + self.residual(x, rows)
+        elif self.residual is not None:
+            out = out + x
+        return F.relu(out)
+
+    def folded(self, norm: nn.BatchNorm1d | None, order: Order) -> FoldedStage:
+        """The evaluation form; `norm` is that of the input, before the first stage."""
+        conv = self.temporal.conv
+        assert conv.bias is not None
+        scale, shift = scale_and_shift(self.temporal.norm)
+        weight = conv.weight * scale[:, None, None, None]
+        bias, shortcut = conv.bias * scale + shift, None
+        if isinstance(self.residual, Shortcut):
+            scale, shift = scale_and_shift(self.residual.norm)
+            shortcut = self.residual.project.weight * scale[:, None]
+            bias = bias + self.residual.project.bias * scale + shift
+        return FoldedStage(
+            self.graph.folded(norm, order),
+            weight.contiguous(memory_format=torch.channels_last),
+            bias,
+            conv.stride[0],
+            identity=isinstance(self.residual, nn.Identity),
+            shortcut=shortcut,
+        )
 
 
 class STGCN(nn.Module):
@@ -134,6 +198,7 @@ class STGCN(nn.Module):
         channels: C of the input, e.g. x, y, score.
         base_channels: width of the first stages; doubled twice.
         dropout: probability with which a pooled feature is dropped in training.
+        norm_group: clips that share their batch-norm statistics, at most; None is the whole batch.
     """
 
     def __init__(
@@ -144,9 +209,11 @@ class STGCN(nn.Module):
         channels: int = 3,
         base_channels: int = 64,
         dropout: float = 0.0,
+        norm_group: int | None = None,
     ):
         super().__init__()
         adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
+        self.norm_group = norm_group
         self.joints, self.channels = adjacency.shape[-1], channels
         self.data_norm = nn.BatchNorm1d(self.joints * channels)  # feature v C + c
         self.stages = nn.ModuleList()
@@ -156,6 +223,7 @@ class STGCN(nn.Module):
             width *= stride
             self.stages.append(Stage(adjacency, channels, width, stride, residual=number > 1))
             channels = width
+        self._folded: tuple[object, Folded] | None = None  # with the state of the weights
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(width, classes)
         nn.init.normal_(self.classify.weight, std=0.01)
@@ -163,6 +231,8 @@ class STGCN(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits (N, classes) of clips (N, M, T, V, C); an absent person is all zero.
+
+        In evaluation without gradients the folded form answers.
 
         Raises:
             BadInput: the clips have other joints or channels than the model was built for.
@@ -173,12 +243,52 @@ class STGCN(nn.Module):
                 f" of (N, M, T, {self.joints}, {self.channels}), but these have the shape"
                 f" {tuple(clips.shape)}: choose the skeleton that belongs to the data."
             )
-        N, M, T, V, C = clips.shape
-        x = self.data_norm(clips.reshape(N * M * T, V * C)).view(N * M, T, V, C)
-        for stage in self.stages:
-            x = stage(x)  # R, T, V, C
-        x = x.mean((1, 2)).view(N, M, -1).mean(1)  # N, C
+        if not (self.training or torch.is_grad_enabled()):
+            T, V = clips.shape[2:4]
+            row = T * V * self.first_graph.project.out_features * clips.element_size()
+            return self.folded().distinct(clips, max(1, ROWS_BYTES[clips.is_cuda] // row))
+        x, rows = distinct(clips, self.norm_group, step=ROW_STEPS[clips.is_cuda])
+        x = self.features(x, rows)[rows.of_person].mean(1)  # N, C
         return self.classify(self.dropout(x))
+
+    @property
+    def first_graph(self) -> GraphConv:
+        """The graph convolution of the first stage; all stages have its adjacency."""
+        stage = self.stages[0]
+        assert isinstance(stage, Stage)
+        return stage.graph
+
+    def features(self, x: Tensor, rows: Rows) -> Tensor:
+        """(R, C) of distinct persons (R, T, V, C): the mean over frames and joints."""
+        x = batch_norm(x.flatten(2), self.data_norm, rows).view(x.shape)
+        for stage in self.stages:
+            x = stage(x, rows)
+        return x.mean((1, 2))
+
+    def folded(self) -> Folded:
+        """The evaluation form of the present weights; built again when they have changed."""
+        tensors = [*self.parameters(), *self.buffers()]
+        state = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+        if self._folded is None or self._folded[0] != state:
+            self._folded = state, self.fold(quick=True)
+        return self._folded[1]
+
+    @torch.no_grad()
+    def fold(self, *, quick: bool = False) -> Folded:
+        """The evaluation form of the present weights.
+
+        The `quick` one leaves out products that are known to be zero, and multiplies less often
+        along time where that pays; the other one is for export: fewer and plainer operations.
+        """
+        order = Order.of(self.first_graph.adjacency, quick)
+        with torch.autocast(self.classify.weight.device.type, enabled=False):
+            stages = [
+                stage.folded(None if i else self.data_norm, order)
+                for i, stage in enumerate(self.stages)
+                if isinstance(stage, Stage)
+            ]
+        form = Folded(stages, self.classify.weight.clone(), self.classify.bias.clone())
+        return form.quicken() if quick else form
 
 
 def forward_macs(model: STGCN, frames: int, persons: int) -> int:

@@ -1,0 +1,95 @@
+"""What the benches share: allocator settings, bodies, the machine's name, taking turns."""
+
+import importlib
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from stgcn_lightning.graph import adjacency
+from stgcn_lightning.model.stgcn import STGCN
+from stgcn_lightning.skeleton import Skeleton
+
+CHECKOUT = Path(__file__).parents[2]
+# Else glibc returns every large tensor to the kernel, which takes much of the time on any road.
+MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
+BODIES = {"2d": "coco17", "3d": "ntu25"}
+MIXES = {"4/5 one person": 0.8, "all two persons": 0.0}
+# what is raced: the same logits (N, classes) of clips (N, M, T, V, C), and its parameters
+Contender = tuple[Callable[[Tensor], Tensor], list[Tensor]]
+
+
+def keep_memory() -> None:
+    """Start again with `MEMORY`, which glibc reads at the start of a process."""
+    if not MEMORY.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | MEMORY)
+
+
+def load_skeleton(name: str) -> Skeleton:
+    path = CHECKOUT / "conf" / "skeleton" / f"{name}.yaml"
+    table = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(table, dict)
+    return Skeleton.from_dict({str(key): value for key, value in table.items()})
+
+
+def processor() -> str:
+    """The processor's name, where Linux tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def machine() -> str:
+    """One line: processor, versions, threads, allocator."""
+    kept = " ".join(f"{name}={value}" for name, value in MEMORY.items())
+    return (
+        f"{processor()}, torch {torch.__version__}, numpy {np.__version__}, "
+        f"{torch.get_num_threads()} threads, {kept}"
+    )
+
+
+def make_model(dimension: str, classes: int = 60) -> STGCN:
+    """The full-width model of a dimension's skeleton, with weights from seed 0."""
+    torch.manual_seed(0)
+    return STGCN(adjacency(load_skeleton(BODIES[dimension]), "stgcn_spatial"), classes)
+
+
+def make_clips(dimension: str, shape: tuple[int, ...], alone: float) -> Tensor:
+    """Noise (*shape, M=2, T=100, V, 3); in the share `alone` of the last axis one is absent."""
+    joints = {"2d": 17, "3d": 25}[dimension]
+    clips = torch.randn(*shape, 2, 100, joints, 3, generator=torch.Generator().manual_seed(0))
+    clips[..., : round(alone * shape[-1]), 1, :, :, :] = 0
+    return clips
+
+
+def contender(name: str, model: STGCN) -> Contender:
+    """Another implementation with the weights of `model`: `module:function` makes it."""
+    sys.path[:0] = [str(CHECKOUT / "tests" / "model"), os.getcwd()]
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)(model)
+
+
+def take_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each round of each job, one after the other; a first round is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for counted in range(rounds + 1):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            if counted:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def ratio(times: Mapping[str, list[float]], slow: str, fast: str) -> float:
+    """Median over rounds of how many times longer `slow` takes."""
+    return statistics.median(a / b for a, b in zip(times[slow], times[fast], strict=True))

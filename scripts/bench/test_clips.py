@@ -1,0 +1,72 @@
+"""How fast ten-clip tests are, raced against the plain formulation or any other.
+
+    python scripts/bench/test_clips.py [--against module:function] [--bf16] [--samples 16]
+
+Ten clips of 100 frames and two persons for each sample, softmax, mean over clips; both mixes of the
+persons who are there. See train_step.py for the rest.
+"""
+
+import argparse
+import statistics
+from collections.abc import Callable
+
+import torch
+from common import (
+    MIXES,
+    contender,
+    keep_memory,
+    machine,
+    make_clips,
+    make_model,
+    ratio,
+    take_turns,
+)
+from torch import Tensor
+
+CLIPS = 10
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description="Race ten-clip tests.")
+    arguments.add_argument("--against", default="plain:evaluator")
+    arguments.add_argument("--bf16", action="store_true", help="under bf16 autocast")
+    arguments.add_argument("--samples", type=int, default=5)
+    arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--dimensions", nargs="+", choices=["2d", "3d"], default=["2d", "3d"])
+    choice = arguments.parse_args()
+    print(f"{machine()}, {choice.samples} samples a batch{', bf16' if choice.bf16 else ''}")
+    print(f"{'':22}ours (ms)  {choice.against}  ratio  largest difference of a score")
+    for dimension in choice.dimensions:
+        for mix, alone in MIXES.items():
+            clips = make_clips(dimension, (CLIPS, choice.samples), alone).transpose(0, 1)
+            clips = clips.contiguous()  # N of them, one sample's clips are alike in who is there
+            model = make_model(dimension).eval()
+            theirs = contender(choice.against, model)[0]
+            jobs = {
+                "ours": scores(model, clips, choice.bf16),
+                "theirs": scores(theirs, clips, choice.bf16),
+            }
+            times = take_turns(jobs, choice.rounds)
+            ours, other = (1000 * statistics.median(times[name]) for name in jobs)
+            difference = (jobs["ours"]() - jobs["theirs"]()).abs().max().item()
+            print(
+                f"{dimension} {mix:18} {ours:9.0f}  {other:{len(choice.against)}.0f}  "
+                f"{ratio(times, 'theirs', 'ours'):5.2f}  {difference:.1e}",
+                flush=True,
+            )
+
+
+def scores(forward: Callable[[Tensor], Tensor], clips: Tensor, bf16: bool) -> Callable[[], Tensor]:
+    """Scores (B, classes) of clips (B, N, M, T, V, C)."""
+
+    def run() -> Tensor:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits = forward(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
+        return logits.float().softmax(-1).mean(1)
+
+    return run
+
+
+if __name__ == "__main__":
+    keep_memory()
+    main()
