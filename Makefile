@@ -30,8 +30,10 @@ format: .venv/.dev ## ruff, changing files
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: .venv/.dev ## measure the data road
+bench: .venv/.dev ## measure the data road, training steps and ten-clip tests
 	$(PY) scripts/bench/data.py
+	$(PY) scripts/bench/train_step.py
+	$(PY) scripts/bench/test_clips.py
 
 notebook: .venv/.dev ## run the notebook again and keep what it shows
 	.venv/bin/jupyter-execute --inplace notebooks/look_at_a_data_set.ipynb
