@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from helpers import body_at, shared
 from helpers import write_skeleton_file as write
 
@@ -355,6 +356,11 @@ def test_missing_annotations_say_where_to_get_them(door):
         (["streams={joint: a.npz}", "weights=best"], ["weights=best", "weights=learned"]),
         (["streams={joint: a.npz}", "tuning={joint: b.npz}"], ["weights=learned alone"]),
         (["streams={joint: a.npz}", "apply_softmax=1"], ["neither true nor false"]),
+        (["streams={}"], ["say what to fuse"]),
+        (["streams={joint: a.npz}", "weights={joint: true}"], ["are no weights"]),
+        (["streams={joint: a.npz}", "scores=a.npz"], ["would overwrite an input"]),
+        (["streams={joint: a.npz}", "scores=a.txt"], ["must end in .npz"]),
+        (["streams={joint: a.npz}", "scores=/proc/no/a.npz"], ["choose another folder"]),
     ],
 )
 def test_wrong_input_of_fuse_is_one_sentence_and_status_2(door, arguments, parts):
@@ -577,6 +583,19 @@ def test_a_reproduction_trains_fuses_and_does_nothing_twice(door, monkeypatch):
         "hydra.run.dir=NEW",
     )
 
+    shutil.copy(folder / "bone/seed_0/scores.npz", folder / "joint/seed_1/scores.npz")
+    refused(
+        door("reproduce", *arguments, "seeds=[0,1]"),
+        "joint/seed_1/scores.npz was made with stream bone, not joint",
+        "delete it",
+    )
+    assert door("reproduce", *arguments, "seeds=[0]")[0] == 0
+    assert (folder / "reproduction_seeds_0_1.md").read_text() == markdown
+    with FileLock(folder / ".lock"):
+        refused(door("reproduce", *arguments), "another process is at work")
+    (folder / "settings.json").write_text("{")
+    refused(door("reproduce", *arguments), "settings.json is damaged")
+
     checkpoint = folder / "joint/seed_0/checkpoints/best.ckpt"
     given = [*arguments, f"checkpoints={{joint: {checkpoint}}}", "hydra.run.dir=given"]
     status, out, err = door("reproduce", *given)
@@ -592,10 +611,11 @@ def test_a_reproduction_trains_fuses_and_does_nothing_twice(door, monkeypatch):
         (["seeds=3"], ["seeds=3 are no list"]),
         (["checkpoint=a.ckpt"], ["checkpoints='{joint: FILE, bone: FILE}'"]),
         (["checkpoints=a.ckpt"], ["checkpoints=a.ckpt is neither zoo nor a mapping"]),
-        (["checkpoints=zoo"], ["no zoo:synthetic_joint", "ntu60_xsub_2d_joint"]),
+        (["checkpoints=zoo"], ["publishes no checkpoints for synthetic", "leave checkpoints away"]),
         (["checkpoints={limb: a.ckpt}"], ["limb is none of the streams joint"]),
         (["checkpoints={joint: a.ckpt}"], ["no checkpoint a.ckpt"]),
         (["checkpoints={joint: a.ckpt}", "seeds=[0,1]"], ["leave seeds away"]),
+        (["checkpoints={}"], ["neither zoo nor a mapping"]),
         (["debug=fast"], ["use it with train or test"]),
         (["benchmark=syntetic"], ["did you mean synthetic"]),
     ],
@@ -640,6 +660,76 @@ def test_a_reproduction_killed_at_three_moments_ends_with_the_same_table(tmp_pat
     # a stream that had its scores was never begun again
     everything = "".join(out for _, out, _ in killed) + last
     assert everything.count("epoch 2/2") <= 4 + len(killed)
+
+
+def test_a_start_that_failed_does_not_bind_the_folder(door):
+    missing = ["benchmark=jhmdb14_split1", "trainer=cpu", "hydra.run.dir=run"]
+    refused(door("reproduce", *missing), "say where the annotations")
+    refused(
+        door("reproduce", *missing, "benchmark.annotations=absent.pkl"), "no annotation file absent"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")
+def test_a_run_resumed_within_an_epoch_says_what_its_line_covers(door, monkeypatch):
+    from stgcn_lightning.recognizer import Recognizer
+
+    arguments = [*TINY, "data.batch_size=4", "hydra.run.dir=run"]
+    step = Recognizer.training_step
+
+    def interrupted_at(batch_idx):
+        def training_step(self, batch):
+            if self.trainer.current_epoch == 1 and self.trainer.fit_loop.batch_idx == batch_idx:
+                raise KeyboardInterrupt
+            return step(self, batch)
+
+        return training_step
+
+    monkeypatch.setattr(Recognizer, "training_step", interrupted_at(7))
+    assert door("train", *arguments)[0] == 130
+    monkeypatch.setattr(Recognizer, "training_step", step)
+    status, out, err = door("train", *arguments, "resume=auto")
+    assert status == 0, err
+    assert "epoch 2/2 (its last 12 clips): loss" in out
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+def test_an_interrupt_during_validation_can_be_resumed(door, monkeypatch):
+    from stgcn_lightning.recognizer import Recognizer
+
+    validate = Recognizer.validation_step
+
+    def interrupted(self, batch, batch_idx, dataloader_idx=0):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recognizer, "validation_step", interrupted)
+    assert door("train", *TINY, "hydra.run.dir=run")[0] == 130
+    monkeypatch.setattr(Recognizer, "validation_step", validate)
+    status, out, err = door("train", *TINY, "hydra.run.dir=run", "resume=auto")
+    assert status == 0, err
+    assert "epoch 2/2: loss" in out
+
+
+def test_scores_never_overwrite_a_checkpoint(door):
+    assert door("train", *TINY, "recipe.epochs=1", "hydra.run.dir=run")[0] == 0
+    checkpoint = Path("run/checkpoints/best.ckpt")
+    before = checkpoint.read_bytes()
+    for target in (checkpoint, "result.txt"):
+        refused(
+            door("test", *TINY, f"checkpoint={checkpoint}", f"scores={target}"), "must end in .npz"
+        )
+    assert checkpoint.read_bytes() == before
+
+
+def test_scores_under_the_name_of_another_stream_are_refused(door):
+    assert door("train", *TINY, "recipe.epochs=1", "test_after=true", "hydra.run.dir=run")[0] == 0
+    refused(door("fuse", "streams={bone: run/scores.npz}"), "holds scores of the stream joint")
+
+
+def test_a_published_checkpoint_of_another_stream_is_refused_before_it_is_downloaded(door):
+    arguments = ["experiment=ntu60_xsub_2d_joint", "checkpoint=zoo:ntu60_xsub_2d_bone"]
+    refused(door("test", *arguments), "stream bone in 2d", "set experiment=ntu60_xsub_2d_bone")
 
 
 def test_ctrl_c_during_a_test_ends_with_130(door, monkeypatch):

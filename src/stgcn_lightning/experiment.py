@@ -118,7 +118,7 @@ def build(
     parameters, gmac = cost(model, cfg)
     console.print(
         f"{cfg.model.name}, {cfg.model.base_channels} base channels: {parameters:,} parameters, "
-        f"{gmac:.2f} GMAC per clip"
+        f"{gmac:.3g} GMAC per clip"
     )
     return skeleton, names, data, model
 

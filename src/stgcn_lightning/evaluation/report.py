@@ -400,10 +400,23 @@ def _edges(tested: AfterTest) -> str:
 
 # title, its curves (metric, name, colour), factor, unit
 PANELS = (
-    ("Loss", (("train/loss", "training", "warm"), ("val/loss", "validation", "cool")), 1, "loss"),
+    (
+        "Loss",
+        (
+            ("train/loss", "training", "warm"),
+            ("val/loss", "validation", "cool"),
+            ("holdout/loss", "held-out subjects", "ink"),
+        ),
+        1,
+        "loss",
+    ),
     (
         "Top-1 accuracy",
-        (("train/top1", "training", "warm"), ("val/top1", "validation", "cool")),
+        (
+            ("train/top1", "training", "warm"),
+            ("val/top1", "validation", "cool"),
+            ("holdout/top1", "held-out subjects", "ink"),
+        ),
         100,
         "top-1 in %",
     ),

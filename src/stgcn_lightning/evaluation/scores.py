@@ -85,7 +85,10 @@ def read_scores(path: Path, *, apply_softmax: bool = False) -> Scores:
             meta = dict[str, Any](json.loads(str(file["meta"])))
             scores = Scores(file["ids"], file["labels"], file["scores"], file["classes"], meta)
     except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{path} is no score file of this package: {error}") from error
+        raise BadInput(
+            f"{path} is no score file of this package: write one with the test door, "
+            "scores=FILE.npz"
+        ) from error
     return _checked(path, scores, apply_softmax)
 
 
@@ -124,13 +127,16 @@ def _checked(path: Path, scores: Scores, apply_softmax: bool) -> Scores:
         scores.scores.sum(1, dtype=np.float64), 1, atol=1e-3
     )
     if apply_softmax and softmaxed:
-        raise BadInput(f"{path} holds scores, not logits: leave apply_softmax=true away")
+        raise BadInput(
+            f"{path} holds scores, not logits: name the streams of logits alone, "
+            "apply_softmax=[NAME]"
+        )
     if apply_softmax:
         return replace(scores, scores=_softmax(scores.scores))
     if not softmaxed:
         raise BadInput(
             f"{path} holds logits, rows that do not sum to 1: apply_softmax=true makes scores of "
-            "them"
+            "them, apply_softmax=[NAME] of some streams"
         )
     return scores
 

@@ -7,6 +7,7 @@ import numpy as np
 from omegaconf import DictConfig
 from rich.table import Table
 
+from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import (
     PRESETS,
@@ -23,17 +24,15 @@ from stgcn_lightning.jobs.testing import figures_of, scores_path
 
 def fuse_scores(cfg: DictConfig) -> None:
     """Fuse the scores of several streams, write them and print each stream beside the fusion."""
-    if not isinstance(cfg.apply_softmax, bool):
-        raise BadInput(f"apply_softmax={cfg.apply_softmax} is neither true nor false")
     paths = files_of(cfg, "streams", "fuse")
     weights = stated_weights(cfg, paths)
+    out = scores_path(cfg, *(path_of(name, path) for name, path in paths.items()))
     streams = read_streams(cfg, paths)
     if weights is None:
         weights = learn_weights(cfg, streams)
     fused = fuse(streams, weights)
     if fused.ids is None:
         fused = replace(fused, ids=np.array([str(i) for i in range(len(fused.labels))]))
-    out = scores_path(cfg)
     write_scores(out, fused)
 
     table = Table()
@@ -59,18 +58,32 @@ def fuse_scores(cfg: DictConfig) -> None:
 def files_of(cfg: DictConfig, key: str, purpose: str) -> dict[str, str]:
     """The score files that `key` names."""
     paths = plain(cfg[key])
-    if not isinstance(paths, dict) or not all(isinstance(p, str) for p in paths.values()):
+    named = isinstance(paths, dict) and all(isinstance(path, str) for path in paths.values())
+    if not named or not paths:
         raise BadInput(f"say what to {purpose}: {key}='{{joint: a.npz, bone: b.npz}}'")
     return paths
 
 
 def read_streams(cfg: DictConfig, paths: dict[str, str]) -> dict[str, Scores]:
     """Their scores."""
+    logits: Any = plain(cfg.apply_softmax)
+    if isinstance(logits, bool):
+        logits = list(paths) if logits else []
+    if not isinstance(logits, list) or not set(logits) <= set(paths):
+        raise BadInput(
+            f"apply_softmax={cfg.apply_softmax} is neither true nor false nor some of the streams "
+            f"{', '.join(paths)}"
+        )
     streams = {
-        name: read_scores(path_of(name, path), apply_softmax=cfg.apply_softmax)
+        name: read_scores(path_of(name, path), apply_softmax=name in logits)
         for name, path in paths.items()
     }
     for name, scores in streams.items():
+        if name in STREAMS and scores.meta.get("stream", name) != name:
+            raise BadInput(
+                f"{name}={paths[name]} holds scores of the stream {scores.meta['stream']}: call it "
+                "by that name"
+            )
         if scores.ids is None:
             console.print(f"{name}: {paths[name]} holds no ids, samples are joined by order")
     return streams
@@ -92,7 +105,8 @@ def stated_weights(cfg: DictConfig, paths: dict[str, str]) -> dict[str, float] |
     if weights is None:
         return dict.fromkeys(paths, 1.0)
     if not isinstance(weights, dict) or not all(
-        isinstance(weight, int | float) for weight in weights.values()
+        isinstance(weight, int | float) and not isinstance(weight, bool)
+        for weight in weights.values()
     ):
         raise BadInput(
             f"weights={weights} are no weights: weights='{{joint: 2, bone: 1}}' or weights=learned"

@@ -101,7 +101,7 @@ def headline(
         Figure("samples", f"{len(scores.labels):,}"),
         Figure("clips per sample", str(cfg.data.test_clips)),
         Figure("parameters", f"{parameters:,}"),
-        Figure("GMAC per clip", f"{gmac:.2f}"),
+        Figure("GMAC per clip", f"{gmac:.3g}"),
     ]
 
 
@@ -155,11 +155,16 @@ def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float
     steps, epochs = metrics.pop("epoch")
     parameters, gmac = cost(model, cfg)
     recipe = cfg.recipe
+    held_out = "nobody"
+    if data.held_out is not None:
+        subjects = ", ".join(cfg.data.holdout_subjects)
+        held_out = f"subjects {subjects}, {len(data.held_out):,} samples"
     settings = {
         "model": f"{cfg.model.name}, {cfg.model.base_channels} base channels, "
-        f"{parameters:,} parameters, {gmac:.2f} GMAC per clip",
+        f"{parameters:,} parameters, {gmac:.3g} GMAC per clip",
         "training split": f"{cfg.benchmark.train_split}, {len(data.train_numbers):,} samples",
         "validation split": f"{cfg.benchmark.val_split}, {len(data.val_numbers):,} samples, 1 clip",
+        "held out to select by": held_out,
         "frames of a clip": str(cfg.data.clip_frames),
         "persons of a clip": str(cfg.data.persons),
         "epochs": str(recipe.epochs),

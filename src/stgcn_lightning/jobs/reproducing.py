@@ -9,7 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, open_dict
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from stgcn_lightning.data.streams import STREAMS
@@ -22,6 +23,7 @@ from stgcn_lightning.experiment import check_values, checkpoint_of, console, pla
 from stgcn_lightning.files import sha256, write_atomically
 from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
+from stgcn_lightning.zoo import published
 
 SETTINGS = "settings.json"
 ELSEWHERE = ("workers", "store_dir")  # of `data`: they change no figure
@@ -34,8 +36,22 @@ def reproduce(cfg: DictConfig) -> dict[str, float]:
         raise BadInput("debug=fast tests parts of the split: use it with train or test")
     folder = Path(cfg.run_dir)
     seeds, checkpoints = seeds_of(cfg), checkpoints_of(cfg)
-    keep_settings(folder / SETTINGS, settings_of(cfg, checkpoints))
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        with lock:
+            return reproduce_in(cfg, folder, seeds, checkpoints)
+    except Timeout as error:
+        raise BadInput(
+            f"another process is at work in {shown(folder)}: wait for it, or set hydra.run.dir=NEW"
+        ) from error
 
+
+def reproduce_in(
+    cfg: DictConfig, folder: Path, seeds: list[int], checkpoints: dict[str, Path | None]
+) -> dict[str, float]:
+    """The work of `reproduce`, alone in its folder."""
+    keep_settings(folder / SETTINGS, settings_of(cfg, checkpoints))
     runs: dict[str, list[Scores]] = {}
     for stream in checkpoints:
         runs[stream] = [scores_of_run(cfg, folder, stream, n, checkpoints[stream]) for n in seeds]
@@ -49,9 +65,9 @@ def reproduce(cfg: DictConfig) -> dict[str, float]:
                 write_scores(folder / preset / f"seed_{seed}" / "scores.npz", fused)
 
     name = cfg.benchmark.name
-    published = {run: published_top1(cfg.model.name, name, run) for run in runs}
+    figures = {run: published_top1(cfg.model.name, name, run) for run in runs}
     classes = len(next(iter(runs.values()))[0].classes)
-    known = {run: p if p and p.classes == classes else None for run, p in published.items()}
+    known = {run: p if p and p.classes == classes else None for run, p in figures.items()}
     rows = rows_of(runs, known)
     report(cfg, folder, rows, seeds, samples=len(next(iter(runs.values()))[0].labels))
     return {row.name: row.interval.top1 for row in rows if row.name in PRESETS}
@@ -64,8 +80,21 @@ def scores_of_run(
     run = folder / stream / f"seed_{seed}"
     scores = run / "scores.npz"
     if scores.exists():
+        found = read_scores(scores)
+        expected = {
+            "benchmark": cfg.benchmark.name,
+            "split": cfg.benchmark.val_split,
+            "stream": stream,
+            "test_clips": cfg.data.test_clips,
+        }
+        for key, value in expected.items():
+            if found.meta.get(key) != value:
+                raise BadInput(
+                    f"{shown(scores)} was made with {key} {found.meta.get(key)}, not {value}: "
+                    "delete it to have it made again"
+                )
         console.print(f"{stream}, seed {seed}: done, {shown(scores)}")
-        return read_scores(scores)
+        return found
     console.print(f"\n{stream}, seed {seed}:")
     part = cfg.copy()
     with open_dict(part):
@@ -107,10 +136,14 @@ def report(cfg: DictConfig, folder: Path, rows: list[Row], seeds: list[int], sam
         + (f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± deviation of seeds {some}"),
         "interval: bootstrap over the samples",
         f"two_stream = {weights_text('two_stream')}; four_stream = {weights_text('four_stream')}",
-        f"{cfg.model.base_channels} base channels, clips of {cfg.data.clip_frames} frames",
+        f"{cfg.model.base_channels} base channels, clips of {cfg.data.clip_frames} frames, "
+        f"{cfg.recipe.epochs} epochs of {cfg.recipe.train_passes_per_epoch} passes",
     ]
     if source:
         notes.append(f"published by {source}; reproduced: the published figure is in our interval")
+    if others := differing_from_published(cfg, rows):
+        notes.append(f"not the published setting ({others}): the difference says little")
+    put_aside(folder, seeds)
     for name, text in {
         "reproduction.md": to_markdown(title, rows, notes),
         "reproduction.json": to_json(rows, facts),
@@ -118,6 +151,29 @@ def report(cfg: DictConfig, folder: Path, rows: list[Row], seeds: list[int], sam
         with write_atomically(folder / name) as file:
             file.write(text.encode())
         console.print(f"table: {shown(folder / name)}")
+
+
+def differing_from_published(cfg: DictConfig, rows: list[Row]) -> str:
+    """Settings other than the published ones, where figures are compared; else empty."""
+    if not any(row.published for row in rows):
+        return ""
+    trained = {} if cfg.checkpoints else {"recipe.epochs": 16, "recipe.train_passes_per_epoch": 5}
+    wanted = {"model.base_channels": 64, "data.clip_frames": 100, "data.test_clips": 10, **trained}
+    chosen = {key: OmegaConf.select(cfg, key) for key in wanted}
+    return ", ".join(f"{key}={chosen[key]}" for key in wanted if chosen[key] != wanted[key])
+
+
+def put_aside(folder: Path, seeds: list[int]) -> None:
+    """Keep the tables of other seeds under names that say which."""
+    try:
+        others = json.loads((folder / "reproduction.json").read_text())["seeds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if set(others) <= set(seeds):
+        return
+    for suffix in (".md", ".json"):
+        name = f"reproduction_seeds_{'_'.join(map(str, others))}{suffix}"
+        (folder / f"reproduction{suffix}").replace(folder / name)
 
 
 def weights_text(preset: str) -> str:
@@ -150,9 +206,14 @@ def checkpoints_of(cfg: DictConfig) -> dict[str, Path | None]:
         raise BadInput("reproduce wants one per stream: checkpoints='{joint: FILE, bone: FILE}'")
     if given is None:
         return dict.fromkeys(STREAMS)
+    if given == "zoo" and f"{cfg.benchmark.name}_{STREAMS[0]}" not in published():
+        raise BadInput(
+            f"MMAction2 publishes no checkpoints for {cfg.benchmark.name}: leave checkpoints away "
+            "to train, or give checkpoints='{joint: FILE, bone: FILE}'"
+        )
     if given == "zoo":
         given = {stream: f"zoo:{cfg.benchmark.name}_{stream}" for stream in STREAMS}
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or not given:
         raise BadInput(
             f"checkpoints={given} is neither zoo nor a mapping: "
             "checkpoints='{joint: FILE, bone: FILE}'"
@@ -172,6 +233,7 @@ def checkpoints_of(cfg: DictConfig) -> dict[str, Path | None]:
 
 def settings_of(cfg: DictConfig, checkpoints: dict[str, Path | None]) -> dict[str, Any]:
     """Everything that a figure depends on, but for the seed."""
+    annotations = Path(cfg.benchmark.annotations or "").expanduser()
     data = {key: value for key, value in plain(cfg.data).items() if key not in ELSEWHERE}
     return {
         "benchmark": plain(cfg.benchmark),
@@ -180,6 +242,7 @@ def settings_of(cfg: DictConfig, checkpoints: dict[str, Path | None]) -> dict[st
         "model": plain(cfg.model),
         "recipe": plain(cfg.recipe),
         "precision": cfg.trainer.precision,
+        "annotations": annotations.is_file() and sha256(annotations),
         "checkpoints": {
             stream: file and sha256(file) for stream, file in checkpoints.items() if file
         },
@@ -187,14 +250,20 @@ def settings_of(cfg: DictConfig, checkpoints: dict[str, Path | None]) -> dict[st
 
 
 def keep_settings(file: Path, settings: dict[str, Any]) -> None:
-    """Write the settings down; refuse to go on in a folder that was begun with others."""
+    """Write the settings down; refuse to go on where something was done with others."""
     text = json.dumps(settings, indent=2, default=str)
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
+    done = [*file.parent.glob("*/seed_*/scores.npz"), *file.parent.glob("*/seed_*/*/*.ckpt")]
+    if not file.exists() or not done:
         with write_atomically(file) as out:
             out.write(text.encode())
         return
-    before, now = flat(json.loads(file.read_text())), flat(json.loads(text))
+    try:
+        before, now = flat(json.loads(file.read_text())), flat(json.loads(text))
+    except ValueError as error:
+        raise BadInput(
+            f"{shown(file)} is damaged: delete it if the settings are those it was begun with, or "
+            "start afresh with hydra.run.dir=NEW"
+        ) from error
     differing = sorted(key for key in before | now if before.get(key) != now.get(key))
     if differing:
         key = differing[0]

@@ -32,7 +32,7 @@ from stgcn_lightning.jobs.reporting import published_for, report_test
 from stgcn_lightning.model.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.weights import load, read_weights, refuse_other_card
-from stgcn_lightning.zoo import card_of
+from stgcn_lightning.zoo import ZOO, card_of, published
 
 
 def test(cfg: DictConfig) -> None:
@@ -41,7 +41,9 @@ def test(cfg: DictConfig) -> None:
     if not cfg.checkpoint:
         raise BadInput("say which weights to test: checkpoint=FILE or checkpoint=zoo:NAME")
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
+    refuse_other_zoo(cfg)
     checkpoint = checkpoint_of(cfg)
+    out = scores_path(cfg, checkpoint)
     state, card = read_weights(checkpoint)
     held_out = cfg.split == "holdout"
     if held_out:
@@ -56,12 +58,40 @@ def test(cfg: DictConfig) -> None:
     skeleton, names, data, model = build(cfg, test_held_out=held_out)
     refuse_other_card(card or card_of(checkpoint), model_card(cfg, skeleton, names), checkpoint)
     load(model, state, checkpoint)
-    run_test(cfg, data, model, names, checkpoint, scores_path(cfg))
+    run_test(cfg, data, model, names, checkpoint, out)
 
 
-def scores_path(cfg: DictConfig) -> Path:
-    """Where the scores go: `scores`, or the run directory."""
-    return path_of("scores", cfg.scores) if cfg.scores else Path(cfg.run_dir) / "scores.npz"
+def refuse_other_zoo(cfg: DictConfig) -> None:
+    """Refuse a published checkpoint of another stream or dimension before it is downloaded."""
+    entry = published().get(str(cfg.checkpoint).removeprefix(ZOO))
+    if entry and str(cfg.checkpoint).startswith(ZOO):
+        dimension = entry.benchmark.rsplit("_", 1)[-1]
+        if (entry.stream, dimension) != (cfg.stream.name, cfg.benchmark.dimension):
+            raise BadInput(
+                f"{cfg.checkpoint} was trained on the stream {entry.stream} in {dimension}, not on "
+                f"{cfg.stream.name} in {cfg.benchmark.dimension}: set "
+                f"experiment={entry.benchmark}_{entry.stream}"
+            )
+
+
+def scores_path(cfg: DictConfig, *inputs: Path) -> Path:
+    """Where the scores go: `scores`, or the run directory; its folder is made.
+
+    Raises:
+        BadInput: it is one of the `inputs`, no name of a score file, or cannot be written.
+    """
+    out = path_of("scores", cfg.scores) if cfg.scores else Path(cfg.run_dir) / "scores.npz"
+    if out.suffix not in (".npz", ".pkl"):
+        raise BadInput(f"scores={cfg.scores} must end in .npz, or .pkl for MMAction2's dump")
+    if out.resolve() in [path.resolve() for path in inputs]:
+        raise BadInput(f"scores={cfg.scores} would overwrite an input: choose another name")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"scores={cfg.scores} cannot be written: {error.strerror}; choose another folder"
+        ) from error
+    return out
 
 
 def run_test(
@@ -120,7 +150,9 @@ def print_test(
     cfg: DictConfig, scores: Scores, figures: dict[str, float], model: STGCN, out: Path
 ) -> None:
     """The table that `test` ends with."""
-    table = Table(title=f"{cfg.benchmark.name} {cfg.stream.name}, {cfg.data.test_clips} clips")
+    title = f"{cfg.benchmark.name} {cfg.stream.name}, {cfg.data.test_clips} clips"
+    split = f", {scores.meta['split']}, not the evaluation split" if cfg.get("split") else ""
+    table = Table(title=title + split)
     table.add_column("")
     table.add_column("%", justify="right")
     for name, title in NAMES.items():
@@ -137,7 +169,7 @@ def print_test(
     parameters, gmac = cost(model, cfg)
     console.print(f"worst classes: {', '.join(worst)}")
     console.print(
-        f"{len(scores.labels)} samples, {parameters:,} parameters, {gmac:.2f} GMAC per clip"
+        f"{len(scores.labels)} samples, {parameters:,} parameters, {gmac:.3g} GMAC per clip"
     )
     if "partial" in scores.meta:
         console.print(f"partial scores: {scores.meta['partial']}, because of debug=fast")
