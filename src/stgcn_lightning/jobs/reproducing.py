@@ -1,7 +1,7 @@
 """A whole benchmark: four streams trained (or given), tested, fused, set beside the published row.
 
-Everything lies in one folder, and what is there is not done again: `<stream>/seed_<n>` is a run
-directory of `train`, finished once it holds scores.
+Everything lies in one folder, and what is there is not done again: `<stream>/seed_<n>` holds what
+`train` writes, and is finished once it holds scores.
 """
 
 import json
