@@ -239,13 +239,23 @@ def compose(mirror, tmp_path, monkeypatch):
     return make
 
 
-def test_a_checkpoint_of_the_zoo_is_refused_on_what_it_was_not_trained_on(compose):
-    prepare(compose("prepare", "benchmark=ntu60_xsub_2d"))
-    with pytest.raises(BadInput, match="was trained with stream bone, not joint: set stream=bone"):
+def test_a_checkpoint_of_the_zoo_is_refused_on_what_it_was_not_trained_on(compose, mirror):
+    remedy = "trained on the stream bone in 2d, not on {}: set experiment=ntu60_xsub_2d_bone"
+    with pytest.raises(BadInput, match=remedy.format("joint in 2d")):
         testing.test(compose("test", "benchmark=ntu60_xsub_2d", "stream=joint"))
-    synthetic = [f"benchmark.synthetic.{split}_samples=20" for split in ("train", "val")]
-    with pytest.raises(BadInput, match="dimension 2d, not 3d: set benchmark=ntu60_xsub_2d"):
-        testing.test(compose("test", "benchmark=synthetic_3d", "stream=bone", *synthetic))
+    with pytest.raises(BadInput, match=remedy.format("bone in 3d")):
+        testing.test(compose("test", "benchmark=synthetic_3d", "stream=bone"))
+    assert not mirror.asked  # before anything is downloaded
+
+
+def test_a_published_file_fetched_by_hand_knows_what_it_was_trained_on(compose):
+    prepare(compose("prepare", "benchmark=ntu60_xsub_2d"))
+    testing.test(compose("test", f"experiment={NAME}"))
+    (file,) = Path("cache").glob("*.pth")
+    with pytest.raises(BadInput, match="was trained with stream bone, not joint: set stream=bone"):
+        testing.test(
+            compose("test", "benchmark=ntu60_xsub_2d", "stream=joint", f"checkpoint={file}")
+        )
 
 
 def test_fine_tuning_starts_from_a_checkpoint_of_the_zoo(compose, capsys):
