@@ -148,7 +148,7 @@ class FoldedStage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
         y = self.graph(x)
-        if self.stride == 1 and self.taps and pays(y, y.shape[-1]):
+        if self.taps and pays(y, y.shape[-1]):
             y = convolve(y, self.taps, self.bias)
         else:
             y = y.permute(0, 3, 1, 2)  # R, O, T, V
