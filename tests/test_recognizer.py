@@ -7,7 +7,8 @@ import torch
 from helpers import GOLDEN, skeleton
 from torch.utils.data import DataLoader
 
-from stgcn_lightning.data.datamodule import Batch
+from stgcn_lightning.data.annotations import Sample
+from stgcn_lightning.data.datamodule import Batch, SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.model.stgcn import STGCN
@@ -105,7 +106,7 @@ def test_scores_come_in_the_order_of_the_store():
     samples, scores = module.test_scores()
     assert samples.tolist() == list(range(8))
     with torch.no_grad():
-        expected = module(one.clips)[:, 0].softmax(-1).flip(0)
+        expected = module(one)[:, 0].softmax(-1).flip(0)
     torch.testing.assert_close(scores[::2], expected)
 
 
@@ -119,6 +120,26 @@ def test_label_smoothing_reaches_the_loss_of_training_alone():
         ]
     assert losses[0.0][0] != losses[0.5][0]
     assert losses[0.0][1] == losses[0.5][1]
+
+
+def test_training_on_the_device_s_frames_gives_the_same_weights(make_store, tmp_path):
+    rng = np.random.default_rng(0)
+    body = skeleton("coco17")
+    samples = [
+        Sample("", i % 3, rng.uniform(0, 900, (1 + i % 2, 5 + i, 17, 2)).astype(np.float32))
+        for i in range(12)
+    ]
+    store, weights = make_store(samples, body, "2d"), []
+    for on_device in (False, True):
+        data = SkeletonData(
+            store, body.bone_parents, "joint_motion", train_split="all", val_split="all",
+            clip_frames=8, test_clips=2, persons=2, batch_size=4, workers=0, passes=1, seed=0,
+            on_device=on_device,
+        )  # fmt: skip
+        module = recognizer()
+        trainer(max_epochs=1, default_root_dir=tmp_path).fit(module, data)
+        weights.append(module.model.state_dict())
+    torch.testing.assert_close(*weights, rtol=0, atol=0)
 
 
 @pytest.mark.gpu

@@ -29,7 +29,7 @@ from stgcn_lightning.data.synthetic import VERSION, synthetic_annotations
 from stgcn_lightning.downloads import Downloads, fetch
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
-from stgcn_lightning.model.stgcn import STGCN, forward_macs
+from stgcn_lightning.model.stgcn import COMPILE_MODES, STGCN, forward_macs
 from stgcn_lightning.recognizer import REFERENCE_BATCH
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.zoo import checkpoint_file
@@ -60,6 +60,9 @@ NUMBERS = {  # key -> type, least and largest value
 }
 CHOICES = {  # key -> values
     "data.on_bad_sample": ("error", "drop"),
+    "data.on_device": (True, False, "auto"),
+    "model.compile": (None, *COMPILE_MODES),
+    "tf32": (True, False),
     "benchmark.dimension": ("2d", "3d"),
     "model.name": ("stgcn",),
     "recipe.nesterov": (True, False),
@@ -105,6 +108,7 @@ def build(
         frame_order=cfg.data.frame_order,
         held_out=held_out_numbers(cfg, store),
         test_held_out=test_held_out,
+        on_device=cfg.data.on_device,
     )
     if (most := int(store.num_persons.max())) > cfg.data.persons:
         console.print(f"samples hold up to {most} persons; the first {cfg.data.persons} are kept")
@@ -114,7 +118,11 @@ def build(
         base_channels=cfg.model.base_channels,
         dropout=cfg.recipe.dropout,
         norm_group=cfg.model.norm_group,
+        compile_mode=cfg.model.compile,
     )
+    # what float32 means on a GPU: PyTorch alone would round convolutions, but not products
+    torch.set_float32_matmul_precision("high" if cfg.tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = cfg.tf32
     parameters, gmac = cost(model, cfg)
     console.print(
         f"{cfg.model.name}, {cfg.model.base_channels} base channels: {parameters:,} parameters, "
@@ -157,8 +165,8 @@ def check_value(cfg: DictConfig, key: str) -> None:
         return
     if key in CHOICES:
         if value not in CHOICES[key]:
-            names = ", ".join(str(choice).lower() for choice in CHOICES[key])
-            raise BadInput(f"{key}={value} is none of {names}")
+            names = ", ".join(shown_value(choice) for choice in CHOICES[key])
+            raise BadInput(f"{key}={shown_value(value)} is none of {names}")
         return
     kind, least, most = NUMBERS[key]
     if value is None and key in ("recipe.lr", "model.norm_group"):
@@ -409,7 +417,9 @@ def counted(number: int, one: str, many: str) -> str:
 
 def shown_value(value: Any) -> str:
     """A value as it is typed on the command line."""
-    return "null" if value is None else str(value)
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def plain(node: Any) -> Any:

@@ -22,6 +22,29 @@ PARTS = ("val", "holdout")  # what is validated on
 REFERENCE_BATCH = 128  # the global batch that `recipe.base_lr` is meant for
 
 
+class Unchecked:
+    """The loss of a training step on its way to the CPU.
+
+    Args:
+        loss: a number, maybe on a GPU.
+        step, samples: whose it is.
+    """
+
+    def __init__(self, loss: Tensor, step: int, samples: Tensor):
+        self.loss, self.step, self.samples, self.arrived = loss, step, samples, None
+        if loss.is_cuda:
+            self.loss = torch.empty((), dtype=loss.dtype, pin_memory=True)
+            self.loss.copy_(loss, non_blocking=True)
+            self.arrived = torch.cuda.Event()
+            self.arrived.record()
+
+    def value(self) -> float:
+        """The loss, once it is there."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return self.loss.item()
+
+
 class Recognizer(lightning.LightningModule):
     """Trains and tests an ST-GCN with the recipe of MMAction2.
 
@@ -57,31 +80,53 @@ class Recognizer(lightning.LightningModule):
         self.card = card or {}
         # of the data module's validation loaders, in their order
         self.validated = nn.ModuleList([accuracies(classes, f"{part}/") for part in PARTS])
+        self._unchecked: Unchecked | None = None
         self.tested: list[tuple[Tensor, Tensor]] = []
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """Logits (B, N, classes) of clips (B, N, M, T, V, C)."""
-        return self.model(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (B, N, classes) of a batch."""
+        clips = batch.clips
+        assert isinstance(clips, Tensor)
+        present = None if batch.present is None else batch.present.flatten(0, 1)
+        return self.model(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
 
     def training_step(self, batch: Batch) -> Tensor:
         """Cross entropy of one clip per sample."""
-        logits = self(batch.clips)[:, 0]
+        logits = self(batch)[:, 0]
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
-        if not torch.isfinite(loss):
-            names = ", ".join(str(self.ids[i]) for i in batch.samples[:16].tolist())
-            names += f" and {len(batch.samples) - 16} more" if len(batch.samples) > 16 else ""
-            raise BadInput(
-                f"the loss of step {self.global_step} is {loss.item()}; lower recipe.lr or look at "
-                f"the samples of this batch: {names}"
-            )
+        self.check_loss()
+        self._unchecked = Unchecked(loss.detach(), self.global_step, batch.samples)
+        if not loss.is_cuda:
+            self.check_loss()
         top1 = (logits.detach().argmax(-1) == batch.labels).float().mean()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.labels))
         self.log("train/top1", top1, on_step=False, on_epoch=True, batch_size=len(batch.labels))
         return loss
 
+    def check_loss(self) -> None:
+        """Refuse a loss that is no number: a GPU's one step later, so that nobody waits for it.
+
+        Raises:
+            BadInput: with the samples of its batch.
+        """
+        unchecked, self._unchecked = self._unchecked, None
+        if unchecked is None or math.isfinite(loss := unchecked.value()):
+            return
+        names = ", ".join(str(self.ids[i]) for i in unchecked.samples[:16].tolist())
+        more = len(unchecked.samples) - 16
+        names += f" and {more} more" if more > 0 else ""
+        raise BadInput(
+            f"the loss of step {unchecked.step} is {loss}; lower recipe.lr or look at the samples "
+            f"of this batch: {names}"
+        )
+
+    def on_train_epoch_end(self) -> None:
+        """See to the last loss."""
+        self.check_loss()
+
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Accuracy with one clip per sample."""
-        logits = self(batch.clips)[:, 0]
+        logits = self(batch)[:, 0]
         self._validated(dataloader_idx).update(logits, batch.labels)
         loss = F.cross_entropy(logits, batch.labels)
         name, size = f"{PARTS[dataloader_idx]}/loss", len(batch.labels)
@@ -104,7 +149,7 @@ class Recognizer(lightning.LightningModule):
 
     def test_step(self, batch: Batch) -> None:
         """Scores of each sample: softmax first, then the mean over its clips."""
-        scores = self(batch.clips).float().softmax(-1).mean(1)
+        scores = self(batch).float().softmax(-1).mean(1)
         self.tested.append((batch.samples.cpu(), scores.cpu()))
 
     def test_scores(self) -> tuple[Tensor, Tensor]:
@@ -121,6 +166,7 @@ class Recognizer(lightning.LightningModule):
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=self.weight_decay,
+            fused=self.device.type == "cuda",
         )
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = LambdaLR(optimizer, lambda step: cosine(step, steps))
@@ -131,6 +177,7 @@ class Recognizer(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the card: everything that using the weights takes."""
+        self.check_loss()  # weights after a loss that is no number are not saved
         checkpoint["stgcn_lightning"] = self.card
 
 

@@ -10,6 +10,8 @@ from stgcn_lightning.files import read_checkpoint, read_safetensors
 from stgcn_lightning.model.checkpoint import check_graph, from_reference, is_reference
 from stgcn_lightning.model.stgcn import STGCN
 
+HOW = ("norm_group", "compile")  # a model is computed, not what it is
+
 
 def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Weights under our names, and the card, from a checkpoint of ours, MMAction2's or PYSKL's.
@@ -91,7 +93,7 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
             f"{checkpoint} knows {len(card['classes'])} classes but the benchmark has "
             f"{len(ours['classes'])}: give the benchmark.classes that it was trained with"
         )
-    model = {key: value for key, value in card.get("model", {}).items() if key != "norm_group"}
+    model = {key: value for key, value in card.get("model", {}).items() if key not in HOW}
     differing = [key for key, value in model.items() if ours["model"].get(key) != value]
     if differing:
         settings = " ".join(f"model.{key}={card['model'][key]}" for key in differing)

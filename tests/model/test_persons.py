@@ -67,10 +67,26 @@ def assert_trains_as_padded(model: STGCN, clips: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("alone", [0, 1, 3, 4])
-@pytest.mark.parametrize("step", [1, 8], ids=["exact", "padded"])
-def test_training_equals_the_padded_batch(alone, step, monkeypatch):
-    monkeypatch.setattr(stgcn, "ROW_STEPS", {False: step})
+def test_training_equals_the_padded_batch(alone):
     assert_trains_as_padded(make(), pairs(4, alone))
+
+
+@pytest.mark.parametrize("alone", [0, 1, 3, 4])
+def test_training_with_rows_that_stand_for_nobody_equals_the_padded_batch(alone, monkeypatch):
+    monkeypatch.setattr(stgcn, "compiled", lambda features, mode: features)
+    monkeypatch.setattr(stgcn, "BUCKETS", 1)  # all batches have one number of rows
+    assert_trains_as_padded(make(compile_mode="default"), pairs(4, alone))
+
+
+def test_who_is_there_may_be_told():
+    clips = pairs(4, 3)
+    present = clips.flatten(2).any(-1)
+    assert torch.equal(make()(clips, present), make()(clips))
+    present[0, 1] = True  # of whom nothing is seen
+    assert_near(make()(clips, present), make()(clips), 1e-12)
+    with torch.no_grad():
+        model = make().eval()
+        assert_near(model(clips, present), model(clips), 1e-12)
 
 
 @pytest.mark.parametrize("frames", [20, 37, 100])

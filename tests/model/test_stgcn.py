@@ -1,5 +1,6 @@
 """The model against its plain twin and against what its users rely on."""
 
+import functools
 import shutil
 from copy import deepcopy
 
@@ -8,9 +9,11 @@ import plain
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._dynamo.backends.debugging import aot_eager
 from torch.utils.flop_counter import FlopCounterMode
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.model import stgcn
 from stgcn_lightning.model.persons import distinct
 from stgcn_lightning.model.stgcn import STGCN, channels_first, forward_macs
 
@@ -125,6 +128,50 @@ def test_the_model_survives_a_deepcopy(small, clips):
     with torch.no_grad():
         twin.stages[3].graph.edge_importance.zero_()
     assert not torch.equal(twin(clips), small(clips))
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Compile by running what was traced, which takes no compiler; lists the graphs."""
+    traced = []
+
+    def count(graph, inputs):
+        traced.append(graph)
+        return aot_eager(graph, inputs)
+
+    @functools.cache
+    def compiled(features, mode):
+        torch._dynamo.reset()
+        return torch.compile(features, backend=count, dynamic=False, fullgraph=True)
+
+    monkeypatch.setattr(stgcn, "compiled", compiled)
+    return traced
+
+
+# torch's own tracing (2.13) makes an instance of the class of our batch norm
+@pytest.mark.filterwarnings("ignore:<class 'torch.autograd.function.Function'> should not")
+@pytest.mark.slow
+def test_compiled_steps_are_the_same_in_few_graphs(small, graphs):
+    twin = deepcopy(small)
+    twin.compile_mode = "default"
+    generator = torch.Generator().manual_seed(0)
+    for alone in (0, 3, 16, 0):
+        clips = torch.randn(16, 2, 20, 5, 3, generator=generator)
+        clips[:alone, 1] = 0
+        for model in (small, twin):
+            model.train()(clips).square().sum().backward()
+    assert len(graphs) == 2  # 32, 30 + 1 (rounded up to 32), 17 (to 20) and 32 rows
+    torch.testing.assert_close(twin.state_dict(), small.state_dict(), rtol=1e-4, atol=1e-5)
+    few = clips[:3]
+    torch.testing.assert_close(twin(few), small(few), rtol=1e-4, atol=1e-5)
+    assert len(graphs) == 2, "a smaller batch is not compiled"
+    with torch.no_grad():
+        twin.load_state_dict(small.state_dict())
+        for alone in (0, 2, 16):
+            clips[:alone, 1] = 0
+            expected = small.eval()(clips)
+            torch.testing.assert_close(twin.eval()(clips), expected, rtol=1e-4, atol=1e-5)
+    assert deepcopy(twin).compile_mode == "default"
 
 
 def test_bf16_autocast_runs_in_bf16_and_stays_near(small, clips):

@@ -6,7 +6,7 @@ depend on the worker or rank that makes it, nor on the rest of its batch.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import lightning
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from stgcn_lightning.data.batch import ClipGatherer
+from stgcn_lightning.data.batch import ClipGatherer, Plan
 from stgcn_lightning.data.sampling import (
     draw_keys,
     evaluation_indices,
@@ -24,6 +24,8 @@ from stgcn_lightning.data.sampling import (
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
 
+EVALUATED_AT_ONCE = 2048  # clips of an evaluation batch on a GPU
+FREE_PART = 2  # of a device's free memory that the frames may take, unless told to
 FRAME_ORDERS = ("ordered", "shuffled", "single")
 
 
@@ -37,9 +39,10 @@ def check_frame_order(name: str) -> str:
 class Batch(NamedTuple):
     """What the model sees, and whose it is."""
 
-    clips: Tensor  # B, N, M, T, V, C float32
+    clips: Tensor | Plan  # B, N, M, T, V, C float32; what is to be read where frames are on a GPU
     labels: Tensor  # B int64
     samples: Tensor  # B int64, sample numbers in the store
+    present: Tensor | None = None  # B, N, M bool on the CPU, who may be other than zero, if known
 
 
 class Draws(Sampler[list[int]]):
@@ -114,6 +117,7 @@ class ClipDataset(Dataset[Batch]):
         frame_order: ``ordered``; ``shuffled`` takes the order of frames away, ``single`` repeats
             one frame: what a model of joints or bones loses then is what it had learned from
             motion. (A frame of a motion stream is the motion itself, and is not changed.)
+        planned: leave the reading of the frames to whoever holds them.
     """
 
     def __init__(
@@ -125,8 +129,9 @@ class ClipDataset(Dataset[Batch]):
         clips: int | None,
         seed: int,
         frame_order: str = "ordered",
+        planned: bool = False,
     ):
-        self.gather, self.numbers = gather, numbers
+        self.gather, self.numbers, self.planned = gather, numbers, planned
         self.clip_frames, self.seed = clip_frames, seed
         self.frame_order = check_frame_order(frame_order)
         self.tables = None
@@ -154,8 +159,11 @@ class ClipDataset(Dataset[Batch]):
             indices = shuffle_frames(indices, keys)
         if self.frame_order == "single":
             indices = indices[..., :1].expand_as(indices)
-        clips = self.gather(numbers, indices)
-        return Batch(clips, self.gather.store.labels[numbers], numbers)
+        plan = self.gather.plan(numbers, indices)
+        labels = self.gather.store.labels[numbers]
+        if self.planned:
+            return Batch(plan, labels, numbers, self.gather.present(plan))
+        return Batch(self.gather.read(plan), labels, numbers)
 
 
 class SkeletonData(lightning.LightningDataModule):
@@ -172,13 +180,15 @@ class SkeletonData(lightning.LightningDataModule):
         clip_frames: frames of a clip.
         test_clips: clips of a sample in the test.
         persons: persons of a clip.
-        batch_size: samples per device.
+        batch_size: samples per device; evaluation on a GPU takes more.
         workers: loader processes; 0 loads in the process that trains.
         passes: how often a training epoch goes through the split.
         seed: of order and frames.
         frame_order: see `ClipDataset`.
         held_out: sample numbers kept out of the training; None keeps none.
         test_held_out: test on those instead of on the validation split.
+        on_device: keep all frames where the network is, so that only frame numbers travel there;
+            ``auto`` does on a GPU whose free memory they fill by half at most.
 
     Raises:
         BadInput: a split does not exist, or the stream or frame order has no such name.
@@ -202,6 +212,7 @@ class SkeletonData(lightning.LightningDataModule):
         frame_order: str = "ordered",
         held_out: Tensor | None = None,
         test_held_out: bool = False,
+        on_device: bool | Literal["auto"] = False,
     ):
         super().__init__()
         self.store = store
@@ -217,6 +228,36 @@ class SkeletonData(lightning.LightningDataModule):
         self.clip_frames, self.test_clips = clip_frames, test_clips
         self.batch_size, self.workers, self.passes = batch_size, workers, passes
         self.seed, self.frame_order = seed, check_frame_order(frame_order)
+        self.on_device, self.planned, self.evaluated_at_once = on_device, False, 0
+
+    def setup(self, stage: str) -> None:
+        """Take the frames to the device, where they are to lie there."""
+        if self.trainer is None:
+            return
+        device = self.trainer.strategy.root_device
+        self.planned = self.on_device is True
+        if device.type == "cuda":
+            self.evaluated_at_once = EVALUATED_AT_ONCE
+            free, _ = torch.cuda.mem_get_info(device)
+            fits = FREE_PART * self.store.frames.nbytes < free
+            self.planned = self.planned or (self.on_device == "auto" and fits)
+        if self.planned:
+            self.gather.move_to(device)
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Read the clips on the device, where they were only planned."""
+        if not isinstance(batch.clips, Plan):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        picked, *rest = (
+            part if part is None else part.to(device, non_blocking=True) for part in batch.clips
+        )
+        assert picked is not None
+        labels, samples = (
+            part.to(device, non_blocking=True) for part in (batch.labels, batch.samples)
+        )
+        return Batch(self.gather.read(Plan(picked, *rest)), labels, samples, batch.present)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """One random clip per sample and pass, shuffled."""
@@ -232,10 +273,12 @@ class SkeletonData(lightning.LightningDataModule):
         return self._loader(self.test_numbers, clips=self.test_clips)
 
     def _loader(self, numbers: Tensor, clips: int | None) -> DataLoader[Batch]:
-        training = clips is None
+        training, batch_size = clips is None, self.batch_size
+        if clips is not None:
+            batch_size = max(batch_size, self.evaluated_at_once // clips)
         draws = Draws(
             len(numbers),
-            self.batch_size,
+            batch_size,
             passes=self.passes if training else 1,
             seed=self.seed if training else None,
             rank=self.trainer.global_rank if self.trainer else 0,
@@ -248,6 +291,7 @@ class SkeletonData(lightning.LightningDataModule):
             clips=clips,
             seed=self.seed,
             frame_order=self.frame_order,
+            planned=self.planned,
         )
         return DataLoader(
             dataset,

@@ -59,7 +59,8 @@ def bone(joints: Tensor, parents: Tensor, *, scored: bool) -> Tensor:
         New tensor of the same shape, type and unit.
     """
     _, V, C = joints.shape
-    columns = (parents[:, None] * C + torch.arange(C)).flatten()  # faster than to select joints
+    channels = torch.arange(C, device=parents.device)
+    columns = (parents[:, None] * C + channels).flatten()  # faster than to select joints
     starts = joints.view(-1, V * C).index_select(1, columns).view(-1, V, C)
     return _difference(joints, starts, scored)
 

@@ -8,13 +8,14 @@ Axes: R rows (persons of clips), T frames, V joints (W where they listen), C cha
 come out), K subsets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stgcn_lightning.model.persons import sent
 from stgcn_lightning.model.temporal import at_points, convolve, pays
 
 
@@ -199,27 +200,42 @@ class Folded(nn.Module):
         features = self.features(clips.flatten(0, 1))
         return F.linear(features.unflatten(0, clips.shape[:2]).mean(1), self.weight, self.bias)
 
-    def distinct(self, clips: Tensor, rows_at_once: int) -> Tensor:
+    def distinct(
+        self,
+        clips: Tensor,
+        rows_at_once: int,
+        present: Tensor | None = None,
+        *,
+        features: Callable[["Folded", Tensor], Tensor] | None = None,
+        step: int = 1,
+    ) -> Tensor:
         """The same, with absent persons computed once per number of frames.
 
         Args:
             clips: (N, M, T, V, C); a person is absent if all zero.
             rows_at_once: persons computed together, which bounds the memory.
+            present: (N, M) bool on the CPU, see `persons.distinct`; it may be left out.
+            features: the compiled form of `Folded.features`, if there is one.
+            step: what the number of persons given to it is rounded up to.
         """
         N, M, T, V, C = clips.shape
         flat = clips.flatten(0, 1)
-        here = (flat != 0).flatten(1).any(1).nonzero()[:, 0]
-        parts = (
-            [self.features(flat[some]) for some in here.split(rows_at_once)] if len(here) else []
-        )
-        if len(here) < N * M:
+        if present is None:
+            present = (flat != 0).flatten(1).any(1).cpu()
+        here = sent(present.flatten().nonzero()[:, 0], clips.device)
+        parts: list[Tensor] = []
+        for some in here.split(rows_at_once) if len(here) else ():
+            rows = F.pad(flat[some], (0, 0) * 3 + (0, -len(some) % step))
+            part = Folded.features(self, rows) if features is None else features(self, rows)
+            parts.append(part[: len(some)].clone())  # a replayed CUDA graph writes there again
+        if len(here) == N * M:
+            pooled = torch.cat(parts)
+        else:
             if T not in self.empty:
                 with torch.autocast(clips.device.type, enabled=False):
                     zeros = torch.zeros(1, T, V, C, dtype=self.weight.dtype, device=clips.device)
                     self.empty[T] = self.features(zeros)[0]
-            features = self.empty[T].repeat(N * M, 1)
+            pooled = self.empty[T].repeat(N * M, 1)
             if parts:
-                features[here] = torch.cat(parts).to(features.dtype)
-        else:
-            features = torch.cat(parts)
-        return F.linear(features.view(N, M, -1).mean(1), self.weight, self.bias)
+                pooled[here] = torch.cat(parts).to(pooled.dtype)
+        return F.linear(pooled.view(N, M, -1).mean(1), self.weight, self.bias)

@@ -30,7 +30,9 @@ class Rows(NamedTuple):
     of_person: Tensor
 
 
-def distinct(clips: Tensor, norm_group: int | None = None, step: int = 1) -> tuple[Tensor, Rows]:
+def distinct(
+    clips: Tensor, norm_group: int | None = None, step: int = 1, present: Tensor | None = None
+) -> tuple[Tensor, Rows]:
     """Split a batch into its distinct persons.
 
     Args:
@@ -38,34 +40,48 @@ def distinct(clips: Tensor, norm_group: int | None = None, step: int = 1) -> tup
         norm_group: clips that share their statistics, at most; None is the whole batch.
         step: round the number of rows up to a multiple of this, with rows that stand for nobody:
             few different shapes, for compiled code.
+        present: (N, M) bool on the CPU, who may be other than zero. What is not given is read off
+            the clips, for which the CPU waits where they lie on a GPU.
 
     Returns:
         Rows (R, T, V, C), those present first, and their description.
     """
     N, M = clips.shape[:2]
-    device = clips.device
-    groups = 1 if norm_group is None else -(-N // norm_group)
-    person_group = (torch.arange(N, device=device) * groups // N).repeat_interleave(M)  # N M
     flat = clips.flatten(0, 1)
-    present = (flat != 0).flatten(1).any(1)  # N M
+    if present is None:
+        present = (flat != 0).flatten(1).any(1).cpu()
+    present = present.flatten()
+    # the description is made on the CPU, where its sizes are known without waiting
+    groups = 1 if norm_group is None else -(-N // norm_group)
+    person_group = (torch.arange(N) * groups // N).repeat_interleave(M)  # N M
     here = present.nonzero()[:, 0]
     absent = torch.bincount(person_group[~present], minlength=groups)  # G
     hollow = absent.nonzero()[:, 0]  # groups with absent persons
     used = len(here) + len(hollow)
     padding = -used % step
-    rows = torch.cat([flat[here], flat.new_zeros(len(hollow) + padding, *flat.shape[1:])])
 
     group = torch.cat([person_group[here], hollow, hollow.new_zeros(padding)])
     copies = torch.cat([absent.new_ones(len(here)), absent[hollow], absent.new_zeros(padding)])
     persons = torch.bincount(person_group, minlength=groups).to(clips.dtype)
-    share = copies.new_zeros(groups, used + padding, dtype=clips.dtype)
-    share[group, torch.arange(used + padding, device=device)] = copies.to(clips.dtype)
-    of_person = torch.empty(N * M, dtype=torch.int64, device=device)
-    of_person[here] = torch.arange(len(here), device=device)
-    rank = torch.empty(groups, dtype=torch.int64, device=device)
-    rank[hollow] = torch.arange(len(here), used, device=device)
+    share = torch.zeros(groups, used + padding, dtype=clips.dtype)
+    share[group, torch.arange(used + padding)] = copies.to(clips.dtype)
+    of_person = torch.empty(N * M, dtype=torch.int64)
+    of_person[here] = torch.arange(len(here))
+    rank = torch.empty(groups, dtype=torch.int64)
+    rank[hollow] = torch.arange(len(here), used)
     of_person[~present] = rank[person_group[~present]]
-    return rows, Rows(group, share / persons[:, None], persons, of_person.view(N, M))
+
+    described = Rows(group, share / persons[:, None], persons, of_person.view(N, M))
+    here, *described = (sent(part, clips.device) for part in (here, *described))
+    rows = torch.cat([flat[here], flat.new_zeros(len(hollow) + padding, *flat.shape[1:])])
+    return rows, Rows(*described)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`; a GPU fetches it when it comes to it, and nobody waits."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def batch_norm(
@@ -168,7 +184,7 @@ def row_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     On a CPU, ATen's own batch-norm statistics row by row: its variance over a middle axis is 15
     times slower.
     """
-    if x.is_cuda:
+    if x.is_cuda or torch.compiler.is_compiling():
         var, mean = torch.var_mean(x if x.dtype == torch.float64 else x.float(), 1, correction=0)
         return mean, var
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
@@ -185,7 +201,7 @@ def row_products(g: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[T
 
     On a CPU, ATen's batch-norm backward in evaluation mode, which computes just these.
     """
-    if x.is_cuda:
+    if x.is_cuda or torch.compiler.is_compiling():
         g32 = g.to(mean.dtype)
         return g32.sum(1), (g32 * (x - mean[:, None])).sum(1) * inverse
     ones = torch.ones_like(mean[0])

@@ -11,6 +11,10 @@ product from the left, mixing channels one from the right. Convolutions and norm
 memory as (R, C, T, V), PyTorch's `channels_last` format: nothing is copied in between.
 """
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -32,9 +36,12 @@ STAGES = 10
 WIDENED = (5, 8)  # stages, counted from 1, that double the channels and halve the frames
 FRAMES_SEEN = 9  # by one temporal convolution
 NARROW = 8  # input channels below which gathering and projecting is one dense product
-# by `is_cuda`: memory of the widest tensor of an evaluation, and what row counts are rounded up to
+# by `is_cuda`: memory of an evaluation's widest tensor, at most; on a CPU the fastest, on a GPU
+# what keeps three times as many numbers countable in 31 bits
 ROWS_BYTES = {False: 64 << 20, True: 2 << 30}
-ROW_STEPS = {False: 1, True: 8}
+FREE_PART = 16  # of a GPU's free memory, for the widest tensor: there are up to eight such at once
+BUCKETS = 8  # numbers of rows that are compiled for, at most
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 
 
 def channels_first(x: Tensor) -> Tensor:
@@ -199,6 +206,8 @@ class STGCN(nn.Module):
         base_channels: width of the first stages; doubled twice.
         dropout: probability with which a pooled feature is dropped in training.
         norm_group: clips that share their batch-norm statistics, at most; None is the whole batch.
+        compile_mode: compile training and evaluation, in this mode of `torch.compile` (of
+            `COMPILE_MODES`); those but the first and the third replay CUDA graphs. None does not.
     """
 
     def __init__(
@@ -210,10 +219,13 @@ class STGCN(nn.Module):
         base_channels: int = 64,
         dropout: float = 0.0,
         norm_group: int | None = None,
+        compile_mode: str | None = None,
     ):
         super().__init__()
         adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
-        self.norm_group = norm_group
+        self.norm_group, self.compile_mode = norm_group, compile_mode
+        self._most_clips = 0  # of a training batch so far
+        self._rows_at_once: dict[tuple[Any, ...], int] = {}  # in evaluation, by what it depends on
         self.joints, self.channels = adjacency.shape[-1], channels
         self.data_norm = nn.BatchNorm1d(self.joints * channels)  # feature v C + c
         self.stages = nn.ModuleList()
@@ -229,10 +241,14 @@ class STGCN(nn.Module):
         nn.init.normal_(self.classify.weight, std=0.01)
         nn.init.zeros_(self.classify.bias)
 
-    def forward(self, clips: Tensor) -> Tensor:
+    def forward(self, clips: Tensor, present: Tensor | None = None) -> Tensor:
         """Logits (N, classes) of clips (N, M, T, V, C); an absent person is all zero.
 
         In evaluation without gradients the folded form answers.
+
+        Args:
+            clips: (N, M, T, V, C).
+            present: (N, M) bool on the CPU, see `persons.distinct`; it may be left out.
 
         Raises:
             BadInput: the clips have other joints or channels than the model was built for.
@@ -244,12 +260,36 @@ class STGCN(nn.Module):
                 f" {tuple(clips.shape)}: choose the skeleton that belongs to the data."
             )
         if not (self.training or torch.is_grad_enabled()):
-            T, V = clips.shape[2:4]
-            row = T * V * self.first_graph.project.out_features * clips.element_size()
-            return self.folded().distinct(clips, max(1, ROWS_BYTES[clips.is_cuda] // row))
-        x, rows = distinct(clips, self.norm_group, step=ROW_STEPS[clips.is_cuda])
-        x = self.features(x, rows)[rows.of_person].mean(1)  # N, C
+            at_once = self.rows_at_once(clips)
+            if not self.compile_mode:
+                return self.folded().distinct(clips, at_once, present)
+            features = compiled(Folded.features, self.compile_mode)
+            step = -(-at_once // BUCKETS)
+            return self.folded().distinct(clips, at_once, present, features=features, step=step)
+        N, M = clips.shape[:2]
+        self._most_clips = max(self._most_clips, N)
+        features, step = STGCN.features, 1
+        if self.compile_mode and self._most_clips == N:  # not for the last batch of an epoch
+            features = compiled(features, self.compile_mode)
+            step = -(-N * M // BUCKETS)
+        x, rows = distinct(clips, self.norm_group, step, present)
+        x = features(self, x, rows)[rows.of_person].mean(1)  # N, C
         return self.classify(self.dropout(x))
+
+    def rows_at_once(self, clips: Tensor) -> int:
+        """How many persons of clips (N, M, T, V, C) evaluation computes together."""
+        T, V = clips.shape[2:4]
+        key = T, clips.dtype, clips.device
+        if key not in self._rows_at_once:
+            size = ROWS_BYTES[clips.is_cuda]
+            if clips.is_cuda:
+                free, _ = torch.cuda.mem_get_info(clips.device)
+                free += torch.cuda.memory_reserved(clips.device)
+                free -= torch.cuda.memory_allocated(clips.device)
+                size = min(size, free // FREE_PART)
+            row = T * V * self.first_graph.project.out_features * clips.element_size()
+            self._rows_at_once[key] = max(1, size // row)
+        return self._rows_at_once[key]
 
     @property
     def first_graph(self) -> GraphConv:
@@ -289,6 +329,14 @@ class STGCN(nn.Module):
             ]
         form = Folded(stages, self.classify.weight.clone(), self.classify.bias.clone())
         return form.quicken() if quick else form
+
+
+@functools.cache
+def compiled(features: Callable[..., Tensor], mode: str) -> Callable[..., Tensor]:
+    """`STGCN.features` or `Folded.features`, compiled once for every number of rows that comes."""
+    limit = 4 * (BUCKETS + 1)  # of graphs: four models of one process, and a row for the absent
+    torch._dynamo.config.recompile_limit = max(limit, torch._dynamo.config.recompile_limit)
+    return torch.compile(features, mode=mode, dynamic=False, fullgraph=True)
 
 
 def forward_macs(model: STGCN, frames: int, persons: int) -> int:

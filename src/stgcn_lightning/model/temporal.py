@@ -39,7 +39,7 @@ def nine_taps(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def pays(x: Tensor, channels: int) -> bool:
     """Whether fewer multiplications outweigh the combinations: measured on CPUs, in float32."""
-    if x.is_cuda or torch.is_autocast_enabled("cpu"):
+    if x.is_cuda or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return False
     return channels >= WIDE and x.dtype in (torch.float32, torch.float64)
 
