@@ -5,7 +5,7 @@ PY := .venv/bin/python
 CPU := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast lint types format notebook bench wheel clean
+.PHONY: help quickstart test test-fast lint types format notebook bench bench-gpu wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ bench: .venv/.dev ## measure the data road, training steps and ten-clip tests
 	$(PY) scripts/bench/data.py
 	$(PY) scripts/bench/train_step.py
 	$(PY) scripts/bench/test_clips.py
+
+bench-gpu: .venv/.dev ## measure a GPU: training steps, ten-clip tests, what is left to its limit
+	$(PY) scripts/bench/gpu.py
 
 notebook: .venv/.dev ## run the notebook again and keep what it shows
 	.venv/bin/jupyter-execute --inplace notebooks/look_at_a_data_set.ipynb

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,10 +58,11 @@ def machine() -> str:
     )
 
 
-def make_model(dimension: str, classes: int = 60) -> STGCN:
+def make_model(dimension: str, classes: int = 60, **settings: Any) -> STGCN:
     """The full-width model of a dimension's skeleton, with weights from seed 0."""
     torch.manual_seed(0)
-    return STGCN(adjacency(load_skeleton(BODIES[dimension]), "stgcn_spatial"), classes)
+    graph = adjacency(load_skeleton(BODIES[dimension]), "stgcn_spatial")
+    return STGCN(graph, classes, **settings)
 
 
 def make_clips(dimension: str, shape: tuple[int, ...], alone: float) -> Tensor:

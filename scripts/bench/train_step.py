@@ -1,6 +1,6 @@
 """How fast a training step is, raced against the plain formulation or any other.
 
-    python scripts/bench/train_step.py [--against module:function] [--bf16] [--batch 16]
+    python scripts/bench/train_step.py [--against module:function] [--bf16] [--batch 16] [--road]
 
 A step is forward, loss, backward and SGD of 100-frame clips of two persons, at both mixes of the
 persons who are there. The contenders take turns in one process; figures are medians. Activations
@@ -9,38 +9,67 @@ are what autograd keeps between forward and backward, parameters not counted.
 `--against module:function` names a function that takes our model and returns (forward, parameters)
 of another implementation with its weights; modules are looked for in the working directory and in
 tests/model, where `plain` is.
+
+`--bf16` puts both under autocast, races our own float32 step as well, and compares the logits of
+each with those of float64: the norm of the difference over that of the logits.
+
+`--road` trains on all four streams of a store of NTU60's size, filled with synthetic samples, and
+says how long a step waits for its data.
 """
 
 import argparse
+import copy
 import statistics
+import tempfile
+import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from common import (
+    BODIES,
     MIXES,
     Contender,
     contender,
     keep_memory,
+    load_skeleton,
     machine,
     make_clips,
     make_model,
     ratio,
     take_turns,
 )
-from torch import Tensor
+from torch import Tensor, nn
+
+from stgcn_lightning.data.annotations import Annotations, write_annotations
+from stgcn_lightning.data.datamodule import SkeletonData
+from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
+from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.synthetic import synthetic_annotations
+
+NTU60 = 40_091  # samples of its cross-subject training split
+DIFFERENT = 2000  # synthetic samples, of which the store holds copies
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Race a training step.")
     arguments.add_argument("--against", default="plain:contender")
     arguments.add_argument("--bf16", action="store_true", help="under bf16 autocast")
+    arguments.add_argument("--road", action="store_true", help="what reading a store adds")
     arguments.add_argument("--batch", type=int, default=16)
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--dimensions", nargs="+", choices=["2d", "3d"], default=["2d", "3d"])
     choice = arguments.parse_args()
     print(f"{machine()}, batch {choice.batch}{', bf16' if choice.bf16 else ''}")
-    print(f"{'':22}ours (ms)  {choice.against}  ratio  activations (MB)        ratio")
+    road(choice) if choice.road else race(choice)
+
+
+def race(choice: argparse.Namespace) -> None:
+    """Print the time of both sides' steps, and what they keep for the backward pass."""
+    more = "  float32 (ms)  ratio  error: ours  theirs" if choice.bf16 else ""
+    print(f"{'':22}ours (ms)  {choice.against}  ratio  activations (MB)        ratio{more}")
     for dimension in choice.dimensions:
         for mix, alone in MIXES.items():
             clips = make_clips(dimension, (choice.batch,), alone)
@@ -49,14 +78,27 @@ def main() -> None:
                 "ours": (model, list(model.parameters())),
                 "theirs": contender(choice.against, model),
             }
-            steps = {name: step(side, clips, choice.bf16) for name, side in sides.items()}
+            wrong: list[float] = []
+            if choice.bf16:
+                wrong = [bf16_error(side, model, clips) for side in sides.values()]
+                twin = copy.deepcopy(model)
+                sides["float32"] = twin, list(twin.parameters())
+            steps = {
+                name: step(side, clips, choice.bf16 and name != "float32")
+                for name, side in sides.items()
+            }
             times = take_turns(steps, choice.rounds)
-            ours, theirs = (1000 * statistics.median(times[name]) for name in sides)
-            kept = {name: activations(side, clips, choice.bf16) for name, side in sides.items()}
+            took = {name: 1000 * statistics.median(times[name]) for name in steps}
+            kept = [activations(sides[name], clips, choice.bf16) for name in ("ours", "theirs")]
+            more = ""
+            if choice.bf16:
+                more = f"  {took['float32']:12.0f}  {ratio(times, 'float32', 'ours'):5.2f}"
+                more += "".join(f"  {error:10.1e}" for error in wrong)
             print(
-                f"{dimension} {mix:18} {ours:9.0f}  {theirs:{len(choice.against)}.0f}  "
-                f"{ratio(times, 'theirs', 'ours'):5.2f}  {kept['ours']:7.0f} of "
-                f"{kept['theirs']:5.0f}  {kept['ours'] / kept['theirs']:12.2f}",
+                f"{dimension} {mix:18} {took['ours']:9.0f}  "
+                f"{took['theirs']:{len(choice.against)}.0f}  "
+                f"{ratio(times, 'theirs', 'ours'):5.2f}  {kept[0]:7.0f} of {kept[1]:5.0f}  "
+                f"{kept[0] / kept[1]:12.2f}{more}",
                 flush=True,
             )
 
@@ -77,6 +119,13 @@ def step(side: Contender, clips: Tensor, bf16: bool) -> Callable[[], None]:
     return run
 
 
+def bf16_error(side: Contender, model: nn.Module, clips: Tensor) -> float:
+    """Of the logits under bf16 autocast, relative to those of float64."""
+    exact = copy.deepcopy(model).double()(clips.double())
+    with torch.autocast("cpu", torch.bfloat16):
+        return ((side[0](clips).double() - exact).norm() / exact.norm()).item()
+
+
 def activations(side: Contender, clips: Tensor, bf16: bool) -> float:
     """Megabytes kept for the backward pass."""
     forward, parameters = side
@@ -95,6 +144,66 @@ def activations(side: Contender, clips: Tensor, bf16: bool) -> float:
     size = sum(kept.values()) / 1e6
     loss.backward()
     return size
+
+
+def road(choice: argparse.Namespace) -> None:
+    """Print how long steps take and wait for their data."""
+    print(f"{'':22}step (ms)  data (ms)  share")
+    for dimension in choice.dimensions:
+        with tempfile.TemporaryDirectory() as folder:
+            store = large_store(dimension, Path(folder))
+            for stream in STREAMS:
+                steps, waits = drive(dimension, store, stream, choice)
+                share = statistics.median(b / a for a, b in zip(steps, waits, strict=True))
+                print(
+                    f"{dimension} {stream:18} {1000 * statistics.median(steps):9.0f}  "
+                    f"{1000 * statistics.median(waits):9.2f}  {100 * share:.2f} %",
+                    flush=True,
+                )
+
+
+def large_store(dimension: str, folder: Path) -> Store:
+    """A store with as many samples to train on as NTU60."""
+    assert dimension in ("2d", "3d")
+    few = synthetic_annotations(dimension, DIFFERENT, 0, seed=0).samples
+    samples = [replace(few[i % DIFFERENT], id=f"S{i:06}") for i in range(NTU60)]
+    write_annotations(
+        folder / "large.pkl", Annotations(samples, {"train": [sample.id for sample in samples]})
+    )
+    spec = StoreSpec(load_skeleton(BODIES[dimension]), dimension, normalise=dimension, classes=60)
+    return open_or_build(folder / "large.pkl", spec, folder)
+
+
+def drive(
+    dimension: str, store: Store, stream: str, choice: argparse.Namespace
+) -> tuple[list[float], list[float]]:
+    """Seconds of each training step, and those before it that its data took."""
+    data = SkeletonData(
+        store,
+        load_skeleton(BODIES[dimension]).bone_parents,
+        stream,
+        train_split="train",
+        val_split="train",
+        clip_frames=100,
+        test_clips=10,
+        persons=2,
+        batch_size=choice.batch,
+        workers=0,
+        passes=1,
+        seed=0,
+    )
+    model = make_model(dimension).train()
+    side: Contender = model, list(model.parameters())
+    batches, steps, waits = iter(data.train_dataloader()), [], []
+    for counted in range(choice.rounds + 1):
+        start = time.perf_counter()
+        clips = next(batches).clips[:, 0]
+        there = time.perf_counter()
+        step(side, clips, choice.bf16)()
+        if counted:
+            waits.append(there - start)
+            steps.append(time.perf_counter() - there)
+    return steps, waits
 
 
 if __name__ == "__main__":

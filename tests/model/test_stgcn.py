@@ -9,10 +9,12 @@ import plain
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import skeleton
 from torch._dynamo.backends.debugging import aot_eager
 from torch.utils.flop_counter import FlopCounterMode
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.graph import adjacency
 from stgcn_lightning.model import stgcn
 from stgcn_lightning.model.persons import distinct
 from stgcn_lightning.model.stgcn import STGCN, channels_first, forward_macs
@@ -146,6 +148,25 @@ def graphs(monkeypatch):
 
     monkeypatch.setattr(stgcn, "compiled", compiled)
     return traced
+
+
+@pytest.mark.slow
+def test_bf16_is_no_worse_than_the_plain_formulation_under_autocast():
+    """Logits of the full width, as in scripts/bench/train_step.py --bf16, which prints both."""
+    torch.manual_seed(0)
+    graph = torch.from_numpy(adjacency(skeleton("coco17"), "stgcn_spatial"))
+    model = STGCN(graph, classes=60)
+    clips = torch.randn(4, 2, 37, 17, 3)
+    clips[:3, 1] = 0
+    exact = plain.stgcn(clips.double(), twin_of(deepcopy(model).double()), training=True)
+    weights = twin_of(model)  # the running statistics move
+    with torch.autocast("cpu", torch.bfloat16):
+        errors = [
+            (logits.double() - exact).norm() / exact.norm()
+            for logits in (model(clips), plain.stgcn(clips, weights, training=True))
+        ]
+    assert errors[0] < 1.1 * errors[1]  # both are rounding, which falls as it falls
+    assert errors[0] < 0.02
 
 
 # torch's own tracing (2.13) makes an instance of the class of our batch norm

@@ -1,0 +1,334 @@
+"""How fast training and ten-clip tests are on a GPU, part by part and beside what it could do.
+
+    python scripts/bench/gpu.py [--against module:function] [--modes eager default reduce-overhead]
+
+Prints clips/s of training steps (batches of 16 and 128, both mixes of the persons who are there,
+float32 with TF32 products and bf16, eager and compiled, the plain formulation beside them), what
+the parts of a step take, the time of a ten-clip test of NTU60's 16,487 samples, and the time of the
+recipe's 80 epochs that follows. Frames lie on the device and every step reads its clips there.
+
+The floor of a step is the time that its products take at the rate of a large product on this
+device, plus that of moving what it must at the rate of a copy: each activation is written and read
+once in the forward pass and twice in the backward pass. Contenders take turns in one process;
+figures are medians.
+
+`--device cpu --quick` runs it all in a small size, to see that it runs.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import torch
+import torch.nn.functional as F
+from common import BODIES, MIXES, contender, load_skeleton, make_model, take_turns
+from torch import Tensor
+
+from stgcn_lightning.data.annotations import Annotations, write_annotations
+from stgcn_lightning.data.datamodule import Batch, SkeletonData
+from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
+from stgcn_lightning.data.synthetic import synthetic_annotations
+from stgcn_lightning.model.stgcn import STAGES, STGCN, WIDENED, forward_macs
+
+TRAIN, TEST = 40_091, 16_487  # samples of NTU60's cross-subject protocol
+EPOCHS, PASSES, TEST_CLIPS, FRAMES, PERSONS = 16, 5, 10, 100, 2
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description="Measure a GPU.")
+    arguments.add_argument("--against", default="plain:contender")
+    arguments.add_argument("--device", default="cuda")
+    arguments.add_argument("--dimension", choices=list(BODIES), default="2d")
+    arguments.add_argument("--modes", nargs="+", default=["eager", "default", "reduce-overhead"])
+    arguments.add_argument("--batches", nargs="+", type=int, default=[16, 128])
+    arguments.add_argument("--precisions", nargs="+", default=list(PRECISIONS))
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--steps", type=int, default=20, help="of a round")
+    arguments.add_argument("--quick", action="store_true", help="a small size")
+    choice = arguments.parse_args()
+    device = torch.device(choice.device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    torch.set_float32_matmul_precision("high")
+    print(
+        f"{name}, torch {torch.__version__}, {choice.dimension}, {FRAMES} frames, {PERSONS} persons"
+    )
+    rates = {kind: product_rate(device, kind, choice.quick) for kind in choice.precisions}
+    copied = copy_rate(device, choice.quick)
+    told = ", ".join(f"{kind} {rate / 1e12:.1f} TFLOP/s" for kind, rate in rates.items())
+    print(f"a large product: {told}; a copy: {copied / 1e12:.3f} TB/s")
+    with TemporaryDirectory() as folder:
+        stores = {mix: make_store(choice, Path(folder), alone) for mix, alone in MIXES.items()}
+        best: dict[str, float] = {}
+        for batch in choice.batches:
+            for mix, store in stores.items():
+                for precision in choice.precisions:
+                    fastest = race(choice, device, store, batch, mix, precision, rates, copied)
+                    if mix == next(iter(MIXES)):
+                        best[precision] = max(best.get(precision, 0), fastest)
+        for precision in choice.precisions:
+            store = stores[next(iter(MIXES))]
+            seconds, clips = test_seconds(choice, device, store, precision)
+            test = seconds / clips * TEST * TEST_CLIPS
+            run = EPOCHS * (PASSES * TRAIN / best[precision] + test / TEST_CLIPS)
+            print(
+                f"{precision}: ten-clip test of {TEST:,} samples {test:.1f} s ({clips:,} clips); "
+                f"{EPOCHS * PASSES} epochs of {TRAIN:,} samples, validated, {run / 60:.2f} min"
+            )
+
+
+def make_store(choice: argparse.Namespace, folder: Path, alone: float) -> Store:
+    """Synthetic samples, of which the share `alone` shows one person."""
+    dimension = choice.dimension
+    samples = synthetic_annotations(dimension, 200 if choice.quick else 4000, 0, seed=0).samples
+    single = [sample for sample in samples if len(sample.keypoint) == 1]
+    double = [sample for sample in samples if len(sample.keypoint) == 2]
+    count = min(len(single), len(double)) if alone else len(double)
+    kept = [*single[: round(count * alone)], *double[: round(count * (1 - alone))]]
+    path = folder / f"{alone}.pkl"
+    write_annotations(path, Annotations(kept, {"all": [sample.id for sample in kept]}))
+    spec = StoreSpec(load_skeleton(BODIES[dimension]), dimension, normalise=dimension, classes=60)
+    return open_or_build(path, spec, folder)
+
+
+def make_data(choice: argparse.Namespace, device: torch.device, store: Store, batch: int):
+    """The data road, with its frames on the device."""
+    data = SkeletonData(
+        store,
+        load_skeleton(BODIES[choice.dimension]).bone_parents,
+        "joint",
+        train_split="all",
+        val_split="all",
+        clip_frames=FRAMES // 10 if choice.quick else FRAMES,
+        test_clips=TEST_CLIPS,
+        persons=PERSONS,
+        batch_size=batch,
+        workers=0,
+        passes=PASSES,
+        seed=0,
+        on_device=True,
+    )
+    strategy = SimpleNamespace(root_device=device)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)  # pyright: ignore[reportAttributeAccessIssue]
+    data.setup("fit")
+    return data
+
+
+def whole_batches(data: SkeletonData, device: torch.device) -> Iterator[Batch]:
+    """Training batches without end, those that are not full left out."""
+    loader, epoch = data.train_dataloader(), 0
+    while True:
+        loader.sampler.set_epoch(epoch)  # pyright: ignore[reportAttributeAccessIssue]
+        for batch in loader:
+            if len(batch.labels) == data.batch_size:
+                yield data.transfer_batch_to_device(batch, device, 0)
+        epoch += 1
+
+
+def race(
+    choice: argparse.Namespace,
+    device: torch.device,
+    store: Store,
+    batch: int,
+    mix: str,
+    precision: str,
+    rates: dict[str, float],
+    copied: float,
+) -> float:
+    """Print clips/s of each way to train; returns our fastest."""
+    data = make_data(choice, device, store, batch)
+    parts: dict[str, Steps] = {}
+    for mode in choice.modes:
+        model = build(choice, None if mode == "eager" else mode).to(device).train()
+        learned = list(model.parameters())
+        parts[mode] = Steps(data, device, ours(model), learned, precision, choice.steps)
+    forward, learned = contender(choice.against, build(choice, None).to(device).train())
+    theirs = lambda batch: forward(clips_of(batch))  # noqa: E731
+    parts[choice.against] = Steps(data, device, theirs, learned, precision, choice.steps)
+    times = take_turns(parts, choice.rounds)
+    model = build(choice, None)
+    products, moved = least(model, data, statistics.mean(parts[choice.modes[0]].rows))
+    half = 2 if precision == "bf16" else 1
+    floor = products / rates[precision] + moved / half / copied
+    speeds = {}
+    print(f"{precision}, batch {batch}, {mix}: floor {1000 * floor:.2f} ms a step")
+    for name in parts:
+        took = statistics.median(times[name]) / choice.steps
+        speeds[name] = batch / took
+        told = ", ".join(f"{part} {ms:.2f}" for part, ms in parts[name].milliseconds().items())
+        print(
+            f"  {name:18} {speeds[name]:8,.0f} clips/s  {1000 * took:8.2f} ms  floor "
+            f"{100 * floor / took:3.0f} %  (alone: {told} ms)",
+            flush=True,
+        )
+    return max(speed for name, speed in speeds.items() if name != choice.against)
+
+
+def build(choice: argparse.Namespace, mode: str | None) -> STGCN:
+    width = 8 if choice.quick else 64
+    return make_model(choice.dimension, base_channels=width, norm_group=16, compile_mode=mode)
+
+
+def ours(model: STGCN) -> Callable[[Batch], Tensor]:
+    """The logits of a batch, told who is there."""
+
+    def forward(batch: Batch) -> Tensor:
+        assert batch.present is not None
+        return model(clips_of(batch), batch.present[:, 0])
+
+    return forward
+
+
+def clips_of(batch: Batch) -> Tensor:
+    assert isinstance(batch.clips, Tensor)
+    return batch.clips[:, 0]
+
+
+class Steps:
+    """A number of training steps, as one job of a race; the parts of a step apart.
+
+    Args:
+        data: where clips come from.
+        device: where they go.
+        forward: logits of a batch.
+        parameters: what is trained.
+        precision: of `PRECISIONS`.
+        count: steps of a job.
+    """
+
+    def __init__(
+        self,
+        data: SkeletonData,
+        device: torch.device,
+        forward: Callable[[Batch], Tensor],
+        parameters: Sequence[Tensor],
+        precision: str,
+        count: int,
+    ):
+        self.batches = whole_batches(data, device)
+        self.device, self.forward, self.count = device, forward, count
+        self.half = precision == "bf16"
+        self.optimizer = torch.optim.SGD(
+            parameters, 1e-4, momentum=0.9, nesterov=True, weight_decay=5e-4,
+            fused=device.type == "cuda",
+        )  # fmt: skip
+        self.rows: list[int] = []  # persons who were there
+
+    def __call__(self) -> None:
+        """All of them, one after the other."""
+        for _ in range(self.count):
+            self.finish(self.loss(self.fetch()))
+        wait(self.device)
+
+    def fetch(self) -> Batch:
+        """The next clips, on the device."""
+        batch = next(self.batches)
+        if batch.present is not None:
+            self.rows.append(int(batch.present.sum()))
+        return batch
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Forward."""
+        with autocast(self.device, self.half):
+            return F.cross_entropy(self.forward(batch), batch.labels)
+
+    def finish(self, loss: Tensor) -> None:
+        """Backward, and a step of the optimiser."""
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    def milliseconds(self) -> dict[str, float]:
+        """Of each part of a step, when it waits for the one before: medians."""
+        took: dict[str, list[float]] = {}
+
+        def timed(name: str, job: Callable[[], object]) -> object:
+            wait(self.device)
+            start = time.perf_counter()
+            result = job()
+            wait(self.device)
+            took.setdefault(name, []).append(1000 * (time.perf_counter() - start))
+            return result
+
+        for _ in range(self.count):
+            batch = timed("data", self.fetch)
+            assert isinstance(batch, Batch)
+            loss = timed("forward", lambda batch=batch: self.loss(batch))
+            assert isinstance(loss, Tensor)
+            self.optimizer.zero_grad()
+            timed("backward", loss.backward)
+            timed("optimizer", self.optimizer.step)
+        return {name: statistics.median(values) for name, values in took.items()}
+
+
+def test_seconds(
+    choice: argparse.Namespace, device: torch.device, store: Store, precision: str
+) -> tuple[float, int]:
+    """What a ten-clip test of the store takes, at its best mode, and how many clips that are."""
+    data = make_data(choice, device, store, 16)
+    found: list[float] = []
+    clips = 0
+    for mode in choice.modes:
+        model = build(choice, None if mode == "eager" else mode).to(device).eval()
+        for counted in range(3):
+            wait(device)
+            start, clips = time.perf_counter(), 0
+            for planned in data.test_dataloader():
+                batch = data.transfer_batch_to_device(planned, device, 0)
+                assert isinstance(batch.clips, Tensor)
+                assert batch.present is not None
+                with torch.inference_mode(), autocast(device, precision == "bf16"):
+                    logits = model(batch.clips.flatten(0, 1), batch.present.flatten(0, 1))
+                logits.float().softmax(-1).unflatten(0, batch.clips.shape[:2]).mean(1).cpu()
+                clips += len(logits)
+            if counted:
+                found.append(time.perf_counter() - start)
+    return min(found), clips
+
+
+def least(model: STGCN, data: SkeletonData, rows: float) -> tuple[float, float]:
+    """Floating-point operations of a training step on so many persons, and bytes it must move."""
+    frames, joints = data.clip_frames, model.joints
+    operations = 3 * 2 * rows * forward_macs(model, frames, 1)  # forward, and two products back
+    width, numbers = model.first_graph.project.out_features // 3, 0
+    for stage in range(1, STAGES + 1):
+        if stage in WIDENED:
+            width, frames = 2 * width, -(-frames // 2)
+        numbers += 3 * width * frames * joints  # after the graph, after time, after the sum
+    return operations, rows * numbers * 4 * (2 + 4)  # bytes of float32
+
+
+def product_rate(device: torch.device, precision: str, quick: bool) -> float:
+    """Floating-point operations a second of a large product."""
+    size = 256 if quick else 8192
+    x = torch.randn(size, size, device=device, dtype=PRECISIONS[precision])
+    return 2 * size**3 / best_time(device, lambda: x @ x)
+
+
+def copy_rate(device: torch.device, quick: bool) -> float:
+    """Bytes a second that a copy reads and writes."""
+    x = torch.zeros((1 if quick else 1024) << 20, dtype=torch.uint8, device=device)
+    y = torch.empty_like(x)
+    return 2 * x.nbytes / best_time(device, lambda: y.copy_(x))
+
+
+def best_time(device: torch.device, job: Callable[[], object]) -> float:
+    return min(take_turns({"job": lambda: (job(), wait(device))}, 10)["job"])
+
+
+def autocast(device: torch.device, half: bool) -> AbstractContextManager[object]:
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)
+
+
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+if __name__ == "__main__":
+    main()
