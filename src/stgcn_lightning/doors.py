@@ -26,7 +26,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.launch import Failure, run
 
 PACKAGE = Path(__file__).parent
 # the wheel carries conf/ inside the package, a checkout has it at its top
@@ -47,7 +49,9 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
         nonlocal composing
         composing = False
         try:
-            return task(cfg)
+            return run(task, cfg)
+        except Failure as failure:
+            leave(failure.message, failure.status)
         except (BadInput, HydraException, OmegaConfBaseException) as error:
             if debugging:
                 raise
@@ -81,8 +85,10 @@ def composed(config_name: str, *overrides: str) -> DictConfig:
 
 
 def leave(message: str, status: int) -> NoReturn:
-    """Print one line on standard error and exit."""
-    print(f"{Path(sys.argv[0]).stem}: {' '.join(message.split())}", file=sys.stderr)
+    """Print one line, or a traceback, on standard error and exit."""
+    if "Traceback" not in message:
+        message = " ".join(message.split())
+    print(f"{Path(sys.argv[0]).stem}: {message}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -152,7 +158,26 @@ def register_resolvers() -> None:
 
 
 def run_dir(root: str, resume: str | None) -> str:
-    """A new folder under `root` named by the time; with ``resume=auto`` the newest with a run."""
+    """A new folder under `root` named by the time; with ``resume=auto`` the newest with a run.
+
+    All ranks that torchrun started take the one that rank 0 chooses; in a job of SLURM it is named
+    by the job, so that one that is put back in the queue finds it again.
+    """
+    if ranks.started_by_slurm():
+        return f"{root}/slurm_{os.environ['SLURM_JOB_ID']}"
+    if ranks.world_size() == 1:
+        return _run_dir(root, resume)
+    # torchrun's agent holds it
+    meeting = ranks.meeting(
+        os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False
+    )
+    key = f"stgcn_lightning/run_dir/{os.environ['TORCHELASTIC_RESTART_COUNT']}"
+    if ranks.global_rank() == 0:
+        meeting.set(key, _run_dir(root, resume))
+    return meeting.get(key).decode()
+
+
+def _run_dir(root: str, resume: str | None) -> str:
     if resume == "auto":
         runs = Path(root).glob("*/checkpoints/last.ckpt")
         newest = max(runs, key=lambda file: file.stat().st_mtime, default=None)

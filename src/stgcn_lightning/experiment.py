@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
+from stgcn_lightning import ranks
 from stgcn_lightning.data.annotations import read_annotations, write_annotations
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
@@ -30,12 +31,12 @@ from stgcn_lightning.downloads import Downloads, fetch
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.model.stgcn import COMPILE_MODES, STGCN, forward_macs
-from stgcn_lightning.recognizer import REFERENCE_BATCH
+from stgcn_lightning.recognizer import NORM_GROUP, REFERENCE_BATCH
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.zoo import checkpoint_file
 
 # file and sample names are printed as they are, not read as markup
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Console(soft_wrap=True, markup=False, highlight=False, quiet=ranks.global_rank() > 0)
 
 NUMBERS = {  # key -> type, least and largest value
     "seed": (int, 0, 2**32 - 1),
@@ -81,6 +82,8 @@ warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is no
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
 # Lightning 2.6 calls what torch 2.13 has renamed
 warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
+# torch below 2.13 has no other name for it
+warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
 # our loader is as fast without workers (docs/benchmarks.md)
 warnings.filterwarnings("ignore", "The '.*_dataloader' does not have many workers")
 
@@ -90,6 +93,7 @@ def build(
 ) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
     """Skeleton, class names, data and untrained model of a configuration."""
     skeleton = Skeleton.from_dict(plain(cfg.skeleton))
+    share_batch(cfg)
     names = class_names(cfg.benchmark.classes)
     store = open_store_of(cfg, skeleton)
     data = SkeletonData(
@@ -131,6 +135,28 @@ def build(
     return skeleton, names, data, model
 
 
+def share_batch(cfg: DictConfig) -> None:
+    """Set the batch of a device where none is given: several devices share the recipe's."""
+    devices = ranks.world_size()
+    if cfg.data.batch_size is not None:
+        return
+    if devices == 1:
+        cfg.data.batch_size = NORM_GROUP
+        return
+    if REFERENCE_BATCH % devices:
+        raise BadInput(
+            f"{devices} devices cannot share a batch of {REFERENCE_BATCH} evenly: set "
+            "data.batch_size, of each device"
+        )
+    cfg.data.batch_size = REFERENCE_BATCH // devices
+    if cfg.model.norm_group is None and cfg.data.batch_size > NORM_GROUP:
+        cfg.model.norm_group = NORM_GROUP
+    groups = f" in norm groups of {cfg.model.norm_group}" if cfg.model.norm_group else ""
+    console.print(
+        f"batch {REFERENCE_BATCH} = {devices} devices x {cfg.data.batch_size} clips{groups}"
+    )
+
+
 def held_out_numbers(cfg: DictConfig, store: Store) -> torch.Tensor | None:
     """Numbers of the training samples by `data.holdout_subjects`; None where none are wanted."""
     wanted = plain(cfg.data.holdout_subjects)
@@ -169,7 +195,7 @@ def check_value(cfg: DictConfig, key: str) -> None:
             raise BadInput(f"{key}={shown_value(value)} is none of {names}")
         return
     kind, least, most = NUMBERS[key]
-    if value is None and key in ("recipe.lr", "model.norm_group"):
+    if value is None and key in ("recipe.lr", "model.norm_group", "data.batch_size"):
         return
     fits = isinstance(value, int) or (kind is float and isinstance(value, float))
     if isinstance(value, bool) or not fits or not least <= value <= most:
@@ -185,7 +211,7 @@ def build_trainer(cfg: DictConfig, steps: int) -> lightning.Trainer:
     if not cfg.get("logger"):  # nobody to tell the learning rate
         callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor)]
     return instantiate(
-        cfg.trainer,
+        trainer_of(cfg),
         max_epochs=epochs_of(cfg),
         log_every_n_steps=min(steps, 1 if fast else cfg.trainer.log_every_n_steps),
         default_root_dir=cfg.run_dir,
@@ -194,6 +220,26 @@ def build_trainer(cfg: DictConfig, steps: int) -> lightning.Trainer:
         enable_progress_bar=sys.stdout.isatty(),
         **(FAST if fast else {}),
     )
+
+
+def trainer_of(cfg: DictConfig) -> DictConfig:
+    """The trainer's configuration, with as many devices as there are ranks if there are several.
+
+    Raises:
+        BadInput: it has no strategy for several.
+    """
+    if ranks.world_size() == 1:
+        return cfg.trainer
+    if cfg.trainer.get("strategy", "auto") == "auto":
+        raise BadInput(
+            f"{ranks.world_size()} devices train together with trainer=ddp, ddp_cpu or slurm, not "
+            "with this trainer"
+        )
+    local = ranks.local_world_size()
+    size = {"devices": local, "num_nodes": ranks.world_size() // local}
+    merged = OmegaConf.merge(cfg.trainer, size)
+    assert isinstance(merged, DictConfig)
+    return merged
 
 
 def callbacks_of(cfg: DictConfig) -> dict[str, Any]:
@@ -374,7 +420,7 @@ def model_card(cfg: DictConfig, skeleton: Skeleton, names: list[str]) -> dict[st
 def build_tester(cfg: DictConfig) -> lightning.Trainer:
     """A trainer that logs and saves nothing."""
     return instantiate(
-        cfg.trainer,
+        trainer_of(cfg),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=sys.stdout.isatty(),

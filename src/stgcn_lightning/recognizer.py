@@ -11,15 +11,17 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 
 from stgcn_lightning.data.datamodule import Batch
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import accuracies
 from stgcn_lightning.model.stgcn import STGCN
+from stgcn_lightning.ranks import average_statistics, averaged_statistics, gathered
 
 PARTS = ("val", "holdout")  # what is validated on
 REFERENCE_BATCH = 128  # the global batch that `recipe.base_lr` is meant for
+NORM_GROUP = 16  # clips of it on each of the reference's 8 devices
 
 
 class Unchecked:
@@ -80,6 +82,7 @@ class Recognizer(lightning.LightningModule):
         self.card = card or {}
         # of the data module's validation loaders, in their order
         self.validated = nn.ModuleList([accuracies(classes, f"{part}/") for part in PARTS])
+        self.losses = nn.ModuleList([MeanMetric() for _ in PARTS])
         self._unchecked: Unchecked | None = None
         self.tested: list[tuple[Tensor, Tensor]] = []
 
@@ -99,8 +102,9 @@ class Recognizer(lightning.LightningModule):
         if not loss.is_cuda:
             self.check_loss()
         top1 = (logits.detach().argmax(-1) == batch.labels).float().mean()
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.labels))
-        self.log("train/top1", top1, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        size = len(batch.labels)
+        self.log("train/loss", loss, prog_bar=True, batch_size=size, sync_dist=True)
+        self.log("train/top1", top1, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         return loss
 
     def check_loss(self) -> None:
@@ -126,17 +130,27 @@ class Recognizer(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Accuracy with one clip per sample."""
+        if not len(batch.labels):  # the other ranks still have some
+            return
         logits = self(batch)[:, 0]
         self._validated(dataloader_idx).update(logits, batch.labels)
-        loss = F.cross_entropy(logits, batch.labels)
-        name, size = f"{PARTS[dataloader_idx]}/loss", len(batch.labels)
-        self.log(name, loss, batch_size=size, add_dataloader_idx=False)
+        loss = self.losses[dataloader_idx]
+        assert isinstance(loss, MeanMetric)
+        loss.update(F.cross_entropy(logits, batch.labels, reduction="none"))
+
+    def on_validation_start(self) -> None:
+        """Validate with what the ranks have seen together, as the reference does."""
+        average_statistics(self.model)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's accuracies."""
+        """Log the epoch's accuracies and losses, those of all ranks together."""
         for i in range(len(self.trainer.val_dataloaders or [])):
-            self.log_dict(self._validated(i).compute(), prog_bar=True)
+            loss = self.losses[i]
+            assert isinstance(loss, MeanMetric)
+            self.log_dict(self._validated(i).compute(), prog_bar=True, sync_dist=True)
+            self.log(f"{PARTS[i]}/loss", loss.compute(), sync_dist=True)
             self._validated(i).reset()
+            loss.reset()
 
     def _validated(self, i: int) -> MetricCollection:
         metrics = self.validated[i]
@@ -149,12 +163,18 @@ class Recognizer(lightning.LightningModule):
 
     def test_step(self, batch: Batch) -> None:
         """Scores of each sample: softmax first, then the mean over its clips."""
+        if not len(batch.labels):
+            return
         scores = self(batch).float().softmax(-1).mean(1)
         self.tested.append((batch.samples.cpu(), scores.cpu()))
 
     def test_scores(self) -> tuple[Tensor, Tensor]:
-        """Sample numbers (B,) and scores (B, classes) of the last test, in the store's order."""
-        samples, scores = (torch.cat(parts) for parts in zip(*self.tested, strict=True))
+        """Sample numbers (B,) and scores (B, classes) of the last test, in the store's order.
+
+        They are those of all ranks, each of which must call this.
+        """
+        tested = [batch for rank in gathered(self.tested) for batch in rank]
+        samples, scores = (torch.cat(parts) for parts in zip(*tested, strict=True))
         order = samples.argsort()
         return samples[order], scores[order]
 
@@ -178,6 +198,8 @@ class Recognizer(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the card: everything that using the weights takes."""
         self.check_loss()  # weights after a loss that is no number are not saved
+        for name, average in averaged_statistics(self.model).items():
+            checkpoint["state_dict"][f"model.{name}"] = average
         checkpoint["stgcn_lightning"] = self.card
 
 

@@ -44,7 +44,7 @@ class EpochLines(Callback):
         """Log the speed, and print the line."""
         speed = trainer.world_size * self.clips / self.seconds if self.clips else None
         if speed is not None:
-            pl_module.log("train/clips_per_second", speed)
+            pl_module.log("train/clips_per_second", speed, sync_dist=True)
         if trainer.is_global_zero:
             figures = trainer.callback_metrics
             told = [] if speed is None else [f"loss {self.loss / self.clips:.4f}"]

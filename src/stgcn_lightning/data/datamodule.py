@@ -48,6 +48,10 @@ class Batch(NamedTuple):
 class Draws(Sampler[list[int]]):
     """Batches of draws of one rank, in the order of (seed, epoch).
 
+    Rank r takes the r-th part of every global batch, so that all ranks together train on what one
+    process with a larger batch would. In evaluation all ranks make equally many batches, the last
+    of which may be empty: nobody misses a meeting of the ranks.
+
     Args:
         samples: number of samples in the split.
         batch_size: per rank.
@@ -76,7 +80,7 @@ class Draws(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(range(self.rank, self._total(), self.ranks)) // self.batch_size)
+        return -(-self._total() // (self.batch_size * self.ranks))
 
     def __iter__(self) -> Iterator[list[int]]:
         order = torch.arange(self.samples * self.passes)
@@ -85,9 +89,11 @@ class Draws(Sampler[list[int]]):
             order = order[torch.randperm(len(order), generator=generator)]
             order = order[torch.arange(self._total()) % len(order)]
         draws = pack(self.epoch, order // self.samples, order % self.samples)
-        ours: list[int] = draws[self.rank :: self.ranks].numpy().tolist()
-        for start in range(0, len(ours), self.batch_size):
-            yield ours[start : start + self.batch_size]
+        together = self.batch_size * self.ranks
+        for start in range(0, len(draws), together):
+            whole: list[int] = draws[start : start + together].numpy().tolist()
+            size = -(-len(whole) // self.ranks)
+            yield whole[self.rank * size : (self.rank + 1) * size]
 
     def _total(self) -> int:
         """Draws of all ranks, those repeated included."""
@@ -146,7 +152,7 @@ class ClipDataset(Dataset[Batch]):
         return len(self.numbers)
 
     def __getitem__(self, draws: list[int]) -> Batch:
-        packed = torch.tensor(draws)
+        packed = torch.tensor(draws, dtype=torch.int64)
         keys = draw_keys(self.seed, packed)
         position = sample_of(packed)  # in the split
         numbers = self.numbers[position]  # in the store

@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig
 from rich.table import Table
 
+from stgcn_lightning import ranks
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
@@ -105,10 +106,11 @@ def run_test(
 ) -> dict[str, float]:
     """Test `model`, write scores to `out` and a report, print the table; returns the figures."""
     scores, numbers = scores_of(cfg, data, model, names, checkpoint)
-    write_scores(out, scores)
     figures = figures_of(scores)
-    print_test(cfg, scores, figures, model, out)
-    report_test(cfg, data.store, model, scores, numbers, figures, out, also)
+    if ranks.global_rank() == 0:
+        write_scores(out, scores)
+        print_test(cfg, scores, figures, model, out)
+        report_test(cfg, data.store, model, scores, numbers, figures, out, also)
     return figures
 
 

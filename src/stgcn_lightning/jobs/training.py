@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from omegaconf import DictConfig
 from rich.table import Table
 
+from stgcn_lightning import ranks
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.report import Figure
@@ -88,7 +90,10 @@ def fit(
 ) -> dict[str, float]:
     """Train `model`, from the checkpoint `last` on if there is one; returns the last figures."""
     run = Path(cfg.run_dir)
-    keep_metrics(run)
+    if ranks.global_rank() == 0:
+        keep_metrics(run)
+    else:
+        torch.manual_seed(cfg.seed + ranks.global_rank())  # what is dropped differs
     trainer = build_trainer(cfg, steps=len(data.train_dataloader()))
     recipe = cfg.recipe
     recognizer = Recognizer(

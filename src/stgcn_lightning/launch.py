@@ -1,0 +1,235 @@
+"""Starts the ranks of a job on this machine, and ends them.
+
+Lightning would start the other ranks itself by running the command line again, which under a Hydra
+multirun starts the sweep again, and lets every rank choose a run directory of its own. Here a job
+is composed once; its ranks read the composed configuration from a file and are told who they are by
+torchrun's environment variables, so that Lightning sees no difference to torchrun. torchrun's own
+agent was not taken: it ends with a status and a report of its own, where a door promises 2 and one
+sentence, and it leaves its ranks behind when it is killed.
+
+    python -m stgcn_lightning.launch FOLDER
+
+is one rank of the job described in FOLDER.
+"""
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from stgcn_lightning import ranks
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files import write_atomically
+
+GRACE = 5.0  # seconds for other ranks to end by themselves, after one has
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+PARENT = "STGCN_LIGHTNING_PARENT"  # process that started us, with whom we end
+Task = Callable[[DictConfig], Any]
+
+
+class Failure(Exception):  # noqa: N818 - it carries a status, and is not always an error
+    """A job whose processes did not all end well.
+
+    Args:
+        status: to leave with.
+        message: what to tell the user; empty if they were told.
+    """
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+def devices_of(cfg: DictConfig) -> int:
+    """Devices of this machine that a configuration asks for."""
+    trainer = cfg.trainer
+    asked: Any = trainer.get("devices", 1)
+    if OmegaConf.is_list(asked):
+        return len(asked)
+    if asked in ("auto", -1, "-1"):
+        gpu = trainer.accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available()
+        return torch.cuda.device_count() if gpu else 1
+    if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
+        raise BadInput(f"trainer.devices={asked} must be a whole number of at least 1, or auto")
+    return asked
+
+
+def run(task: Task, cfg: DictConfig) -> Any:
+    """Run a job in as many processes as it asks for: this one, or ranks of its own.
+
+    Returns:
+        What the task returned, in rank 0.
+
+    Raises:
+        Failure: one of the ranks did not end well.
+        BadInput: it cannot be started so.
+    """
+    devices, nodes = devices_of(cfg), cfg.trainer.get("num_nodes", 1)
+    if ranks.world_size() > 1:
+        return task(cfg)
+    if nodes > 1:
+        raise BadInput(
+            f"trainer.num_nodes={nodes} takes several machines: start this command on each of them "
+            "with torchrun --nnodes, or with srun"
+        )
+    if devices == 1:
+        return task(cfg)
+    folder = Path(cfg.run_dir) / ".hydra" / "ranks"
+    return start(task, cfg, folder, devices)
+
+
+def start(task: Task, cfg: DictConfig, folder: Path, processes: int) -> Any:
+    """Run `task` in processes of its own and wait for them.
+
+    Args:
+        task: a function of a module.
+        cfg: its configuration, composed; it travels resolved.
+        folder: where the job is described, and where its ranks leave their results.
+        processes: how many ranks.
+
+    Returns, Raises: see `run`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("rank_*.json"):
+        old.unlink()
+    with write_atomically(folder / "config.yaml") as file:
+        file.write(OmegaConf.to_yaml(cfg, resolve=True).encode())
+    with write_atomically(folder / "job.json") as file:
+        job = {"task": f"{task.__module__}:{task.__name__}", "program": sys.argv[0]}
+        file.write(json.dumps(job).encode())
+    # ranks meet at a port that this process holds from the beginning: nobody can take it before
+    meeting = ranks.meeting("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    shared = {
+        "WORLD_SIZE": processes,
+        "LOCAL_WORLD_SIZE": processes,
+        "GROUP_RANK": 0,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": meeting.port,
+        "TORCHELASTIC_RUN_ID": "launch",
+        "TORCHELASTIC_USE_AGENT_STORE": True,
+        "TORCHELASTIC_RESTART_COUNT": 0,
+        PARENT: os.getpid(),
+    }
+    if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
+        shared["OMP_NUM_THREADS"] = max(1, (os.cpu_count() or 1) // processes)
+    command = [sys.executable, "-m", "stgcn_lightning.launch", str(folder)]
+    children: list[subprocess.Popen[bytes]] = []
+    with _passing_on(children):
+        for rank in range(processes):
+            own = shared | {"RANK": rank, "LOCAL_RANK": rank}
+            env = os.environ | {name: str(value) for name, value in own.items()}
+            # a session of its own: the terminal's Ctrl-C comes through us, and once
+            children.append(subprocess.Popen(command, env=env, start_new_session=True))
+        try:
+            _wait(children)
+        finally:
+            ended = [child.poll() for child in children]  # by themselves
+            for child in children:
+                child.kill()
+                child.wait()
+    return _result(folder, ended)
+
+
+def _wait(children: list[subprocess.Popen[bytes]]) -> None:
+    """Until all have ended well, or one has not and the others had `GRACE` to follow."""
+    deadline = None
+    while any(child.poll() is None for child in children):
+        if deadline is None and any(child.poll() for child in children):
+            deadline = time.monotonic() + GRACE
+        if deadline is not None and time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _passing_on(children: list[subprocess.Popen[bytes]]) -> Generator[None]:
+    """Give the signals that we get to the children, who know what to save."""
+
+    def pass_on(number: int, _: Any) -> None:
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _result(folder: Path, ended: list[int | None]) -> Any:
+    """What rank 0 returned, or the failure of the rank that failed first.
+
+    Args:
+        folder: where the ranks left their results.
+        ended: their statuses; None of those that had to be ended after another's failure.
+    """
+    for rank, status in enumerate(ended):
+        if status is not None and status < 0:  # it could say nothing: the others speak of its loss
+            cause = f"rank {rank} was ended by {signal.Signals(-status).name}"
+            if status == -signal.SIGKILL:
+                cause += ": if it was for want of memory, lower data.batch_size"
+            raise Failure(128 - status, cause)
+    told = {rank: folder / f"rank_{rank}.json" for rank, status in enumerate(ended) if status}
+    if not told:
+        return json.loads((folder / "rank_0.json").read_text())["result"]
+    failures = [json.loads(file.read_text()) for file in told.values() if file.exists()]
+    if not failures:
+        rank, status = next((rank, status) for rank, status in enumerate(ended) if status)
+        raise Failure(status, f"rank {rank} ended with status {status}")
+    first = min(failures, key=lambda failure: failure["time"])
+    raise Failure(first["status"], first["message"])
+
+
+def main() -> None:
+    """Be one rank."""
+    folder, rank = Path(sys.argv[1]), ranks.global_rank()
+    _end_with_parent()
+    job = json.loads((folder / "job.json").read_text())
+    sys.argv[0] = job["program"]
+    module, _, name = job["task"].partition(":")
+    cfg = OmegaConf.load(folder / "config.yaml")
+    assert isinstance(cfg, DictConfig)
+    status, message, result = 0, "", None
+    try:
+        result = getattr(importlib.import_module(module), name)(cfg)
+    except KeyboardInterrupt:
+        status, message = 130, "interrupted"
+    except BadInput as error:
+        status, message = 2, traceback.format_exc() if cfg.get("debug") is True else str(error)
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else 1
+    except Exception:
+        status, message = 1, f"rank {rank} failed:\n{traceback.format_exc()}"
+    told = {"status": status, "message": message, "result": result, "time": time.time()}
+    with write_atomically(folder / f"rank_{rank}.json") as file:
+        file.write(json.dumps(told).encode())
+    if status:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # an orderly end would wait for peers that are gone
+
+
+def _end_with_parent() -> None:
+    """Be killed when the process that started us ends, however it does (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != int(os.environ[PARENT]):
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
