@@ -56,6 +56,10 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
             if debugging:
                 raise
             leave(explain(error, config_name), 2)
+        except RuntimeError as error:
+            if debugging or not (ranks.together() and ranks.lost(error)):
+                raise
+            leave(ranks.LOST.format(str(error).splitlines()[0]), 1)
 
     main = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     try:

@@ -212,8 +212,10 @@ def main() -> None:
         status, message = 2, traceback.format_exc() if cfg.get("debug") is True else str(error)
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
-    except Exception:
+    except Exception as error:
         status, message = 1, f"rank {rank} failed:\n{traceback.format_exc()}"
+        if ranks.lost(error):
+            message = ranks.LOST.format(str(error).splitlines()[0])
     told = {"status": status, "message": message, "result": result, "time": time.time()}
     with write_atomically(folder / f"rank_{rank}.json") as file:
         file.write(json.dumps(told).encode())

@@ -59,6 +59,17 @@ def gathered(value: Any) -> list[Any]:
     return values
 
 
+def lost(error: BaseException) -> bool:
+    """Whether an error says that another rank is gone, or does not answer."""
+    text = str(error).lower()
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and any(name in text for name in ("gloo", "nccl"))
+    )
+
+
+LOST = "another rank does not answer; its own message says why, and resume=auto goes on ({})"
+
+
 def running_statistics(model: nn.Module) -> dict[str, Tensor]:
     """The running means and variances of all batch norms, by name."""
     return {
