@@ -192,7 +192,10 @@ def test_the_home_directory_may_be_a_tilde_everywhere(door, monkeypatch, tmp_pat
 
 @pytest.mark.slow
 def test_a_sweep_ends_with_mean_and_standard_deviation(door):
-    status, out, err = door("train", *TINY, "-m", "seed=0,1", "recipe.epochs=1", "test_after=true")
+    status, out, err = door(
+        "train", *TINY, "-m", "seed=0,1", "recipe.epochs=1", "test_after=true",
+        "sweep.devices_per_job=1",
+    )  # fmt: skip
     assert status == 0, err
     assert "seed=0" in out
     assert "mean" in out

@@ -303,9 +303,9 @@ def test_a_rank_that_says_nothing_is_told_by_its_signal(tmp_path):
         json.dumps({"status": 1, "message": "peer lost", "time": 1, "result": None})
     )
     with pytest.raises(launch.Failure, match="rank 1 was ended by SIGKILL") as caught:
-        launch._result(tmp_path, [1, -signal.SIGKILL])
+        launch.result_of(tmp_path, [1, -signal.SIGKILL])
     assert caught.value.status == 137
     with pytest.raises(launch.Failure, match="peer lost"):
-        launch._result(tmp_path, [1, None])
+        launch.result_of(tmp_path, [1, None])
     with pytest.raises(launch.Failure, match="rank 1 ended with status 3"):
-        launch._result(tmp_path, [0, 3])
+        launch.result_of(tmp_path, [0, 3])

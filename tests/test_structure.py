@@ -40,7 +40,7 @@ MAY = {
     "onnx_form": {"torch", "model", "onnxruntime"},
 }
 # the front doors and what they share may import everything
-DOORS = {"doors", "launch", "jobs", "experiment"}
+DOORS = {"doors", "launch", "sweeps", "jobs", "experiment"}
 DOORS |= {"train", "test", "fuse", "prepare", "reproduce", "export"}
 FILES = sorted(
     str(file.relative_to(PACKAGE).with_suffix(""))

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.utils import JobReturn
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, OverrideParseException
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -29,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.launch import Failure, run
+from stgcn_lightning.sweeps import Sweep
 
 PACKAGE = Path(__file__).parent
 # the wheel carries conf/ inside the package, a checkout has it at its top
@@ -43,12 +42,17 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
     sys.argv[1:] = sorted(sys.argv[1:], key=is_override)
     debugging = any(argument.lower() == "debug=true" for argument in sys.argv)
     composing = True
+    sweep = Sweep()
 
     @functools.wraps(task)
     def job(cfg: DictConfig) -> Any:
         nonlocal composing
         composing = False
         try:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                return sweep.add(task, cfg)
+            if OmegaConf.select(cfg, "sweep.devices_per_job") is not None:
+                raise BadInput("sweep.devices_per_job divides the devices of a sweep: add -m")
             return run(task, cfg)
         except Failure as failure:
             leave(failure.message, failure.status)
@@ -64,6 +68,9 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
     main = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     try:
         main(job)()
+        sweep.finish()
+    except Failure as failure:
+        leave(failure.message, failure.status)
     except KeyboardInterrupt:
         leave("interrupted", 130)
     except BrokenPipeError:  # `--help | head`
@@ -206,52 +213,3 @@ def no_wandb_account() -> bool:
         return False
     netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
     return not (netrc.exists() and "wandb" in netrc.read_text())
-
-
-class SweepSummary(Callback):
-    """Ends a multirun with each job's figures; jobs that differ in their seed alone get a mean."""
-
-    def __init__(self) -> None:
-        self.results: list[tuple[list[str], dict[str, float]]] = []
-
-    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        """Remember what the job returned."""
-        if config.hydra.mode == RunMode.MULTIRUN and isinstance(job_return._return_value, dict):
-            self.results.append((list(job_return.overrides or []), job_return._return_value))
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Print the table."""
-        if not self.results:
-            return
-        constant = set.intersection(*(set(overrides) for overrides, _ in self.results))
-        names = list(dict.fromkeys(name for _, figures in self.results for name in figures))
-        groups: dict[str, list[dict[str, float]]] = {}
-        rows: list[tuple[str, dict[str, float]]] = []
-        for overrides, figures in self.results:
-            told = [part for part in overrides if part not in constant]
-            rows.append((" ".join(told) or "all as given", figures))
-            unseeded = " ".join(part for part in told if not part.startswith("seed="))
-            groups.setdefault(unseeded, []).append(figures)
-        for told, several in groups.items():
-            if len(several) > 1:
-                for title, statistic in (("mean", np.mean), ("standard deviation", _deviation)):
-                    figures = {
-                        name: float(statistic([one[name] for one in several]))
-                        for name in names
-                        if all(name in one for one in several)
-                    }
-                    rows.append((f"{title} {told}".strip(), figures))
-        width = max(3, *(len(title) for title, _ in rows))
-        columns = [max(len(name), 8) for name in names]
-        head = [f"{name:>{size}}" for name, size in zip(names, columns, strict=True)]
-        print(f"\n{'job':<{width}}  " + "  ".join(head))
-        for title, figures in rows:
-            cells = [
-                f"{100 * figures[name]:>{size - 2}.2f} %" if name in figures else " " * size
-                for name, size in zip(names, columns, strict=True)
-            ]
-            print(f"{title:<{width}}  " + "  ".join(cells))
-
-
-def _deviation(values: list[float]) -> float:
-    return float(np.std(values, ddof=1))

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files import write_atomically
 
 GRACE = 5.0  # seconds for other ranks to end by themselves, after one has
+PAUSE = 0.05  # seconds between looks at them
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 PARENT = "STGCN_LIGHTNING_PARENT"  # process that started us, with whom we end
 Task = Callable[[DictConfig], Any]
@@ -76,9 +77,9 @@ def run(task: Task, cfg: DictConfig) -> Any:
         Failure: one of the ranks did not end well.
         BadInput: it cannot be started so.
     """
-    devices, nodes = devices_of(cfg), cfg.trainer.get("num_nodes", 1)
     if ranks.world_size() > 1:
         return task(cfg)
+    devices, nodes = devices_of(cfg), cfg.trainer.get("num_nodes", 1)
     if nodes > 1:
         raise BadInput(
             f"trainer.num_nodes={nodes} takes several machines: start this command on each of them "
@@ -86,91 +87,127 @@ def run(task: Task, cfg: DictConfig) -> Any:
         )
     if devices == 1:
         return task(cfg)
-    folder = Path(cfg.run_dir) / ".hydra" / "ranks"
-    return start(task, cfg, folder, devices)
+    job = Job(task, cfg, devices)
+    with passing_on([job]):
+        while job.running():
+            time.sleep(PAUSE)
+    return job.result()
 
 
-def start(task: Task, cfg: DictConfig, folder: Path, processes: int) -> Any:
-    """Run `task` in processes of its own and wait for them.
+class Job:
+    """A task that runs in processes of its own; it is described in `.hydra/ranks` of its run.
 
     Args:
         task: a function of a module.
         cfg: its configuration, composed; it travels resolved.
-        folder: where the job is described, and where its ranks leave their results.
         processes: how many ranks.
-
-    Returns, Raises: see `run`.
+        log: file for what they print; None lets them print here.
+        environment: further variables.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("rank_*.json"):
-        old.unlink()
-    with write_atomically(folder / "config.yaml") as file:
-        file.write(OmegaConf.to_yaml(cfg, resolve=True).encode())
-    with write_atomically(folder / "job.json") as file:
-        job = {"task": f"{task.__module__}:{task.__name__}", "program": sys.argv[0]}
-        file.write(json.dumps(job).encode())
-    # ranks meet at a port that this process holds from the beginning: nobody can take it before
-    meeting = ranks.meeting("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    shared = {
-        "WORLD_SIZE": processes,
-        "LOCAL_WORLD_SIZE": processes,
-        "GROUP_RANK": 0,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": meeting.port,
-        "TORCHELASTIC_RUN_ID": "launch",
-        "TORCHELASTIC_USE_AGENT_STORE": True,
-        "TORCHELASTIC_RESTART_COUNT": 0,
-        PARENT: os.getpid(),
-    }
-    if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
-        shared["OMP_NUM_THREADS"] = max(1, (os.cpu_count() or 1) // processes)
-    command = [sys.executable, "-m", "stgcn_lightning.launch", str(folder)]
-    children: list[subprocess.Popen[bytes]] = []
-    with _passing_on(children):
-        for rank in range(processes):
-            own = shared | {"RANK": rank, "LOCAL_RANK": rank}
-            env = os.environ | {name: str(value) for name, value in own.items()}
-            # a session of its own: the terminal's Ctrl-C comes through us, and once
-            children.append(subprocess.Popen(command, env=env, start_new_session=True))
-        try:
-            _wait(children)
-        finally:
-            ended = [child.poll() for child in children]  # by themselves
-            for child in children:
-                child.kill()
-                child.wait()
-    return _result(folder, ended)
 
+    def __init__(
+        self,
+        task: Task,
+        cfg: DictConfig,
+        processes: int,
+        *,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ):
+        self.folder = Path(cfg.run_dir) / ".hydra" / "ranks"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for old in self.folder.glob("rank_*.json"):
+            old.unlink()
+        with write_atomically(self.folder / "config.yaml") as file:
+            file.write(OmegaConf.to_yaml(cfg, resolve=True).encode())
+        with write_atomically(self.folder / "job.json") as file:
+            job = {"task": f"{task.__module__}:{task.__name__}", "program": sys.argv[0]}
+            file.write(json.dumps(job).encode())
+        # they meet at a port that we hold from the beginning: nobody can take it before them
+        self._meeting = ranks.meeting("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        shared: dict[str, object] = {PARENT: os.getpid()}
+        if processes > 1:
+            shared |= {
+                "WORLD_SIZE": processes,
+                "LOCAL_WORLD_SIZE": processes,
+                "GROUP_RANK": 0,
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": self._meeting.port,
+                "TORCHELASTIC_RUN_ID": "launch",
+                "TORCHELASTIC_USE_AGENT_STORE": True,
+                "TORCHELASTIC_RESTART_COUNT": 0,
+            }
+        if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
+            shared["OMP_NUM_THREADS"] = max(1, (os.cpu_count() or 1) // processes)
+        command = [sys.executable, "-m", "stgcn_lightning.launch", str(self.folder)]
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._ended: list[int | None] = []  # statuses of those who ended by themselves
+        self._deadline: float | None = None
+        with contextlib.ExitStack() as stack:
+            out = stack.enter_context(log.open("ab")) if log else None
+            for rank in range(processes):
+                own = shared | {"RANK": rank, "LOCAL_RANK": rank} | dict(environment or {})
+                env = os.environ | {name: str(value) for name, value in own.items()}
+                # a session of its own: the terminal's Ctrl-C comes through us, and once
+                child = subprocess.Popen(
+                    command, env=env, start_new_session=True, stdout=out,
+                    stderr=subprocess.STDOUT if log else None,
+                )  # fmt: skip
+                self._children.append(child)
 
-def _wait(children: list[subprocess.Popen[bytes]]) -> None:
-    """Until all have ended well, or one has not and the others had `GRACE` to follow."""
-    deadline = None
-    while any(child.poll() is None for child in children):
-        if deadline is None and any(child.poll() for child in children):
-            deadline = time.monotonic() + GRACE
-        if deadline is not None and time.monotonic() > deadline:
-            return
-        time.sleep(0.05)
+    def running(self) -> bool:
+        """Whether it has not ended; when one rank has failed, the others have `GRACE` to follow."""
+        statuses = [child.poll() for child in self._children]
+        late = self._deadline is not None and time.monotonic() > self._deadline
+        if None in statuses and not late:
+            if self._deadline is None and any(statuses):
+                self._deadline = time.monotonic() + GRACE
+            return True
+        if not self._ended:
+            self._ended = statuses
+            self.kill()
+        return False
+
+    def send(self, number: int) -> None:
+        """Give its processes a signal."""
+        for child in self._children:
+            if child.poll() is None:
+                child.send_signal(number)
+
+    def kill(self) -> None:
+        """End its processes at once."""
+        for child in self._children:
+            child.kill()
+            child.wait()
+
+    def result(self) -> Any:
+        """What the task returned in rank 0, once it has ended.
+
+        Raises:
+            Failure: that of the rank that failed first.
+        """
+        return result_of(self.folder, self._ended)
 
 
 @contextlib.contextmanager
-def _passing_on(children: list[subprocess.Popen[bytes]]) -> Generator[None]:
-    """Give the signals that we get to the children, who know what to save."""
+def passing_on(jobs: list[Job], *, end: bool = True) -> Generator[None]:
+    """Give the signals that we get to all jobs, who know what to save; with `end`, none is left."""
 
     def pass_on(number: int, _: Any) -> None:
-        for child in children:
-            if child.poll() is None:
-                child.send_signal(number)
+        for job in jobs:
+            job.send(number)
 
     before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
     try:
         yield
     finally:
+        for job in jobs if end else ():
+            job.kill()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _result(folder: Path, ended: list[int | None]) -> Any:
+def result_of(folder: Path, ended: list[int | None]) -> Any:
     """What rank 0 returned, or the failure of the rank that failed first.
 
     Args:

@@ -94,7 +94,7 @@ def fit(
         keep_metrics(run)
     else:
         torch.manual_seed(cfg.seed + ranks.global_rank())  # what is dropped differs
-    trainer = build_trainer(cfg, steps=len(data.train_dataloader()))
+    trainer = build_trainer(cfg, -(-len(data.train_dataloader()) // ranks.world_size()))
     recipe = cfg.recipe
     recognizer = Recognizer(
         model,

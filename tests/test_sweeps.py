@@ -1,0 +1,106 @@
+"""Sweeps: each job in processes of its own, a failed one alone, a table of all."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from helpers import CHECKOUT
+
+from stgcn_lightning.doors import composed
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.sweeps import environment_of, keep_result, parts_of, runs_in, table
+
+TINY = [
+    "benchmark.synthetic.train_samples=27",
+    "benchmark.synthetic.val_samples=3",
+    "model.base_channels=4",
+    "data.clip_frames=8",
+    "recipe.epochs=1",
+    "recipe.train_passes_per_epoch=1",
+    "data.batch_size=4",
+]
+
+
+def train(folder, *arguments):
+    paths = os.pathsep.join([str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")])
+    env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+    return subprocess.run(
+        [sys.executable, "-m", "stgcn_lightning.train", *TINY, *arguments],
+        cwd=folder,
+        env=env | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_two_jobs_of_two_processes_of_which_the_first_fails(tmp_path):
+    done = train(
+        tmp_path, "trainer=ddp_cpu", "logger=[csv,wandb]", "-m", "recipe.lr=1e30,0.1"
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "train: 1 job failed" in done.stderr
+    (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
+    runs = sorted(path.name for path in sweep.iterdir() if path.is_dir())
+    assert runs == ["0_synthetic_joint", "1_synthetic_joint"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["sweeps"], "no sweep in it"
+    for run in runs:
+        assert len(list((sweep / run / "wandb").glob("offline-run-*"))) == 1
+    first, second = (json.loads((sweep / run / "result.json").read_text()) for run in runs)
+    assert "the loss of step" in first["failure"]
+    assert second["failure"] is None
+    assert 0 <= second["figures"]["val/top1"] <= 1
+    assert (sweep / runs[1] / "checkpoints" / "best.ckpt").exists()
+    told = (sweep / "sweep.txt").read_text()
+    assert told.strip() in done.stdout
+    assert told.splitlines()[1].startswith("recipe.lr=1e+30  failed: the loss of step")
+
+
+@pytest.mark.slow
+def test_a_job_of_submitit_runs_where_it_is_sent_and_keeps_its_result(tmp_path):
+    pytest.importorskip("submitit", reason="needs the extra stgcn_lightning[slurm]")
+    done = train(
+        tmp_path, "trainer=cpu", "-m", "hydra/launcher=submitit_local", "seed=0,1",
+        "hydra.launcher.timeout_min=3",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
+    runs = runs_in(sweep)
+    assert [run.name for run in runs] == ["0_synthetic_joint", "1_synthetic_joint"]
+    assert "standard deviation" in table(runs)
+
+
+def test_devices_are_divided_among_jobs(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert parts_of(composed("train", "trainer=cpu")) == (1, 0)
+    assert parts_of(composed("train", "trainer=cpu", "sweep.devices_per_job=2")) == (3, 2)
+    for wrong in ("0", "7", "two", "true"):
+        with pytest.raises(BadInput, match="from 1 to 6, the cores of this machine"):
+            parts_of(composed("train", "trainer=cpu", f"sweep.devices_per_job={wrong}"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert parts_of(composed("train", "trainer=gpu", "sweep.devices_per_job=2")) == (4, 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert environment_of(3, 2, 4) == {"CUDA_VISIBLE_DEVICES": "6,7"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    assert environment_of(1, 2, 2) == {"CUDA_VISIBLE_DEVICES": "6,7"}
+
+
+def test_a_table_averages_seeds_and_names_failures(tmp_path):
+    for i, (seed, top1) in enumerate(((0, 0.5), (1, 0.7), (2, None))):
+        run = tmp_path / f"{i}_x"
+        run.mkdir()
+        figures = {} if top1 is None else {"val/top1": top1}
+        keep_result(run, ["a=1", f"seed={seed}"], figures, None if figures else "no\nway")
+    lines = table(runs_in(tmp_path)).splitlines()
+    assert [" ".join(line.split()) for line in lines] == [
+        "job val/top1", "seed=0 50.00 %", "seed=1 70.00 %", "seed=2 failed: no",
+        "mean 60.00 %", "standard deviation 14.14 %",
+    ]  # fmt: skip
+    with pytest.raises(BadInput, match="holds no results of a sweep"):
+        runs_in(tmp_path / "0_x")
