@@ -76,6 +76,8 @@ def run(task: Task, cfg: DictConfig) -> Any:
         Failure: one of the ranks did not end well.
         BadInput: it cannot be started so.
     """
+    if "trainer" not in cfg:  # nothing runs on devices: fuse, export
+        return task(cfg)
     devices, nodes = devices_of(cfg), cfg.trainer.get("num_nodes", 1)
     if ranks.world_size() > 1:
         return task(cfg)
