@@ -77,7 +77,7 @@ def run(task: Task, cfg: DictConfig) -> Any:
         Failure: one of the ranks did not end well.
         BadInput: it cannot be started so.
     """
-    if ranks.world_size() > 1:
+    if "trainer" not in cfg or ranks.world_size() > 1:  # fuse and export need no devices
         return task(cfg)
     devices, nodes = devices_of(cfg), cfg.trainer.get("num_nodes", 1)
     if nodes > 1:
