@@ -9,9 +9,10 @@ import pytest
 import torch
 from helpers import CHECKOUT
 
-from stgcn_lightning.doors import composed
+from stgcn_lightning.doors import CONF, composed
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sweeps import environment_of, keep_result, parts_of, runs_in, table
+from stgcn_lightning.zoo import published
 
 TINY = [
     "benchmark.synthetic.train_samples=27",
@@ -104,3 +105,44 @@ def test_a_table_averages_seeds_and_names_failures(tmp_path):
     ]  # fmt: skip
     with pytest.raises(BadInput, match="holds no results of a sweep"):
         runs_in(tmp_path / "0_x")
+
+
+@pytest.mark.parametrize("name", ["grid_8gpu", "grid_slurm"])
+def test_launch_lines_name_the_sixteen_published_cells(tmp_path, name):
+    stub = tmp_path / "python"
+    stub.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stub.chmod(0o755)
+    words = subprocess.run(
+        ["bash", str(CHECKOUT / "scripts" / f"{name}.sh"), "recipe.epochs=2"],
+        env=os.environ | {"PYTHON": str(stub)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert words[:4] == ["-m", "stgcn_lightning.train", "-m", "experiment=glob(ntu*_xsub_*)"]
+    cells = sorted(path.stem for path in (CONF / "experiment").glob("ntu*_xsub_*.yaml"))
+    assert cells == sorted(published())
+    own = [word for word in words[4:] if not word.startswith("hydra")]
+    for cell in cells:
+        cfg = composed("train", f"experiment={cell}", *own)
+        assert (cfg.data.batch_size, cfg.model.norm_group, cfg.recipe.epochs) == (128, 16, 2)
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_where_it_was_stopped(tmp_path):
+    pytest.importorskip("optuna", reason="needs the extra stgcn_lightning[search]")
+    paths = os.pathsep.join([str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")])
+    for trials in (1, 2):
+        done = subprocess.run(
+            [sys.executable, CHECKOUT / "scripts" / "search.py", f"--trials={trials}"]
+            + ["trainer=cpu", *TINY, "benchmark.synthetic.train_samples=60"],
+            cwd=tmp_path,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not done.returncode, done.stderr
+        assert done.stdout.count("holdout/top1 ") == 2, "one trial each, and the best"
+        assert f"best of {trials}: trial" in done.stdout
+    assert len(list((tmp_path / "runs" / "search").glob("trial_*"))) == 2
