@@ -6,7 +6,7 @@ Nothing here knows how the configuration (conf/) was composed.
 import logging
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,11 +17,13 @@ import numpy as np
 import torch
 from filelock import FileLock
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from stgcn_lightning import ranks
+from stgcn_lightning.callbacks.progress import Bars, Speed
 from stgcn_lightning.data.annotations import read_annotations, write_annotations
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
@@ -204,20 +206,20 @@ def check_value(cfg: DictConfig, key: str) -> None:
         raise BadInput(f"{key}={value} must be {what} of {limit}")
 
 
-def build_trainer(cfg: DictConfig, steps: int) -> lightning.Trainer:
-    """The trainer for epochs of `steps`, with the loggers and callbacks of the configuration."""
+def build_trainer(cfg: DictConfig, steps: int, loggers: Sequence[Logger] = ()) -> lightning.Trainer:
+    """The trainer for epochs of `steps`, with the callbacks of the configuration."""
     fast = cfg.debug == "fast"
     callbacks = [instantiate(callback) for callback in callbacks_of(cfg).values()]
-    if not cfg.get("logger"):  # nobody to tell the learning rate
-        callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor)]
+    if not loggers:  # nobody to tell
+        callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor | Speed)]
     return instantiate(
         trainer_of(cfg),
         max_epochs=epochs_of(cfg),
         log_every_n_steps=min(steps, 1 if fast else cfg.trainer.log_every_n_steps),
         default_root_dir=cfg.run_dir,
-        logger=[instantiate(logger) for logger in (cfg.get("logger") or {}).values()],
-        callbacks=callbacks,
-        enable_progress_bar=sys.stdout.isatty(),
+        logger=list(loggers),
+        callbacks=callbacks + bars(),
+        enable_progress_bar=False,  # Lightning's own
         **(FAST if fast else {}),
     )
 
@@ -240,6 +242,11 @@ def trainer_of(cfg: DictConfig) -> DictConfig:
     merged = OmegaConf.merge(cfg.trainer, size)
     assert isinstance(merged, DictConfig)
     return merged
+
+
+def bars() -> list[Callback]:
+    """Progress bars, where a person looks on."""
+    return [Bars(console)] if sys.stdout.isatty() and not console.quiet else []
 
 
 def callbacks_of(cfg: DictConfig) -> dict[str, Any]:
@@ -423,7 +430,8 @@ def build_tester(cfg: DictConfig) -> lightning.Trainer:
         trainer_of(cfg),
         logger=False,
         enable_checkpointing=False,
-        enable_progress_bar=sys.stdout.isatty(),
+        callbacks=bars(),
+        enable_progress_bar=False,  # Lightning's own
         default_root_dir=cfg.run_dir,
         **(FAST if cfg.debug == "fast" else {}),
     )

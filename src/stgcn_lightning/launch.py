@@ -77,7 +77,8 @@ def run(task: Task, cfg: DictConfig) -> Any:
         Failure: one of the ranks did not end well.
         BadInput: it cannot be started so.
     """
-    if ranks.world_size() > 1:
+    # nothing runs on devices in fuse and export
+    if "trainer" not in cfg or ranks.world_size() > 1:
         return task(cfg)
     devices, nodes = devices_of(cfg), cfg.trainer.get("num_nodes", 1)
     if nodes > 1:

@@ -93,8 +93,8 @@ class Recognizer(lightning.LightningModule):
         present = None if batch.present is None else batch.present.flatten(0, 1)
         return self.model(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
 
-    def training_step(self, batch: Batch) -> Tensor:
-        """Cross entropy of one clip per sample."""
+    def training_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross entropy of one clip per sample, and their accuracy for the progress bar."""
         logits = self(batch)[:, 0]
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
         self.check_loss()
@@ -105,7 +105,7 @@ class Recognizer(lightning.LightningModule):
         size = len(batch.labels)
         self.log("train/loss", loss, prog_bar=True, batch_size=size, sync_dist=True)
         self.log("train/top1", top1, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        return loss
+        return {"loss": loss, "top1": top1}
 
     def check_loss(self) -> None:
         """Refuse a loss that is no number: a GPU's one step later, so that nobody waits for it.

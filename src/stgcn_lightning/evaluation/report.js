@@ -182,7 +182,7 @@ if (movies.length) {
     movie.play(!still);
     movie.draw();
   }
-  all.addEventListener("click", () => {
+  all?.addEventListener("click", () => {
     const playing = movies.some((movie) => movie.playing);
     for (const movie of movies) movie.play(!playing);
   });

@@ -96,10 +96,9 @@ def render_test(tested: AfterTest) -> str:
     scores = tested.scores
     names = [str(name) for name in scores.classes]
     counts = confusion(scores)
-    rows, columns = np.nonzero(counts)
     data = {
         "names": names,
-        "counts": np.column_stack([rows, columns, counts[rows, columns]]).tolist(),
+        "counts": _cells(counts),
         "edges": tested.skeleton.edges,
         "movies": [movie_data(frames) for frames in tested.movies.values()],
     }
@@ -113,6 +112,56 @@ def render_test(tested: AfterTest) -> str:
         _edges(tested),
     ]
     return page(tested.title, tested.subtitle, "".join(sections), data, scores.meta)
+
+
+def render_matrix(tested: AfterTest) -> str:
+    """A page with the confusion matrix alone."""
+    names = [str(name) for name in tested.scores.classes]
+    counts = confusion(tested.scores)
+    data = {"names": names, "counts": _cells(counts), "edges": [], "movies": []}
+    return page(tested.title, tested.subtitle, _matrix(counts, names), data, {})
+
+
+def render_movie(tested: AfterTest, row: int) -> str:
+    """A page with one moving skeleton alone."""
+    data = {
+        "names": [],
+        "counts": [],
+        "edges": tested.skeleton.edges,
+        "movies": [movie_data(tested.movies[row])],
+    }
+    content = f'<div class="movies">{_movie(tested, row)}</div>'
+    return page(tested.title, tested.subtitle, content, data, {})
+
+
+def class_rows(scores: Scores) -> list[tuple[str, int, int, float, str, int]]:
+    """Of each class with samples: name, samples, right, accuracy, commonest wrong answer, times."""
+    counts = confusion(scores)
+    wrong = _wrong(counts)
+    rows: list[tuple[str, int, int, float, str, int]] = []
+    for label in map(int, np.flatnonzero(counts.sum(1))):
+        right, samples, most = int(counts[label, label]), int(counts[label].sum()), wrong[label]
+        answer = str(scores.classes[most.argmax()]) if most.any() else ""
+        name = str(scores.classes[label])
+        rows.append((name, samples, right, right / samples, answer, int(most.max())))
+    return rows
+
+
+def confused_rows(scores: Scores) -> list[tuple[str, str, int, float]]:
+    """What was confused, the commonest first: true class, answer, samples, share of the class."""
+    counts = confusion(scores)
+    wrong = _wrong(counts)
+    rows, columns = np.nonzero(wrong)
+    order = np.argsort(-wrong[rows, columns], kind="stable")
+    return [
+        (
+            str(scores.classes[true]),
+            str(scores.classes[answer]),
+            int(wrong[true, answer]),
+            float(wrong[true, answer] / counts[true].sum()),
+        )
+        for true, answer in zip(rows[order], columns[order], strict=True)
+    ]
 
 
 def render_training(trained: AfterTraining) -> str:
@@ -302,6 +351,12 @@ def _pairs(counts: NDArray[np.int64], names: Sequence[str]) -> str:
     )
 
 
+def _cells(counts: NDArray[np.int64]) -> list[list[int]]:
+    """Row, column and count of the cells that are not empty."""
+    rows, columns = np.nonzero(counts)
+    return np.column_stack([rows, columns, counts[rows, columns]]).tolist()
+
+
 def _wrong(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """The same counts without those that are right."""
     return np.where(np.eye(len(counts), dtype=bool), 0, counts)
@@ -310,20 +365,7 @@ def _wrong(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 def _worst(tested: AfterTest) -> str:
     if not tested.movies:
         return ""
-    scores = tested.scores
-    cards = ""
-    for row, frames in tested.movies.items():
-        name = str(row) if scores.ids is None else str(scores.ids[row])
-        true, answer = int(scores.labels[row]), int(scores.scores[row].argmax())
-        cards += (
-            f'<figure><canvas aria-label="skeleton of sample {escape(name)}"></canvas>'
-            '<button aria-label="pause">❚❚</button><figcaption>'
-            f'<span class="id">{escape(name)}</span>, {frames.shape[1]} frames<br>'
-            f'true <span class="true">{escape(str(scores.classes[true]))}</span> '
-            f"{scores.scores[row, true]:.2f}<br>"
-            f'predicted <span class="predicted">{escape(str(scores.classes[answer]))}</span> '
-            f"{scores.scores[row, answer]:.2f}</figcaption></figure>"
-        )
+    cards = "".join(_movie(tested, row) for row in tested.movies)
     solid = next(iter(tested.movies.values())).shape[-1] == 3
     how = (
         "turned slowly; drag to turn them yourself."
@@ -337,6 +379,21 @@ def _worst(tested: AfterTest) -> str:
         f"are 6 and 12 frames old. They are drawn as the network sees them, normalised, {how}</p>"
         '<div class="tools"><button id="all">Pause all</button></div>'
         f'<div class="movies">{cards}</div></section>'
+    )
+
+
+def _movie(tested: AfterTest, row: int) -> str:
+    scores, frames = tested.scores, tested.movies[row]
+    name = str(row) if scores.ids is None else str(scores.ids[row])
+    true, answer = int(scores.labels[row]), int(scores.scores[row].argmax())
+    return (
+        f'<figure><canvas aria-label="skeleton of sample {escape(name)}"></canvas>'
+        '<button aria-label="pause">❚❚</button><figcaption>'
+        f'<span class="id">{escape(name)}</span>, {frames.shape[1]} frames<br>'
+        f'true <span class="true">{escape(str(scores.classes[true]))}</span> '
+        f"{scores.scores[row, true]:.2f}<br>"
+        f'predicted <span class="predicted">{escape(str(scores.classes[answer]))}</span> '
+        f"{scores.scores[row, answer]:.2f}</figcaption></figure>"
     )
 
 

@@ -17,9 +17,11 @@ from stgcn_lightning.evaluation.fusion import (
     refuse_tuning_on,
     top1_interval,
 )
+from stgcn_lightning.evaluation.reproduction import Row
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.experiment import console, path_of, plain, shown
 from stgcn_lightning.jobs.testing import figures_of, scores_path
+from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
 
 
 def fuse_scores(cfg: DictConfig) -> None:
@@ -35,11 +37,13 @@ def fuse_scores(cfg: DictConfig) -> None:
         fused = replace(fused, ids=np.array([str(i) for i in range(len(fused.labels))]))
     write_scores(out, fused)
 
+    rows, fusion = list[Row](), cfg.preset or "fused"
     table = Table()
     for column in ("", "weight", "top-1", "95 % interval", "top-5", "mean class"):
         table.add_column(column, justify="right" if column else "left")
     for name, scores in [*streams.items(), ("fused", fused)]:
         interval = top1_interval(scores)
+        rows.append(Row(fusion if name == "fused" else name, (interval.top1,), interval, None))
         figures = figures_of(scores)
         table.add_row(
             name,
@@ -53,6 +57,11 @@ def fuse_scores(cfg: DictConfig) -> None:
     console.print(table)
     console.print(against_best_stream(fused, streams))
     console.print(f"scores: {shown(out)}")
+    group, linked = fused.meta.get("benchmark", "fusion"), runs_of(streams)
+    name = f"{group}_{fusion}"
+    with watching(cfg, "fuse", group=group, name=name, weights=weights, streams=linked) as loggers:
+        for dashboard in dashboards_of(loggers):
+            dashboard.show_fusion(rows, linked)
 
 
 def files_of(cfg: DictConfig, key: str, purpose: str) -> dict[str, str]:

@@ -43,8 +43,8 @@ def report_test(
     figures: dict[str, float],
     out: Path,
     also: Sequence[Figure] = (),
-) -> None:
-    """Write `test_report.html` beside the scores.
+) -> tuple[AfterTest, Path]:
+    """Write `test_report.html` beside the scores; returns what it shows, and the page.
 
     Args:
         cfg: composed configuration of the test.
@@ -79,7 +79,9 @@ def report_test(
         },
     )
     prefix = "" if out.stem == "scores" else f"{out.stem}_"
-    _write(out.with_name(f"{prefix}test_report.html"), render_test(tested))
+    path = out.with_name(f"{prefix}test_report.html")
+    _write(path, render_test(tested))
+    return tested, path
 
 
 def headline(
@@ -145,13 +147,13 @@ def pose(store: Store, skeleton: Skeleton, samples: NDArray[np.int64]) -> NDArra
     return np.nan_to_num(flat[typical_pose(flat)])
 
 
-def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float) -> None:
+def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float) -> Path | None:
     """Write `train_report.html` into the run directory, from what was logged there."""
     run = Path(cfg.run_dir)
     metrics = logged(run)
     if "val/top1" not in metrics:
         console.print("no train_report.html: metrics.csv holds no finished epoch (logger=csv)")
-        return
+        return None
     steps, epochs = metrics.pop("epoch")
     parameters, gmac = cost(model, cfg)
     recipe = cfg.recipe
@@ -185,7 +187,9 @@ def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float
         metrics=metrics,
         steps_per_epoch=round((steps[-1] + 1) / (epochs[-1] + 1)),
     )
-    _write(run / "train_report.html", render_training(trained))
+    path = run / "train_report.html"
+    _write(path, render_training(trained))
+    return path
 
 
 def logged(run: Path) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:

@@ -23,6 +23,7 @@ from stgcn_lightning.experiment import check_values, checkpoint_of, console, pla
 from stgcn_lightning.files import sha256, write_atomically
 from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
+from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
 from stgcn_lightning.zoo import published
 
 SETTINGS = "settings.json"
@@ -70,6 +71,16 @@ def reproduce_in(
     known = {run: p if p and p.classes == classes else None for run, p in figures.items()}
     rows = rows_of(runs, known)
     report(cfg, folder, rows, seeds, samples=len(next(iter(runs.values()))[0].labels))
+    linked = runs_of(
+        {
+            f"{stream}_seed{seed}": scores
+            for stream in checkpoints
+            for seed, scores in zip(seeds, runs[stream], strict=True)
+        }
+    )
+    with watching(cfg, "fuse", name=f"{name}_reproduction", streams=linked) as loggers:
+        for dashboard in dashboards_of(loggers):
+            dashboard.show_fusion(rows, linked)
     return {row.name: row.interval.top1 for row in rows if row.name in PRESETS}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from rich.table import Table
 
@@ -30,6 +31,7 @@ from stgcn_lightning.experiment import (
 )
 from stgcn_lightning.files import sha256
 from stgcn_lightning.jobs.reporting import published_for, report_test
+from stgcn_lightning.jobs.watching import dashboards_of, run_of, watching
 from stgcn_lightning.model.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.weights import load, read_weights, refuse_other_card
@@ -59,7 +61,8 @@ def test(cfg: DictConfig) -> None:
     skeleton, names, data, model = build(cfg, test_held_out=held_out)
     refuse_other_card(card or card_of(checkpoint), model_card(cfg, skeleton, names), checkpoint)
     load(model, state, checkpoint)
-    run_test(cfg, data, model, names, checkpoint, out)
+    with watching(cfg, "test", trained_by=run_of(checkpoint)) as loggers:
+        run_test(cfg, data, model, names, checkpoint, out, loggers)
 
 
 def refuse_other_zoo(cfg: DictConfig) -> None:
@@ -102,15 +105,23 @@ def run_test(
     names: list[str],
     checkpoint: Path,
     out: Path,
+    loggers: Sequence[Logger],
     also: Sequence[Figure] = (),
 ) -> dict[str, float]:
     """Test `model`, write scores to `out` and a report, print the table; returns the figures."""
+    dashboards = dashboards_of(loggers)
+    runs = [dashboard.begin() for dashboard in dashboards]
     scores, numbers = scores_of(cfg, data, model, names, checkpoint)
     figures = figures_of(scores)
     if ranks.global_rank() == 0:
+        if runs:
+            scores.meta["wandb_run"] = runs[0]
         write_scores(out, scores)
         print_test(cfg, scores, figures, model, out)
-        report_test(cfg, data.store, model, scores, numbers, figures, out, also)
+        tested, page = report_test(cfg, data.store, model, scores, numbers, figures, out, also)
+        published = published_for(cfg, scores)
+        for dashboard in dashboards:
+            dashboard.show_test(tested, figures, published and published.top1, page)
     return figures
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from rich.table import Table
 
@@ -30,6 +31,7 @@ from stgcn_lightning.experiment import (
 from stgcn_lightning.files import read_checkpoint
 from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.testing import figures_of, run_test, scores_of
+from stgcn_lightning.jobs.watching import dashboards_of, watching
 from stgcn_lightning.model.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.weights import fine_tune, read_weights, refuse_other_card
@@ -44,6 +46,12 @@ SELECTED_BY = {  # checkpoint -> what chose it, where subjects are held out
 def train(cfg: DictConfig) -> dict[str, float]:
     """Train one stream; returns the figures that a sweep summarises."""
     check_values(cfg)
+    with watching(cfg, "train") as loggers:
+        return train_watched(cfg, loggers)
+
+
+def train_watched(cfg: DictConfig, loggers: list[Logger]) -> dict[str, float]:
+    """The work of `train`, told to `loggers`."""
     run = Path(cfg.run_dir)
     if cfg.resume is None and any((run / "checkpoints").glob("*.ckpt")):
         raise BadInput(
@@ -61,7 +69,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     last = resume_from(cfg.resume, run, card)
     done = epochs_done(last) if last else 0
     if done < epochs_of(cfg):
-        figures = fit(cfg, model, data, card, last)
+        figures = fit(cfg, model, data, card, last, loggers)
     else:
         console.print(
             f"the run is finished: {counted(done, 'epoch', 'epochs')} done; "
@@ -79,14 +87,20 @@ def train(cfg: DictConfig) -> dict[str, float]:
         ]
         best, out = run / "checkpoints" / "best.ckpt", run / "scores.npz"
         model.load_state_dict(read_weights(best)[0])
-        figures["test/top1"] = run_test(cfg, data, model, names, best, out, also)["top1"]
+        tested = run_test(cfg, data, model, names, best, out, loggers, also)
+        figures["test/top1"] = tested["top1"]
         if selected:
             print_selections(cfg, selected | {"best": figures["test/top1"]})
     return figures
 
 
 def fit(
-    cfg: DictConfig, model: STGCN, data: SkeletonData, card: dict[str, Any], last: Path | None
+    cfg: DictConfig,
+    model: STGCN,
+    data: SkeletonData,
+    card: dict[str, Any],
+    last: Path | None,
+    loggers: list[Logger],
 ) -> dict[str, float]:
     """Train `model`, from the checkpoint `last` on if there is one; returns the last figures."""
     run = Path(cfg.run_dir)
@@ -94,7 +108,8 @@ def fit(
         keep_metrics(run)
     else:
         torch.manual_seed(cfg.seed + ranks.global_rank())  # what is dropped differs
-    trainer = build_trainer(cfg, -(-len(data.train_dataloader()) // ranks.world_size()))
+    steps = -(-len(data.train_dataloader()) // ranks.world_size())
+    trainer = build_trainer(cfg, steps, loggers)
     recipe = cfg.recipe
     recognizer = Recognizer(
         model,
@@ -107,21 +122,42 @@ def fit(
         label_smoothing=recipe.label_smoothing,
         card=card,
     )
-    held_out = ""
-    if data.held_out is not None:
-        subjects = ", ".join(cfg.data.holdout_subjects)
-        held_out = f"{len(data.held_out)} of subjects {subjects} held out, "
-    console.print(
-        f"{cfg.benchmark.name} {cfg.stream.name}: {len(data.train_numbers)} samples to train on, "
-        f"{len(data.val_numbers)} to validate on, "
-        f"{held_out}{counted(epochs_of(cfg), 'epoch', 'epochs')} of "
-        f"{counted(recipe.train_passes_per_epoch, 'pass', 'passes')}; run directory {shown(run)}"
-    )
+    print_first_screen(cfg, data, trainer, steps)
     with passing_on_ctrl_c(trainer):
         trainer.fit(recognizer, data, ckpt_path=last, weights_only=True)
     if trainer.is_global_zero:
-        report_training(cfg, data, model, recognizer.lr)
+        page = report_training(cfg, data, model, recognizer.lr)
+        for dashboard in dashboards_of(loggers):
+            if page:
+                dashboard.show_page("train/report", page)
     return {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
+
+
+def print_first_screen(
+    cfg: DictConfig, data: SkeletonData, trainer: lightning.Trainer, steps: int
+) -> None:
+    """What is trained, on what, and where it goes; how long it takes is told by the first steps."""
+    samples = f"{len(data.train_numbers):,} to train on, {len(data.val_numbers):,} to validate on"
+    if data.held_out is not None:
+        subjects = ", ".join(cfg.data.holdout_subjects)
+        samples += f", {len(data.held_out):,} of subjects {subjects} held out"
+    epochs = counted(epochs_of(cfg), "epoch", "epochs")
+    passes = counted(cfg.recipe.train_passes_per_epoch, "pass", "passes")
+    device = trainer.strategy.root_device
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{device.type.upper()}, {counted(torch.get_num_threads(), 'thread', 'threads')}"
+    for key, value in {
+        "training": f"{cfg.benchmark.name}, {cfg.stream.name} stream",
+        "samples": samples,
+        "steps": f"{epochs} of {passes}, {steps:,} x {cfg.data.batch_size * trainer.world_size} "
+        "clips per epoch",
+        "device": f"{trainer.world_size} x {name}, {trainer.precision}",
+        "loggers": ", ".join(cfg.get("logger") or {}) or "none",
+        "run": shown(Path(cfg.run_dir)),
+    }.items():
+        console.print(f"{key:<9}{value}")
 
 
 def selected_otherwise(

@@ -1,0 +1,206 @@
+"""What Weights & Biases shows of a job: the one file that talks to it."""
+
+import json
+import secrets
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import wandb
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
+from wandb.errors import Error as WandbError
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.report import (
+    AfterTest,
+    class_rows,
+    confused_rows,
+    render_matrix,
+    render_movie,
+)
+from stgcn_lightning.evaluation.reproduction import Row
+from stgcn_lightning.files import write_atomically
+
+WATCHED = (None, "gradients", "parameters", "all")
+MOST_ROWS = 10_000  # of a table: W&B cuts longer ones
+CLASSES = ("class", "samples", "right", "accuracy", "most often taken for", "times")
+CONFUSIONS = ("class", "taken for", "samples", "share of the class")
+FUSION = ("stream", "top-1", "low", "high", "published", "difference")
+
+
+class RunLogger(WandbLogger):
+    """Lightning's logger, for one W&B run per job and run directory.
+
+    The run begins with the first thing that is logged, and ends with `close`. Its id is kept in the
+    run directory, ``wandb_<job>.json``, so that a job that is resumed goes on with the same run.
+
+    Args:
+        project, entity: where it lies in W&B; without an entity in the account's default one.
+        group, name: of the run; what is None is filled in by `describe`.
+        tags: of the run, besides those of `describe`.
+        save_dir: the run directory.
+        offline: keep the run in the run directory; ``wandb sync`` uploads it.
+        watched: gradients, parameters or all: their histograms are shown; None for neither.
+        watch_every: steps between two of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: str,
+        entity: str | None,
+        group: str | None,
+        name: str | None,
+        tags: Sequence[str],
+        save_dir: str,
+        offline: bool,
+        watched: str | None,
+        watch_every: int,
+    ):
+        if watched not in WATCHED:
+            raise BadInput(
+                f"logger.wandb.watched={watched} is none of null, {', '.join(WATCHED[1:])}"
+            )
+        super().__init__(
+            project=project,
+            name=name,
+            save_dir=save_dir,
+            entity=entity,
+            group=group,
+            tags=list(tags),
+            mode="offline" if offline else None,  # None: as WANDB_MODE says
+            allow_val_change=True,  # a resumed run may have more epochs
+            settings=wandb.Settings(silent=True),  # what is worth saying is said here
+        )
+        del self._wandb_init["anonymous"]  # which W&B no longer knows
+        self.watched, self.watch_every = watched, watch_every
+        self.file = Path(save_dir) / "wandb.json"
+        self.ids: dict[str, Any] = {}  # id, entity, project, url
+
+    def describe(
+        self, job: str, *, group: str | None, name: str, tags: Sequence[str], config: Any
+    ) -> None:
+        """Say what the run is about; a group and a name that were given stay."""
+        run = self._wandb_init
+        run |= {"job_type": job, "group": run["group"] or group, "name": run["name"] or name}
+        run |= {"tags": [*dict.fromkeys([*run["tags"], *tags])], "config": config}
+        self.file = self.file.with_name(f"wandb_{job}.json")
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The run, begun now if it is not yet."""
+        if self._experiment is None:
+            self._begin()
+        return self._experiment
+
+    def _begin(self) -> None:
+        init = self._wandb_init
+        if self.file.exists():
+            init["id"] = json.loads(self.file.read_text())["id"]
+        else:
+            init["id"] = secrets.token_hex(4)  # no generator that a seed fixes
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            run = self._experiment = wandb.init(**init)
+        except WandbError as error:
+            raise BadInput(
+                f"W&B cannot be used: {error}; logger.wandb.offline=true keeps the run here"
+            ) from error
+        # the horizontal axis, also after a resumption
+        run.define_metric("trainer/global_step")
+        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        url = None if run.offline else run.url
+        self.ids = {"id": run.id, "entity": run.entity, "project": run.project, "url": url}
+        with write_atomically(self.file) as file:
+            file.write((json.dumps(self.ids) + "\n").encode())
+        where = "offline, kept in the run directory until `wandb sync`"
+        print(f"W&B: {url or where}", flush=True)
+
+    def begin(self) -> dict[str, Any]:
+        """Begin the run if it is not yet; returns its id, entity, project and address."""
+        _ = self.experiment
+        return self.ids
+
+    @rank_zero_only
+    def log_graph(self, model: nn.Module, input_array: Any = None) -> None:
+        """Lightning's call before the first step: watch what is to be watched."""
+        if self.watched:
+            self.experiment.watch(model, log=self.watched, log_freq=self.watch_every)
+
+    @rank_zero_only
+    def show_test(
+        self, tested: AfterTest, figures: Mapping[str, float], published: float | None, page: Path
+    ) -> None:
+        """Tables, matrix, report page and moving skeletons of a test.
+
+        Args:
+            tested: what the report shows.
+            figures: the accuracies, in [0, 1].
+            published: top-1 in % of others, if there is one.
+            page: the report.
+        """
+        self.experiment.log(
+            {
+                "test/classes": _table(CLASSES, class_rows(tested.scores)),
+                "test/confusions": _table(CONFUSIONS, confused_rows(tested.scores)),
+                "test/confusion_matrix": _html(render_matrix(tested)),
+                "test/worst_errors": [_html(render_movie(tested, row)) for row in tested.movies],
+                "test/report": _html(page.read_text("utf-8")),
+            }
+        )
+        told = {f"test/{name}": value for name, value in figures.items()}
+        if published is not None:
+            told["test/published"] = published / 100
+            told["test/difference"] = figures["top1"] - published / 100
+        self.experiment.summary.update(told)
+
+    @rank_zero_only
+    def show_page(self, name: str, page: Path) -> None:
+        """A report."""
+        self.experiment.log({name: _html(page.read_text("utf-8"))})
+
+    @rank_zero_only
+    def show_fusion(self, rows: Sequence[Row], runs: Mapping[str, Any]) -> None:
+        """Streams and fusions beside what was published, and the runs of the streams."""
+        table: list[Sequence[Any]] = []
+        told = {f"{name}/run": run and (run["url"] or run["id"]) for name, run in runs.items()}
+        for row in rows:
+            top1, low, high = row.interval
+            published = row.published and row.published.top1 / 100
+            difference = None if published is None else top1 - published
+            table.append((row.name, top1, low, high, published, difference))
+            told[f"{row.name}/top1"] = top1
+            if published is not None and difference is not None:
+                told |= {f"{row.name}/published": published, f"{row.name}/difference": difference}
+        self.experiment.log({"fusion": _table(FUSION, table)})
+        self.experiment.summary.update(told)
+
+    @rank_zero_only
+    def close(self, status: int) -> None:
+        """End the run, so that the next job of this process has its own, and say where it is."""
+        if self._experiment is None:
+            return
+        run, self._experiment = self._experiment, None
+        if self.watched:
+            run.unwatch()
+        run.finish(exit_code=status)
+        if run.offline:  # one folder each time that the run was resumed
+            here, folders = Path.cwd(), self.file.parent.glob(f"wandb/offline-run-*-{run.id}")
+            shown = [str(f.relative_to(here) if f.is_relative_to(here) else f) for f in folders]
+            print(f"W&B: wandb sync {shlex.join(sorted(shown))}", flush=True)
+        else:
+            print(f"W&B: {self.ids['url']}", flush=True)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> wandb.Table:
+    return wandb.Table(columns=[*columns], data=[[*row] for row in rows[:MOST_ROWS]])
+
+
+def _html(page: str) -> wandb.Html:
+    # our pages load nothing: W&B's style sheet would not come anyway
+    return wandb.Html(page, inject=False, data_is_not_path=True)

@@ -1,0 +1,101 @@
+"""Bars, lines and what they foretell."""
+
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from stgcn_lightning.callbacks import progress
+from stgcn_lightning.callbacks.progress import WARM_UP, Pace, duration, fitting
+from stgcn_lightning.doors import open_door
+from stgcn_lightning.experiment import console
+from stgcn_lightning.jobs.training import train
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes when it is told to."""
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now.seconds)
+    return now
+
+
+def test_the_rest_of_a_run_is_foretold_from_its_steps_and_validations(clock):
+    pace = Pace()
+    pace.start()
+    for step in range(10):
+        clock.seconds += 100 if step < WARM_UP else 2  # the first steps are slow
+        pace.step(clips=32)
+    trainer = SimpleNamespace(num_training_batches=50, max_epochs=4, global_step=50)
+    assert pace.speed == 16
+    assert pace.seconds_left(trainer, validations=3) == 150 * 2  # nobody knows their cost yet
+    clock.seconds += 7
+    pace.validated()
+    assert pace.seconds_left(trainer, validations=3) == 150 * 2 + 3 * 7
+
+
+def test_nothing_is_foretold_before_it_is_measured():
+    pace = Pace()
+    assert pace.speed is None
+    assert pace.seconds_left(SimpleNamespace(), validations=1) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 05 min"),
+        (97_200, "1 d 3 h"),
+    ],
+)
+def test_durations_read_well(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_narrow_terminal_keeps_what_matters_most():
+    told = {"steps": "1/9", "loss": "loss 1.0", "train": "top-1 50.0 %", "left": "5 s left"}
+    assert fitting(told, 99) == "1/9  loss 1.0  top-1 50.0 %  5 s left"
+    assert fitting(told, 25) == "top-1 50.0 %  5 s left"
+    assert fitting(told, 12) == "5 s left"
+    assert fitting(told, 0) == ""
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_bars_are_for_terminals_and_lines_for_everybody(terminal, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    monkeypatch.setattr(console, "is_interactive", terminal)  # which it finds out once
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(progress, "PER_SECOND", 1e9)
+    monkeypatch.setattr(progress, "MEASURED", 2)
+    monkeypatch.setattr(sys, "argv", ["train", "trainer=cpu", "data.clip_frames=12",
+        "benchmark.synthetic.train_samples=40", "benchmark.synthetic.val_samples=20",
+        "model.base_channels=4", "recipe.epochs=2", "recipe.train_passes_per_epoch=2",
+        "data.batch_size=10", "data.test_clips=2", "test_after=true",
+        "hydra.run.dir=run"])  # fmt: skip
+    open_door(train, "train")
+    out = capsys.readouterr().out
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out)
+    for said in (
+        "training synthetic, joint stream\n",
+        "samples  40 to train on, 20 to validate on\n",
+        "steps    2 epochs of 2 passes, 8 x 10 clips per epoch\n",
+        "device   1 x CPU, ",
+        "run      run\n",
+    ):
+        assert said in plain
+    assert re.search(r"\d+ clips/s over 2 steps: \d+ s to go, until \d\d:\d\d, and", plain)
+    assert re.search(r"epoch 1/2: loss .*, val top-1 .* %, \d+ clips/s, \d+ s to go\n", plain)
+    assert re.search(r"epoch 2/2: loss .*, val top-1 .* %, \d+ clips/s\n", plain)
+    figures = r"loss \d\.\d+  top-1 \d+\.\d %  val \d+\.\d %  \d+ clips/s  \d+ s left"
+    bar = rf"epoch 2/2 ━.*━ +\d/8  {figures}"
+    assert bool(re.search(bar, plain)) is terminal
+    assert ("validating ━" in plain) is terminal
+    assert ("testing ━" in plain) is terminal
+    assert ("\x1b" in out) is terminal
+    if terminal:
+        assert out.rindex("\x1b[?25h") > out.rindex("\x1b[?25l")  # the cursor is back
