@@ -123,7 +123,7 @@ def test_runs_of_a_sweep_are_apart_resume_as_themselves_and_are_found_by_the_fus
     out = door(
         "train", *TINY, "-m", "stream=joint,bone", "test_after=true", "hydra.sweep.dir=sweep"
     )
-    jobs = [runs_in(f"sweep/{number}") for number in (0, 1)]
+    jobs = [runs_in(f"sweep/{name}") for name in ("0_synthetic_joint", "1_synthetic_bone")]
     assert [len(runs) for runs in jobs] == [1, 1]
     (joint,), (bone,) = jobs
     assert joint.run.run_id != bone.run.run_id
@@ -132,14 +132,21 @@ def test_runs_of_a_sweep_are_apart_resume_as_themselves_and_are_found_by_the_fus
     assert (joint.config["stream"]["name"], bone.config["stream"]["name"]) == ("joint", "bone")
     assert out.count("W&B: wandb sync") == 2
 
-    again = ["stream=joint", "hydra.run.dir=sweep/0", "resume=auto", "recipe.epochs=2"]
+    again = [
+        "stream=joint",
+        "hydra.run.dir=sweep/0_synthetic_joint",
+        "resume=auto",
+        "recipe.epochs=2",
+    ]
     out = door("train", *TINY, *again)
-    first, second = runs_in("sweep/0")
+    first, second = runs_in("sweep/0_synthetic_joint")
     assert second.run.run_id == first.run.run_id == joint.run.run_id
     assert max(second.history["trainer/global_step"]) > max(first.history["trainer/global_step"])
     assert len(re.search(r"W&B: wandb sync (.*)", out)[1].split()) == 2
 
-    streams = "streams={joint: sweep/0/scores.npz, bone: sweep/1/scores.npz}"
+    scored = {"joint": "0_synthetic_joint", "bone": "1_synthetic_bone"}
+    scored = ", ".join(f"{name}: sweep/{job}/scores.npz" for name, job in scored.items())
+    streams = f"streams={{{scored}}}"
     door("fuse", streams, "preset=two_stream", "logger=wandb", "hydra.run.dir=fused")
     (fused,) = runs_in("fused")
     assert (fused.run.job_type, fused.run.run_group) == ("fuse", "synthetic")
@@ -150,7 +157,7 @@ def test_runs_of_a_sweep_are_apart_resume_as_themselves_and_are_found_by_the_fus
     right = (scores.scores.argmax(1) == scores.labels).mean()
     assert fused.summary["two_stream/top1"] == pytest.approx(right)
 
-    checkpoint = "checkpoint=sweep/1/checkpoints/best.ckpt"
+    checkpoint = "checkpoint=sweep/1_synthetic_bone/checkpoints/best.ckpt"
     door("test", *TINY, "stream=bone", checkpoint, "hydra.run.dir=tested")
     (tested,) = runs_in("tested")
     assert tested.run.job_type == "test"
