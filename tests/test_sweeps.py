@@ -134,8 +134,14 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path):
     paths = os.pathsep.join([str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")])
     for trials in (1, 2):
         done = subprocess.run(
-            [sys.executable, CHECKOUT / "scripts" / "search.py", f"--trials={trials}"]
-            + ["trainer=cpu", *TINY, "benchmark.synthetic.train_samples=60"],
+            [
+                sys.executable,
+                CHECKOUT / "scripts" / "search.py",
+                f"--trials={trials}",
+                "trainer=cpu",
+                *TINY,
+                "benchmark.synthetic.train_samples=60",
+            ],
             cwd=tmp_path,
             env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
             capture_output=True,
