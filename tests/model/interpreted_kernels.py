@@ -1,0 +1,114 @@
+"""Compares the kernels with their twins in Triton's interpreter; `test_kernels.py` runs this file.
+
+It is a process of its own: the interpreter is chosen before Triton is imported, for good.
+"""
+
+import os
+
+os.environ["TRITON_INTERPRET"] = "1"
+
+import numpy as np
+import pytest
+import torch
+import triton.language as tl
+from torch.testing import assert_close
+from triton.runtime import interpreter
+
+from stgcn_lightning.model import kernels
+
+SHAPES = [  # T, V, C, O: odd ones, those of base channels 8 and 64, more than one block of channels
+    (20, 17, 3, 8),
+    (37, 25, 8, 8),
+    (7, 5, 33, 19),
+    (20, 25, 64, 64),
+    (5, 3, 16, 144),
+]
+# float32 differs by the order of its sums. bf16 has 8 bits; where results or what is gathered round
+# to neighbouring numbers, the kernel and PyTorch's bf16 product differ by one of them
+CLOSE = {
+    torch.float32: {"rtol": 1e-4, "atol": 1e-4},
+    torch.bfloat16: {"rtol": 2e-2, "atol": 4e-2},
+}
+
+
+def mend_bf16(builder=interpreter.InterpreterBuilder):
+    """Triton 3.7's interpreter multiplies the bit patterns of bf16, and truncates to it."""
+    dot, cast = builder.create_dot, builder.cast_impl
+
+    def mended_cast(self, source, kind):
+        if source.dtype.scalar == tl.float32 and kind.scalar == tl.bfloat16:
+            rounded = torch.from_numpy(np.array(source.data, np.float32)).bfloat16()
+            bits = rounded.view(torch.int16).numpy().view(np.uint16)
+            return interpreter.TensorHandle(bits, tl.bfloat16)
+        return cast(self, source, kind)
+
+    def mended_dot(self, a, b, *rest):
+        if a.dtype.scalar == tl.bfloat16:
+            a, b = cast(self, a, tl.float32), cast(self, b, tl.float32)
+        return dot(self, a, b, *rest)
+
+    builder.create_dot, builder.cast_impl = mended_dot, mended_cast
+    builder.create_fp_trunc = mended_cast
+
+
+mend_bf16()
+
+
+def random(*shape, dtype=torch.float32, seed=0):
+    generator = torch.Generator().manual_seed(seed + sum(shape))
+    return torch.randn(shape, generator=generator).to(dtype).requires_grad_()
+
+
+def compare(kernel, twin, inputs, dtype):
+    """Results, moments, and the gradients that reach every input through all three of them."""
+    found = []
+    for run in (kernel, twin):
+        outputs = run(*inputs)
+        weights = [random(*out.shape, seed=i).detach() for i, out in enumerate(outputs)]
+        weights[1:] = [30 * weight for weight in weights[1:]]  # moments of many positions
+        loss = sum((out.float() * w).sum() for out, w in zip(outputs, weights, strict=True))
+        learned = [x for x in inputs if isinstance(x, torch.Tensor)]
+        found.append([*outputs, *torch.autograd.grad(loss, learned)])
+    for mine, theirs in zip(*found, strict=True):
+        assert mine.dtype == theirs.dtype
+        assert mine.shape == theirs.shape
+        scale = theirs.float().abs().max().clamp_min(1)  # gradients are sums of many terms
+        assert_close(mine.float() / scale, theirs.float() / scale, **CLOSE[dtype])
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_graph_is_its_twin(shape, dtype):
+    T, V, C, O = shape
+    inputs = [
+        random(2, T, V, C, dtype=dtype),
+        random(3, V, V, dtype=dtype),
+        random(3, O, C, dtype=dtype),
+        random(V, O),
+    ]
+    compare(kernels.graph, kernels.plain_graph, inputs, dtype)
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_temporal_is_its_twin(shape, stride, dtype):
+    T, V, C, O = shape
+    inputs = [
+        random(2, T, V, C, dtype=dtype),
+        random(2, C),
+        random(2, C, seed=1),
+        random(O, C, 9, 1, dtype=dtype),
+        random(O),
+        stride,
+    ]
+    compare(kernels.temporal, kernels.plain_temporal, inputs, dtype)
+
+
+def test_moments_survive_a_mean_that_dwarfs_the_deviation():
+    x = random(1, 20, 17, 8).detach() * 0.01
+    bias = torch.full((17, 8), 1000.0)
+    y, mean, var = kernels.graph(x, torch.eye(17)[None], torch.eye(8)[None], bias)
+    exact = y.double().flatten(1, 2)
+    assert_close(mean.double(), exact.mean(1), rtol=1e-6, atol=0)
+    assert_close(var.double(), exact.var(1, correction=0), rtol=1e-2, atol=0)
