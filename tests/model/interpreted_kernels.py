@@ -112,3 +112,10 @@ def test_moments_survive_a_mean_that_dwarfs_the_deviation():
     exact = y.double().flatten(1, 2)
     assert_close(mean.double(), exact.mean(1), rtol=1e-6, atol=0)
     assert_close(var.double(), exact.var(1, correction=0), rtol=1e-2, atol=0)
+
+
+def test_every_race_runs():
+    for kernel, twin in kernels.races(torch.device("cpu"), torch.float32, 1, 5, 4).values():
+        for mine, theirs in zip(kernel(), twin(), strict=True):
+            scale = theirs.abs().max()
+            assert_close(mine / scale, theirs / scale, rtol=0, atol=1e-3)

@@ -13,6 +13,8 @@ Axes: R rows, T frames (S of them come out), V joints (W where they listen), K s
 in, O out.
 """
 
+import functools
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import torch
@@ -218,3 +220,56 @@ def _through_moments(g: Tensor, to_mean: Tensor, to_var: Tensor, y: Tensor, mean
     slope = 2 / P * to_var
     offset = to_mean / P - slope * mean
     return (g + normalised(y, slope, offset)).to(y.dtype)
+
+
+def races(
+    device: torch.device, dtype: torch.dtype, rows: int, joints: int, width: int
+) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    """Each kernel and its twin, forward and backward, at the stages' sizes: what decides `FASTER`.
+
+    Args:
+        device: where.
+        dtype: of the activations.
+        rows: R, persons of a batch.
+        joints: V.
+        width: channels of the first stages; clips have 100 frames.
+
+    Raises:
+        BadInput: Triton is not installed.
+    """
+    _triton()
+    make = functools.partial(torch.randn, device=device)
+
+    def job(run: Callable[..., Moments], learned: list[Tensor], *more: int) -> Callable[[], object]:
+        def step() -> object:
+            y, mean, var = run(*learned, *more)
+            loss = mean.sum() + var.sum()
+            return torch.autograd.grad([y, loss], learned, [y.detach(), torch.ones_like(loss)])
+
+        return step
+
+    jobs = {}
+    for T, C, O, stride in (
+        (100, 3, width, 1), (100, width, width, 1), (100, width, 2 * width, 2),
+        (50, 2 * width, 2 * width, 1), (50, 2 * width, 4 * width, 2), (25, 4 * width, 4 * width, 1),
+    ):  # fmt: skip
+        learned = [
+            make(rows, T, joints, C, dtype=dtype),
+            make(3, joints, joints, dtype=dtype) / joints,
+            make(3, O, C, dtype=dtype),
+            make(joints, O),
+        ]
+        learned = [tensor.requires_grad_() for tensor in learned]
+        name = f"graph, {T} frames, {C} -> {O}"
+        jobs[name] = job(graph, learned), job(plain_graph, learned)
+        learned = [
+            make(rows, T, joints, O, dtype=dtype),
+            make(rows, O),
+            make(rows, O),
+            make(O, O, 9, 1, dtype=dtype) / O,
+            make(O),
+        ]
+        learned = [tensor.requires_grad_() for tensor in learned]
+        name = f"temporal, {T} frames, {O} channels, stride {stride}"
+        jobs[name] = job(temporal, learned, stride), job(plain_temporal, learned, stride)
+    return jobs
