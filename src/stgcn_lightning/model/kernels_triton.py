@@ -8,6 +8,9 @@ Products accumulate in float32; float32 operands are rounded to TF32 before, unl
 Axes: R rows, T frames (S of them come out), V joints, K subsets, C channels in, O out, P positions.
 """
 
+# Triton's decorators and constants carry no types
+# pyright: reportArgumentType=false, reportCallIssue=false, reportReturnType=false
+
 import torch
 import triton
 import triton.language as tl
