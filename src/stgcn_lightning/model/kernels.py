@@ -106,7 +106,7 @@ class _Graph(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
         x, edges, weight, bias, y, mean = ctx.saved_tensors
-        g = _through_moments(*grad_outputs, y, mean)
+        g = _through_moments(y, mean, *grad_outputs)
         (K, V, W), (R, T, _, C) = edges.shape, x.shape
         flat = weight.transpose(0, 1).flatten(1)  # O, K C
         into = (g @ flat).view(R * T, W * K, C)
@@ -133,7 +133,7 @@ class _Temporal(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
         z, scale, shift, weight, bias, y, mean = ctx.saved_tensors
-        g = _through_moments(*grad_outputs, y, mean)
+        g = _through_moments(y, mean, *grad_outputs)
         h = normalised(z, scale, shift).relu_()
         dh, dweight, dbias = torch.ops.aten.convolution_backward(
             g.permute(0, 3, 1, 2), h.permute(0, 3, 1, 2), weight, [len(bias)], [ctx.stride, 1],
@@ -214,7 +214,7 @@ def _with_moments(y: Tensor) -> Moments:
     return y, mean, var
 
 
-def _through_moments(g: Tensor, to_mean: Tensor, to_var: Tensor, y: Tensor, mean: Tensor) -> Tensor:
+def _through_moments(y: Tensor, mean: Tensor, g: Tensor, to_mean: Tensor, to_var: Tensor) -> Tensor:
     """The gradient of a result, of which a part comes through its moments."""
     P = y.shape[1] * y.shape[2]
     slope = 2 / P * to_var
