@@ -18,6 +18,7 @@ MAY = {
     "data": {"numpy", "torch", "skeleton", "files", "filelock", "data"},
     "data/datamodule": {"numpy", "torch", "skeleton", "data", "lightning"},
     "model": {"numpy", "torch", "graph", "model"},
+    "model/kernels_triton": {"torch", "triton"},
     "evaluation": {"numpy", "evaluation", "files"},
     "evaluation/metrics": {"torchmetrics"},
     "evaluation/report": {"numpy", "evaluation", "skeleton"},

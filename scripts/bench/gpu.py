@@ -4,7 +4,8 @@
 
 Prints clips/s of training steps (batches of 16 and 128, both mixes of the persons who are there,
 float32 with TF32 products and bf16, eager and compiled, the plain formulation beside them), what
-the parts of a step take, the time of a ten-clip test of NTU60's 16,487 samples, and the time of the
+the parts of a step take, the Triton kernels beside their twins (`model/kernels.py` names those that
+win), the time of a ten-clip test of NTU60's 16,487 samples, and the time of the
 recipe's 80 epochs that follows. Frames lie on the device and every step reads its clips there.
 
 The floor of a step is the time that its products take at the rate of a large product on this
@@ -33,6 +34,7 @@ from stgcn_lightning.data.annotations import Annotations, write_annotations
 from stgcn_lightning.data.datamodule import Batch, SkeletonData
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.data.synthetic import synthetic_annotations
+from stgcn_lightning.model import kernels
 from stgcn_lightning.model.stgcn import STAGES, STGCN, WIDENED, forward_macs
 
 TRAIN, TEST = 40_091, 16_487  # samples of NTU60's cross-subject protocol
@@ -62,6 +64,9 @@ def main() -> None:
     copied = copy_rate(device, choice.quick)
     told = ", ".join(f"{kind} {rate / 1e12:.1f} TFLOP/s" for kind, rate in rates.items())
     print(f"a large product: {told}; a copy: {copied / 1e12:.3f} TB/s")
+    if device.type == "cuda":
+        for precision in choice.precisions:
+            race_kernels(choice, device, precision)
     with TemporaryDirectory() as folder:
         stores = {mix: make_store(choice, Path(folder), alone) for mix, alone in MIXES.items()}
         best: dict[str, float] = {}
@@ -167,6 +172,21 @@ def race(
             flush=True,
         )
     return max(speed for name, speed in speeds.items() if name != choice.against)
+
+
+def race_kernels(choice: argparse.Namespace, device: torch.device, precision: str) -> None:
+    """Print what each kernel takes beside its twin, forward and backward, at the stages' sizes."""
+    model = build(choice, None)
+    width = model.first_graph.norm.num_features
+    rows = max(choice.batches) * PERSONS
+    found = kernels.races(device, PRECISIONS[precision], rows, model.joints, width)
+    print(f"{precision}, {rows} persons: Triton, PyTorch, forward and backward")
+    for name, (kernel, twin) in found.items():
+        jobs = {"kernel": kernel, "twin": twin}
+        waited = {key: lambda job=job: (job(), wait(device)) for key, job in jobs.items()}
+        times = take_turns(waited, choice.rounds)
+        mine, theirs = (1000 * statistics.median(times[key]) for key in jobs)
+        print(f"  {name:42} {mine:8.2f} ms {theirs:8.2f} ms  {theirs / mine:5.2f} x", flush=True)
 
 
 def build(choice: argparse.Namespace, mode: str | None) -> STGCN:

@@ -104,15 +104,7 @@ def batch_norm(
             y, mean, var = _TrainingNorm.apply(  # pyright: ignore[reportGeneralTypeIssues]
                 positions, norm.weight, norm.bias, rows.group, rows.share, norm.eps, relu
             )
-        with torch.no_grad():
-            n = rows.persons * positions.shape[1]
-            var = var * (n / (n - 1))[:, None]
-            assert norm.momentum is not None
-            for running, statistic in ((norm.running_mean, mean), (norm.running_var, var)):
-                assert running is not None
-                running.lerp_(statistic.mean(0).to(running.dtype), norm.momentum)
-            assert norm.num_batches_tracked is not None
-            norm.num_batches_tracked += 1
+        _move(norm, mean, var, rows.persons * positions.shape[1])
     else:
         assert norm.running_mean is not None
         assert norm.running_var is not None
@@ -120,6 +112,43 @@ def batch_norm(
         y = torch.addcmul(norm.bias - norm.running_mean * scale, positions, scale).to(x.dtype)
         y = y.relu() if relu else y
     return y.view(x.shape)
+
+
+def factors(
+    mean: Tensor, var: Tensor, positions: int, norm: nn.modules.batchnorm._BatchNorm, rows: Rows
+) -> tuple[Tensor, Tensor]:
+    """What `batch_norm` multiplies rows by in training, and adds, where their moments are known.
+
+    Args:
+        mean: (R, F) of each row over its `positions`.
+        var: (R, F), likewise.
+        positions: P.
+        norm: as for `batch_norm`; its running statistics move.
+        rows: what the rows stand for.
+
+    Returns:
+        Twice (R, F); the moments take part in differentiation.
+    """
+    with torch.autocast(mean.device.type, enabled=False):
+        share = rows.share.to(mean.dtype)
+        group_mean = share @ mean
+        group_var = share @ (var + (mean - group_mean[rows.group]).square())
+        scale = norm.weight * (group_var + norm.eps).rsqrt()
+        shift = norm.bias - group_mean * scale
+    _move(norm, group_mean, group_var, rows.persons * positions)
+    return scale[rows.group], shift[rows.group]
+
+
+@torch.no_grad()
+def _move(norm: nn.modules.batchnorm._BatchNorm, mean: Tensor, var: Tensor, n: Tensor) -> None:
+    """Move the running statistics by groups' mean and variance (G, F) of n (G,) positions each."""
+    var = var * (n / (n - 1))[:, None]
+    assert norm.momentum is not None
+    for running, statistic in ((norm.running_mean, mean), (norm.running_var, var)):
+        assert running is not None
+        running.lerp_(statistic.mean(0).to(running.dtype), norm.momentum)
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked += 1
 
 
 class _TrainingNorm(torch.autograd.Function):

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.model import kernels
 from stgcn_lightning.model.folded import (
     Folded,
     FoldedFirst,
@@ -29,7 +30,7 @@ from stgcn_lightning.model.folded import (
     Order,
     scale_and_shift,
 )
-from stgcn_lightning.model.persons import Rows, batch_norm, distinct
+from stgcn_lightning.model.persons import Rows, batch_norm, distinct, factors
 from stgcn_lightning.model.temporal import nine_taps, pays
 
 STAGES = 10
@@ -168,12 +169,25 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
-        out = self.temporal(self.graph(x, rows), rows)
+        fast = kernels.faster(x.device, x.dtype) if self.training else frozenset()
+        out = self.by_kernels(x, rows, fast) if fast else self.temporal(self.graph(x, rows), rows)
         if isinstance(self.residual, Shortcut):
             out = out + self.residual(x, rows)
         elif self.residual is not None:
             out = out + x
         return F.relu(out)
+
+    def by_kernels(self, x: Tensor, rows: Rows, fast: frozenset[str]) -> Tensor:
+        """Both convolutions and their norms in training, those of `fast` by Triton."""
+        graph = kernels.graph if "graph" in fast else kernels.plain_graph
+        temporal = kernels.temporal if "temporal" in fast else kernels.plain_temporal
+        conv, V = self.temporal.conv, x.shape[2]
+        assert conv.bias is not None
+        z, mean, var = graph(x, *self.graph.parts())
+        scale, shift = factors(mean, var, z.shape[1] * V, self.graph.norm, rows)
+        y, mean, var = temporal(z, scale, shift, conv.weight, conv.bias, conv.stride[0])
+        scale, shift = factors(mean, var, y.shape[1] * V, self.temporal.norm, rows)
+        return kernels.normalised(y, scale, shift)
 
     def folded(self, norm: nn.BatchNorm1d | None, order: Order) -> FoldedStage:
         """The evaluation form; `norm` is that of the input, before the first stage."""
