@@ -39,3 +39,8 @@ def test_ranks_reproduce_together(tmp_path):
     assert done.stdout.count("table: run/reproduction.md") == 1
     facts = json.loads((tmp_path / "run" / "reproduction.json").read_text())
     assert facts["samples"] == 11
+    figures, others = (
+        json.loads((tmp_path / "run" / ".hydra" / "ranks" / f"rank_{rank}.json").read_text())
+        for rank in (0, 1)
+    )
+    assert figures["result"] == others["result"], "both ranks know the same"
