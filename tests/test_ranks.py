@@ -264,9 +264,9 @@ def test_two_machines_train_together_and_survive_a_cut_cable(tmp_path):
 
 def test_devices_share_the_recipe_s_batch(monkeypatch):
     cfg = composed("train", "experiment=ntu60_xsub_2d_joint", "trainer=ddp")
-    share_batch(alone := cfg.copy())
+    share_batch(alone := composed("train", "experiment=ntu60_xsub_2d_joint", "trainer=cpu"))
     assert (alone.data.batch_size, alone.model.norm_group) == (16, None)
-    for devices, batch, group in ((8, 16, None), (4, 32, 16), (2, 64, 16)):
+    for devices, batch, group in ((8, 16, None), (4, 32, 16), (2, 64, 16), (1, 128, 16)):
         monkeypatch.setattr(ranks, "world_size", lambda devices=devices: devices)
         share_batch(shared := cfg.copy())
         assert (shared.data.batch_size, shared.model.norm_group) == (batch, group)

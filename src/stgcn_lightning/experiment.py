@@ -138,11 +138,14 @@ def build(
 
 
 def share_batch(cfg: DictConfig) -> None:
-    """Set the batch of a device where none is given: several devices share the recipe's."""
+    """Set the batch of a device where none is given.
+
+    A trainer for several devices keeps the recipe's global batch, however many there are.
+    """
     devices = ranks.world_size()
     if cfg.data.batch_size is not None:
         return
-    if devices == 1:
+    if cfg.trainer.get("strategy", "auto") == "auto":
         cfg.data.batch_size = NORM_GROUP
         return
     if REFERENCE_BATCH % devices:
@@ -155,7 +158,8 @@ def share_batch(cfg: DictConfig) -> None:
         cfg.model.norm_group = NORM_GROUP
     groups = f" in norm groups of {cfg.model.norm_group}" if cfg.model.norm_group else ""
     console.print(
-        f"batch {REFERENCE_BATCH} = {devices} devices x {cfg.data.batch_size} clips{groups}"
+        f"batch {REFERENCE_BATCH} = {counted(devices, 'device', 'devices')} x "
+        f"{cfg.data.batch_size} clips{groups}"
     )
 
 

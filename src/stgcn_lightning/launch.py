@@ -99,7 +99,7 @@ class Job:
 
     Args:
         task: a function of a module.
-        cfg: its configuration, composed; it travels resolved.
+        cfg: its configuration, composed.
         processes: how many ranks.
         log: file for what they print; None lets them print here.
         environment: further variables.
@@ -119,7 +119,9 @@ class Job:
         for old in self.folder.glob("rank_*.json"):
             old.unlink()
         with write_atomically(self.folder / "config.yaml") as file:
-            file.write(OmegaConf.to_yaml(cfg, resolve=True).encode())
+            placed = cfg.copy()
+            placed.run_dir = cfg.run_dir  # all else goes on to follow it: `reproduce` moves it
+            file.write(OmegaConf.to_yaml(placed).encode())
         with write_atomically(self.folder / "job.json") as file:
             job = {"task": f"{task.__module__}:{task.__name__}", "program": sys.argv[0]}
             file.write(json.dumps(job).encode())
@@ -237,6 +239,7 @@ def main() -> None:
     _end_with_parent()
     job = json.loads((folder / "job.json").read_text())
     sys.argv[0] = job["program"]
+    importlib.import_module("stgcn_lightning.doors").register_resolvers()
     module, _, name = job["task"].partition(":")
     cfg = OmegaConf.load(folder / "config.yaml")
     assert isinstance(cfg, DictConfig)

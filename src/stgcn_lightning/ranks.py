@@ -59,6 +59,12 @@ def gathered(value: Any) -> list[Any]:
     return values
 
 
+def wait_for_all() -> None:
+    """Go on when all ranks are here: what rank 0 wrote before can be read by the others then."""
+    if together():
+        dist.barrier()
+
+
 def lost(error: BaseException) -> bool:
     """Whether an error says that another rank is gone, or does not answer."""
     text = str(error).lower()

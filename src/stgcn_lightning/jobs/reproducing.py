@@ -5,6 +5,7 @@ Everything lies in one folder, and what is there is not done again: `<stream>/se
 """
 
 import json
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
+from stgcn_lightning import ranks
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
@@ -40,7 +42,7 @@ def reproduce(cfg: DictConfig) -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
-        with lock:
+        with lock if ranks.global_rank() == 0 else nullcontext():  # it holds it for all ranks
             return reproduce_in(cfg, folder, seeds, checkpoints)
     except Timeout as error:
         raise BadInput(
@@ -52,7 +54,8 @@ def reproduce_in(
     cfg: DictConfig, folder: Path, seeds: list[int], checkpoints: dict[str, Path | None]
 ) -> dict[str, float]:
     """The work of `reproduce`, alone in its folder."""
-    keep_settings(folder / SETTINGS, settings_of(cfg, checkpoints))
+    if ranks.global_rank() == 0:
+        keep_settings(folder / SETTINGS, settings_of(cfg, checkpoints))
     runs: dict[str, list[Scores]] = {}
     for stream in checkpoints:
         runs[stream] = [scores_of_run(cfg, folder, stream, n, checkpoints[stream]) for n in seeds]
@@ -62,25 +65,27 @@ def reproduce_in(
                 fuse({stream: runs[stream][i] for stream in weights}, weights)
                 for i in range(len(seeds))
             ]
-            for seed, fused in zip(seeds, runs[preset], strict=True):
-                write_scores(folder / preset / f"seed_{seed}" / "scores.npz", fused)
+            if ranks.global_rank() == 0:
+                for seed, fused in zip(seeds, runs[preset], strict=True):
+                    write_scores(folder / preset / f"seed_{seed}" / "scores.npz", fused)
 
     name = cfg.benchmark.name
     figures = {run: published_top1(cfg.model.name, name, run) for run in runs}
     classes = len(next(iter(runs.values()))[0].classes)
     known = {run: p if p and p.classes == classes else None for run, p in figures.items()}
     rows = rows_of(runs, known)
-    report(cfg, folder, rows, seeds, samples=len(next(iter(runs.values()))[0].labels))
-    linked = runs_of(
-        {
-            f"{stream}_seed{seed}": scores
-            for stream in checkpoints
-            for seed, scores in zip(seeds, runs[stream], strict=True)
-        }
-    )
-    with watching(cfg, "fuse", name=f"{name}_reproduction", streams=linked) as loggers:
-        for dashboard in dashboards_of(loggers):
-            dashboard.show_fusion(rows, linked)
+    if ranks.global_rank() == 0:
+        report(cfg, folder, rows, seeds, samples=len(next(iter(runs.values()))[0].labels))
+        linked = runs_of(
+            {
+                f"{stream}_seed{seed}": scores
+                for stream in checkpoints
+                for seed, scores in zip(seeds, runs[stream], strict=True)
+            }
+        )
+        with watching(cfg, "fuse", name=f"{name}_reproduction", streams=linked) as loggers:
+            for dashboard in dashboards_of(loggers):
+                dashboard.show_fusion(rows, linked)
     return {row.name: row.interval.top1 for row in rows if row.name in PRESETS}
 
 

@@ -122,6 +122,7 @@ def run_test(
         published = published_for(cfg, scores)
         for dashboard in dashboards:
             dashboard.show_test(tested, figures, published and published.top1, page)
+    ranks.wait_for_all()  # the scores are there
     return figures
 
 

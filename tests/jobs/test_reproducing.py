@@ -1,0 +1,46 @@
+"""What `tests/test_doors.py` does not show: a reproduction by several ranks."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from helpers import CHECKOUT
+
+SMALL = [
+    "trainer=ddp_cpu",
+    "benchmark.synthetic.train_samples=20",
+    "benchmark.synthetic.val_samples=11",
+    "model.base_channels=4",
+    "data.clip_frames=8",
+    "data.test_clips=2",
+    "data.batch_size=8",
+    "recipe.epochs=1",
+    "recipe.train_passes_per_epoch=1",
+    "trainer.log_every_n_steps=1",
+    "hydra.run.dir=run",
+]
+
+
+@pytest.mark.slow
+def test_ranks_reproduce_together(tmp_path):
+    paths = os.pathsep.join([str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "stgcn_lightning.reproduce", *SMALL],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.count("table: run/reproduction.md") == 1
+    facts = json.loads((tmp_path / "run" / "reproduction.json").read_text())
+    assert facts["samples"] == 11
+    figures, others = (
+        json.loads((tmp_path / "run" / ".hydra" / "ranks" / f"rank_{rank}.json").read_text())
+        for rank in (0, 1)
+    )
+    assert figures["result"] == others["result"], "both ranks know the same"
