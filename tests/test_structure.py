@@ -34,6 +34,7 @@ MAY = {
         "ranks",
     },
     "callbacks": {"lightning"},
+    "callbacks/checkpoints": {"lightning", "torch", "files"},
     "downloads": {"filelock", "rich"},
     "zoo": {"omegaconf", "rich", "downloads", "files"},
     "weights": {"torch", "files", "model"},
