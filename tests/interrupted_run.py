@@ -40,11 +40,7 @@ RUN = [
     "hydra.run.dir=run",
     "resume=auto",
 ]
-TWO = [
-    "data.batch_size=2",
-    "trainer.devices=2",
-    "+trainer.strategy={_target_: lightning.pytorch.strategies.DDPStrategy, broadcast_buffers: false}",
-]
+TWO = ["trainer=ddp_cpu", "data.batch_size=2"]
 
 
 class Run:
@@ -91,9 +87,8 @@ class Run:
     def text(self, rank=0):
         return (self.folder / f"rank{rank}.txt").read_text()
 
-    def weights(self):
-        content = torch.load(self.folder / "run/checkpoints/last.ckpt", weights_only=True)
-        return content
+    def state(self):
+        return torch.load(self.folder / "run/checkpoints/last.ckpt", weights_only=True)
 
 
 def main(folder, rank, ranks, port, overrides, fault):

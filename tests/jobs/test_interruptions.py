@@ -27,12 +27,14 @@ def undisturbed(request, tmp_path_factory):
     started = time.monotonic()
     run = Run(folder, request.param)
     assert set(run.end()) == {0}, run.text()
-    return request.param, run.weights(), time.monotonic() - started, folder
+    return request.param, run.state(), time.monotonic() - started, folder
 
 
 def assert_same(ours, theirs):
     assert ours["global_step"] == theirs["global_step"]
-    assert ours["optimizer_states"][0]["state"].keys() == theirs["optimizer_states"][0]["state"].keys()
+    assert (
+        ours["optimizer_states"][0]["state"].keys() == theirs["optimizer_states"][0]["state"].keys()
+    )
     for name, value in theirs["state_dict"].items():
         assert torch.equal(ours["state_dict"][name], value), name
     for mine, other in zip(ours["ranks"], theirs["ranks"], strict=True):
@@ -49,9 +51,7 @@ def assert_same(ours, theirs):
 @pytest.mark.parametrize("place", ["step", "write", "rename", "validation"])
 def test_killed_at_five_moments_inside(undisturbed, place, tmp_path):
     ranks, expected, *_ = undisturbed
-    moments = {"step": (0, 3, 2, 5, 4), "validation": (1, 0, 2, 1, 2)}.get(
-        place, (1, 0, 2, 3, 1)
-    )
+    moments = {"step": (0, 3, 2, 5, 4), "validation": (1, 0, 2, 1, 2)}.get(place, (1, 0, 2, 3, 1))
     died = 0
     for passed in moments:
         run = Run(tmp_path, ranks, (place, passed, signal.SIGKILL))
@@ -59,7 +59,7 @@ def test_killed_at_five_moments_inside(undisturbed, place, tmp_path):
     assert died == len(moments), run.text()
     run = Run(tmp_path, ranks)
     assert set(run.end()) == {0}, run.text()
-    assert_same(run.weights(), expected)
+    assert_same(run.state(), expected)
 
 
 @pytest.mark.parametrize("chain", range(20 // KILLS))
@@ -76,7 +76,7 @@ def test_killed_at_random_moments(undisturbed, chain, tmp_path):
     print(f"killed after {waited} s (seed {SEED}, chain {chain})")
     run = Run(tmp_path, ranks)
     assert set(run.end()) == {0}, run.text()
-    assert_same(run.weights(), expected)
+    assert_same(run.state(), expected)
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,15 @@ def test_signals_save_first(undisturbed, number, status, tmp_path):
         run = Run(tmp_path, ranks, (place, passed, number), ["callbacks.last.every_n_steps=1000"])
         assert set(run.end()) == {status}, run.text()
         saved = int(re.findall(r"is saved up to step (\d+)", run.text())[-1])
-        assert run.weights()["global_step"] == saved
+        assert run.state()["global_step"] == saved
     run = Run(tmp_path, ranks)
     assert set(run.end()) == {0}, run.text()
-    assert_same(run.weights(), expected)
+    assert_same(run.state(), expected)
     lines = [r for r in run.text().splitlines() if r.startswith("epoch 3/3")]
     whole = [
-        r for r in (undisturbed_in / "rank0.txt").read_text().splitlines() if r.startswith("epoch 3/3")
+        r
+        for r in (undisturbed_in / "rank0.txt").read_text().splitlines()
+        if r.startswith("epoch 3/3")
     ]
     assert lines[0].split(", val")[0] == whole[0].split(", val")[0]  # loss and accuracy
     with (tmp_path / "run/metrics.csv").open() as file:
@@ -115,7 +117,7 @@ def test_loader_processes_resume_as_exactly(tmp_path):
         assert run.end()[0], run.text()
     run = Run(tmp_path / "cut", 1, None, arguments)
     assert run.end() == [0], run.text()
-    assert_same(run.weights(), whole.weights())
+    assert_same(run.state(), whole.state())
 
 
 def test_a_torn_checkpoint_is_never_chosen(tmp_path):
@@ -143,7 +145,10 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
     run = Run(tmp_path, 1, ("step", 3, signal.SIGSTOP))
     process = run.processes[0]
     until = time.monotonic() + 60
-    while time.monotonic() < until and "T" not in Path(f"/proc/{process.pid}/stat").read_text().split(")")[1]:
+    while (
+        time.monotonic() < until
+        and "T" not in Path(f"/proc/{process.pid}/stat").read_text().split(")")[1]
+    ):
         time.sleep(0.05)
     run.send(signal.SIGINT)
     run.send(signal.SIGCONT)

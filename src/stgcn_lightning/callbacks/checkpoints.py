@@ -189,7 +189,9 @@ class Checkpoints(Checkpoint):
             now = self.folder / EARLIER.replace("*", f"{trainer.global_step:09}")
             earlier = sorted(self.folder.glob(EARLIER))
             # those of an earlier run that went further, too: resume=FILE goes back
-            kept = [path for path in earlier if path < now][-self.keep + 1 :] if self.keep > 1 else []
+            kept = (
+                [path for path in earlier if path < now][-self.keep + 1 :] if self.keep > 1 else []
+            )
             for old in earlier:
                 if old not in kept:
                     old.unlink()

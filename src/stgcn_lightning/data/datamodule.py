@@ -7,6 +7,7 @@ depend on the worker or rank that makes it, nor on the rest of its batch.
 
 import signal
 from collections.abc import Iterator
+from types import FrameType
 from typing import Literal, NamedTuple
 
 import lightning
@@ -241,7 +242,7 @@ class SkeletonData(lightning.LightningDataModule):
         self.batch_size, self.workers, self.passes = batch_size, workers, passes
         self.seed, self.frame_order = seed, check_frame_order(frame_order)
         self.on_device, self.planned, self.evaluated_at_once = on_device, False, 0
-        self.begin = (0, 0)  # epoch and batch, of a resumed run
+        self.begin: tuple[int, int] = (0, 0)  # epoch and batch, of a resumed run
 
     def setup(self, stage: str) -> None:
         """Take the frames to the device, where they are to lie there."""
@@ -327,4 +328,8 @@ def outlast_signals(_: int) -> None:
     """
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(OUTLAST))
+    signal.signal(signal.SIGTERM, _end_later)
+
+
+def _end_later(number: int, frame: FrameType | None) -> None:
+    signal.alarm(OUTLAST)
