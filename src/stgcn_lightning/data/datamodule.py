@@ -28,7 +28,7 @@ from stgcn_lightning.errors import BadInput
 
 EVALUATED_AT_ONCE = 2048  # clips of an evaluation batch on a GPU
 FREE_PART = 2  # of a device's free memory that the frames may take, unless told to
-OUTLAST = 10  # seconds that a loader process stays after SIGTERM
+OUTLAST = 2  # seconds that a loader process stays after SIGTERM, also at the end of a run
 FRAME_ORDERS = ("ordered", "shuffled", "single")
 
 
