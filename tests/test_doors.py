@@ -401,14 +401,14 @@ def test_ctrl_c_saves_and_ends_with_130(door, monkeypatch):
     step = Recognizer.training_step
 
     def interrupted(self, batch):
-        if self.current_epoch == 1:
-            raise KeyboardInterrupt
+        if self.global_step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
         return step(self, batch)
 
     monkeypatch.setattr(Recognizer, "training_step", interrupted)
     assert door("train", *TINY, "hydra.run.dir=run")[0] == 130
     saved = read_checkpoint(Path("run/checkpoints/last.ckpt"))
-    assert saved["epoch"] == 1
+    assert saved["global_step"] == 4  # the step was finished
 
 
 def test_debug_shows_the_traceback(door):

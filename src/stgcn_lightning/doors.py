@@ -190,7 +190,7 @@ def run_dir(root: str, resume: str | None) -> str:
 
 def _run_dir(root: str, resume: str | None) -> str:
     if resume == "auto":
-        runs = Path(root).glob("*/checkpoints/last.ckpt")
+        runs = Path(root).glob("*/checkpoints/*.ckpt")
         newest = max(runs, key=lambda file: file.stat().st_mtime, default=None)
         if newest:
             return str(newest.parents[1])

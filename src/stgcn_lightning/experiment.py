@@ -23,6 +23,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from stgcn_lightning import ranks
+from stgcn_lightning.callbacks.checkpoints import CheckpointFiles
 from stgcn_lightning.callbacks.progress import Bars, Speed
 from stgcn_lightning.data.annotations import read_annotations, write_annotations
 from stgcn_lightning.data.datamodule import SkeletonData
@@ -82,6 +83,8 @@ for name in ("lightning.pytorch", "lightning.fabric"):
 warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is not empty")
 # a run that is resumed has checkpoints; jobs.training refuses to overwrite another's
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+# it cannot know that ours go on where they were
+warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before")
 # Lightning 2.6 calls what torch 2.13 has renamed
 warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
 # torch below 2.13 has no other name for it
@@ -223,6 +226,7 @@ def build_trainer(cfg: DictConfig, steps: int, loggers: Sequence[Logger] = ()) -
         default_root_dir=cfg.run_dir,
         logger=list(loggers),
         callbacks=callbacks + bars(),
+        plugins=[CheckpointFiles()],
         enable_progress_bar=False,  # Lightning's own
         **(FAST if fast else {}),
     )
@@ -261,7 +265,8 @@ def callbacks_of(cfg: DictConfig) -> dict[str, Any]:
     callbacks = dict(cfg.callbacks)
     if cfg.data.holdout_subjects is not None and "best" in callbacks:
         best = callbacks["best"]
-        callbacks["best_on_val"] = {**best, "filename": "best_on_val"}
+        # before `last`, which saves their scores with the state
+        callbacks = {"best_on_val": {**best, "filename": "best_on_val"}, **callbacks}
         callbacks["best"] = {**best, "monitor": "holdout/top1"}
     return callbacks
 
@@ -446,8 +451,8 @@ def passing_on_ctrl_c(trainer: lightning.Trainer) -> Generator[None]:
     """Lightning ends the process with status 1 after Ctrl-C; the doors have their own."""
     try:
         yield
-    except SystemExit:
-        if trainer.interrupted:
+    except SystemExit as end:
+        if trainer.interrupted and end.code == 1:
             raise KeyboardInterrupt from None
         raise
 

@@ -44,16 +44,13 @@ def test_a_3d_joint_in_the_origin_was_not_seen_unless_it_is_the_centre(make_stor
     assert (store.frames[1][body.normalise.centre] == 0).all()  # seen, though in the origin
 
 
-def test_the_log_goes_through_all_times_that_a_run_was_resumed(tmp_path):
-    (tmp_path / "metrics_until_resume_1.csv").write_text(
-        "epoch,step,train/loss,val/top1\n0,4,3,\n0,9,,0.25\n1,14,9,\n"
-    )
+def test_the_log_is_read_by_metric(tmp_path):
     (tmp_path / "metrics.csv").write_text(
-        "epoch,lr,step,train/loss,val/top1\n,0.1,14,,\n1,,14,2,\n1,,19,,0.5\n"
+        "epoch,lr,step,train/loss,val/top1\n0,,4,3,\n0,,9,,0.25\n,0.1,14,,\n1,,14,2,\n1,,19,,0.5\n"
     )
     metrics = logged(tmp_path)
     assert {name: [s.tolist(), v.tolist()] for name, (s, v) in metrics.items()} == {
-        "train/loss": [[4, 14], [3, 2]],  # step 14 was taken twice: the later one counts
+        "train/loss": [[4, 14], [3, 2]],
         "val/top1": [[9, 19], [0.25, 0.5]],
         "lr": [[14], [0.1]],
         "epoch": [[9, 19], [0, 1]],

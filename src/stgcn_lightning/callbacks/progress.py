@@ -130,18 +130,29 @@ class EpochLines(Callback):
         self.seconds = 0.0
         self.clips = 0
         self.loss: Any = 0.0  # summed over clips
-        self.whole = True  # this epoch was not begun by an earlier run
+        self.earlier = (0, 0.0)  # clips and loss of this epoch that an earlier process saw
         self.pace = Pace()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Clips and summed loss of the epoch so far."""
+        clips, loss = self.earlier
+        return {"clips": clips + self.clips, "loss": loss + float(self.loss)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with an epoch that an earlier process began."""
+        self.earlier = (state_dict["clips"], state_dict["loss"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock: a run that is resumed within an epoch does not start that epoch."""
-        self.on_train_epoch_start(trainer, pl_module)
-        self.whole = False
+        self._start()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock of a whole epoch."""
+        self.earlier = (0, 0.0)
+        self._start()
+
+    def _start(self) -> None:
         self.started, self.clips, self.loss = time.perf_counter(), 0, 0.0
-        self.whole = True
         self.pace.start()
 
     def on_train_batch_end(
@@ -176,7 +187,8 @@ class EpochLines(Callback):
             return
         speed = trainer.world_size * self.clips / self.seconds if self.clips else None
         figures = trainer.callback_metrics
-        told = [] if speed is None else [f"loss {self.loss / self.clips:.4f}"]
+        clips, loss = self.earlier
+        told = [f"loss {(loss + self.loss) / (clips + self.clips):.4f}"]
         told += [
             f"{part} top-1 {100 * figures[f'{part}/top1']:.2f} %"
             for part in ("train", "val", "holdout")
@@ -188,8 +200,7 @@ class EpochLines(Callback):
         left = self.pace.seconds_left(trainer, epochs - epoch)
         if left is not None and epoch < epochs:
             told.append(f"{duration(left)} to go")
-        rest = "" if self.whole else f" (its last {self.clips} clips)"
-        print(f"epoch {epoch}/{epochs}{rest}: {', '.join(told)}", flush=True)
+        print(f"epoch {epoch}/{epochs}: {', '.join(told)}", flush=True)
 
 
 class Bars(Callback):

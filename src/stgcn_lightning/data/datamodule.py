@@ -5,7 +5,9 @@ hands out lists of draws, and the data set turns a list into a batch, so the fra
 depend on the worker or rank that makes it, nor on the rest of its batch.
 """
 
+import signal
 from collections.abc import Iterator
+from types import FrameType
 from typing import Literal, NamedTuple
 
 import lightning
@@ -26,6 +28,7 @@ from stgcn_lightning.errors import BadInput
 
 EVALUATED_AT_ONCE = 2048  # clips of an evaluation batch on a GPU
 FREE_PART = 2  # of a device's free memory that the frames may take, unless told to
+OUTLAST = 2  # seconds that a loader process stays after SIGTERM, also at the end of a run
 FRAME_ORDERS = ("ordered", "shuffled", "single")
 
 
@@ -59,6 +62,7 @@ class Draws(Sampler[list[int]]):
         seed: of the order; None keeps the order of the split and gives every sample exactly once.
         rank, ranks: which part of the draws is ours. Training repeats a few draws so that all ranks
             get equally many; evaluation never does.
+        begin: epoch and batch that a resumed run goes on with.
     """
 
     def __init__(
@@ -70,10 +74,12 @@ class Draws(Sampler[list[int]]):
         seed: int | None = None,
         rank: int = 0,
         ranks: int = 1,
+        begin: tuple[int, int] = (0, 0),
     ):
         self.samples, self.batch_size, self.passes, self.seed = samples, batch_size, passes, seed
         self.rank, self.ranks = rank, ranks
-        self.epoch = 0
+        self.begin = begin
+        self.epoch = begin[0]  # Lightning tells it only after loader processes have started
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -90,7 +96,8 @@ class Draws(Sampler[list[int]]):
             order = order[torch.arange(self._total()) % len(order)]
         draws = pack(self.epoch, order // self.samples, order % self.samples)
         together = self.batch_size * self.ranks
-        for start in range(0, len(draws), together):
+        done = self.begin[1] if self.epoch == self.begin[0] else 0
+        for start in range(done * together, len(draws), together):
             whole: list[int] = draws[start : start + together].numpy().tolist()
             size = -(-len(whole) // self.ranks)
             yield whole[self.rank * size : (self.rank + 1) * size]
@@ -235,6 +242,7 @@ class SkeletonData(lightning.LightningDataModule):
         self.batch_size, self.workers, self.passes = batch_size, workers, passes
         self.seed, self.frame_order = seed, check_frame_order(frame_order)
         self.on_device, self.planned, self.evaluated_at_once = on_device, False, 0
+        self.begin: tuple[int, int] = (0, 0)  # epoch and batch, of a resumed run
 
     def setup(self, stage: str) -> None:
         """Take the frames to the device, where they are to lie there."""
@@ -289,6 +297,7 @@ class SkeletonData(lightning.LightningDataModule):
             seed=self.seed if training else None,
             rank=self.trainer.global_rank if self.trainer else 0,
             ranks=self.trainer.world_size if self.trainer else 1,
+            begin=self.begin if training else (0, 0),
         )
         dataset = ClipDataset(
             self.gather,
@@ -306,4 +315,21 @@ class SkeletonData(lightning.LightningDataModule):
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
+            worker_init_fn=outlast_signals,
+            # loaders draw seeds, which nobody uses: not from the generator that dropout draws from
+            generator=torch.Generator(),
         )
+
+
+def outlast_signals(_: int) -> None:
+    """Let a loader process end after the process that trains, which saves first.
+
+    Terminals and SLURM signal all processes of a job.
+    """
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_later)
+
+
+def _end_later(number: int, frame: FrameType | None) -> None:
+    signal.alarm(OUTLAST)

@@ -193,15 +193,13 @@ def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float
 
 
 def logged(run: Path) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Steps and values of every metric of a run, through all times that it was resumed.
+    """Steps and values of every metric of a run.
 
     `epoch` is taken from the ends of epochs alone, where validation is logged.
     """
-    parts = sorted(run.glob("metrics_until_resume_*.csv"), key=lambda p: int(p.stem.split("_")[-1]))
     values: dict[str, dict[int, float]] = defaultdict(dict)
-    for path in [*parts, run / "metrics.csv"]:
-        if not path.exists():
-            continue
+    path = run / "metrics.csv"
+    if path.exists():
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
                 for name, text in row.items():

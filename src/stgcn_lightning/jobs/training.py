@@ -1,16 +1,18 @@
 """Training one stream."""
 
-import shutil
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import CSVLogger, Logger
 from omegaconf import DictConfig
 from rich.table import Table
 
 from stgcn_lightning import ranks
+from stgcn_lightning.callbacks.checkpoints import EARLIER, LAST, NEXT
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.report import Figure
@@ -28,7 +30,7 @@ from stgcn_lightning.experiment import (
     path_of,
     shown,
 )
-from stgcn_lightning.files import read_checkpoint
+from stgcn_lightning.files import read_checkpoint, write_atomically
 from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.testing import figures_of, run_test, scores_of
 from stgcn_lightning.jobs.watching import dashboards_of, watching
@@ -67,7 +69,10 @@ def train_watched(cfg: DictConfig, loggers: list[Logger]) -> dict[str, float]:
             f"{cfg.checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}"
         )
     last = resume_from(cfg.resume, run, card)
-    done = epochs_done(last) if last else 0
+    done = 0
+    if last:
+        data.begin = position(last)
+        done = data.begin[0]
     if done < epochs_of(cfg):
         figures = fit(cfg, model, data, card, last, loggers)
     else:
@@ -104,9 +109,7 @@ def fit(
 ) -> dict[str, float]:
     """Train `model`, from the checkpoint `last` on if there is one; returns the last figures."""
     run = Path(cfg.run_dir)
-    if ranks.global_rank() == 0:
-        keep_metrics(run)
-    else:
+    if ranks.global_rank() > 0:
         torch.manual_seed(cfg.seed + ranks.global_rank())  # what is dropped differs
     steps = -(-len(data.train_dataloader()) // ranks.world_size())
     trainer = build_trainer(cfg, steps, loggers)
@@ -122,6 +125,8 @@ def fit(
         label_smoothing=recipe.label_smoothing,
         card=card,
     )
+    if last:
+        keep_metrics(run, trainer, read_checkpoint(last)["global_step"])
     print_first_screen(cfg, data, trainer, steps)
     with passing_on_ctrl_c(trainer):
         trainer.fit(recognizer, data, ckpt_path=last, weights_only=True)
@@ -184,11 +189,12 @@ def print_selections(cfg: DictConfig, figures: dict[str, float]) -> None:
     console.print(table)
 
 
-def epochs_done(checkpoint: Path) -> int:
-    """How many epochs of its run a checkpoint of this package has behind it."""
-    return read_checkpoint(checkpoint)["loops"]["fit_loop"]["epoch_progress"]["current"][
-        "processed"
-    ]
+def position(checkpoint: Path) -> tuple[int, int]:
+    """Epoch and batch that a run goes on with after a checkpoint of this package."""
+    loop = read_checkpoint(checkpoint)["loops"]["fit_loop"]
+    epoch = loop["epoch_progress"]["current"]
+    batch = loop["epoch_loop.batch_progress"]["current"]["processed"]
+    return epoch["processed"], batch if epoch["started"] > epoch["processed"] else 0
 
 
 def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | None:
@@ -201,8 +207,8 @@ def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | N
         return None
     if not isinstance(resume, str):
         raise BadInput(f"resume={resume} is neither auto nor a checkpoint")
-    last = run / "checkpoints" / "last.ckpt" if resume == "auto" else path_of("resume", resume)
-    if resume == "auto" and not last.exists():
+    last = newest_whole(run) if resume == "auto" else path_of("resume", resume)
+    if last is None:
         console.print(f"nothing to resume in {shown(run)}: starting afresh")
         return None
     _, theirs = read_weights(last)
@@ -218,9 +224,54 @@ def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | N
     return last
 
 
-def keep_metrics(run: Path) -> None:
-    """Put an earlier run's metrics.csv aside, which Lightning's logger would delete."""
-    metrics = run / "metrics.csv"
-    if metrics.exists():
-        parts = len(list(run.glob("metrics_until_resume_*.csv")))
-        shutil.move(metrics, run / f"metrics_until_resume_{parts + 1}.csv")
+def newest_whole(run: Path) -> Path | None:
+    """The checkpoint with the most steps that can be read to its end, or none if there is none.
+
+    Raises:
+        BadInput: there are some, and all are torn.
+    """
+    folder = run / "checkpoints"
+    for unfinished in folder.glob(".*.tmp"):  # a killed process was writing it
+        unfinished.unlink(missing_ok=True)
+    torn: list[Path] = []
+    whole: dict[Path, int] = {}
+    for path in (folder / LAST, folder / NEXT, *sorted(folder.glob(EARLIER))):
+        if path.exists():
+            try:
+                whole[path] = read_checkpoint(path)["global_step"]
+            except BadInput:
+                torn.append(path)
+    for path in torn:
+        console.print(f"{shown(path)} is torn: it is left out")
+    if torn and not whole:
+        raise BadInput(
+            f"all checkpoints in {shown(folder)} are torn: hydra.run.dir=NEW starts afresh"
+        )
+    return max(whole, key=lambda path: whole[path], default=None)
+
+
+def keep_metrics(run: Path, trainer: lightning.Trainer, steps: int) -> None:
+    """Go on with an earlier process's metrics.csv, which Lightning's logger would delete.
+
+    Rows of later steps are dropped: they will come again.
+    """
+    metrics, aside = run / "metrics.csv", run / "metrics_before_resume.csv"
+    loggers = [one for one in trainer.loggers if isinstance(one, CSVLogger)]
+    if not loggers or not (metrics.exists() or aside.exists()) or not trainer.is_global_zero:
+        return
+    if not aside.exists():  # else a process was killed here
+        metrics.replace(aside)
+    with aside.open(newline="") as file:
+        reader = csv.DictReader(file)
+        names = list(reader.fieldnames or [])
+        # a row that was torn by a kill lacks its last columns
+        rows = [row for row in reader if None not in row.values() and int(row["step"]) < steps]
+    writer = loggers[0].experiment
+    text = io.StringIO()
+    table = csv.DictWriter(text, names)
+    table.writeheader()
+    table.writerows(rows)
+    with write_atomically(metrics) as file:
+        file.write(text.getvalue().encode())
+    writer.metrics_keys = names
+    aside.unlink()
