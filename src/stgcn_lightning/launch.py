@@ -54,7 +54,9 @@ class Failure(Exception):  # noqa: N818 - it carries a status, and is not always
 
 
 def devices_of(cfg: DictConfig) -> int:
-    """Devices of this machine that a configuration asks for."""
+    """Devices of this machine that a configuration asks for; fuse and export need none of them."""
+    if "trainer" not in cfg:
+        return 1
     trainer = cfg.trainer
     asked: Any = trainer.get("devices", 1)
     if OmegaConf.is_list(asked):
@@ -77,9 +79,9 @@ def run(task: Task, cfg: DictConfig) -> Any:
         Failure: one of the ranks did not end well.
         BadInput: it cannot be started so.
     """
-    if "trainer" not in cfg or ranks.world_size() > 1:  # fuse and export need no devices
+    if ranks.world_size() > 1:
         return task(cfg)
-    devices, nodes = devices_of(cfg), cfg.trainer.get("num_nodes", 1)
+    devices, nodes = devices_of(cfg), OmegaConf.select(cfg, "trainer.num_nodes") or 1
     if nodes > 1:
         raise BadInput(
             f"trainer.num_nodes={nodes} takes several machines: start this command on each of them "
