@@ -249,7 +249,7 @@ class SkeletonData(lightning.LightningDataModule):
         if self.trainer is None:
             return
         device = self.trainer.strategy.root_device
-        self.planned = self.on_device is True
+        self.planned = self.planned or self.on_device is True  # once there, they stay there
         if device.type == "cuda":
             self.evaluated_at_once = EVALUATED_AT_ONCE
             free, _ = torch.cuda.mem_get_info(device)
