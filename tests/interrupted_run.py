@@ -109,6 +109,8 @@ def main(folder, rank, ranks, port, overrides, fault):
             "TORCHELASTIC_RUN_ID": "test",
         }
     torch.set_num_threads(1)
+    # loader processes as a user has them, which notice that this process is gone
+    multiprocessing.set_start_method("fork", force=True)
     if fault and rank == 0:
         place, passed, number = fault
         FAULTS[place](after(passed, lambda: os.kill(os.getpid(), number)))

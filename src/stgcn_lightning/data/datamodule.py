@@ -5,6 +5,7 @@ hands out lists of draws, and the data set turns a list into a batch, so the fra
 depend on the worker or rank that makes it, nor on the rest of its batch.
 """
 
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -329,6 +330,8 @@ def outlast_signals(_: int) -> None:
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_later)
+    # in good order: torch makes an error of any other end
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
 
 
 def _end_later(number: int, frame: FrameType | None) -> None:
