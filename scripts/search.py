@@ -20,10 +20,14 @@ MONITOR = "holdout/top1"
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Search the recipe's numbers.")
-    arguments.add_argument("--trials", type=int, default=30, help="in all, those before included")
+    arguments.add_argument("--trials", type=int, default=30, help="in all, earlier ones included")
     arguments.add_argument("--folder", type=Path, default=Path("runs/search"))
     arguments.add_argument("--seed", type=int, default=0, help="of the search")
-    choice, overrides = arguments.parse_known_args()
+    arguments.add_argument("overrides", nargs="*", help="of the training: key=value")
+    choice = arguments.parse_intermixed_args()
+    if choice.trials < 1:
+        arguments.error(f"--trials={choice.trials} must be at least 1")
+    overrides: list[str] = choice.overrides
     choice.folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name="recipe",
@@ -32,6 +36,13 @@ def main() -> None:
         direction="maximize",
         load_if_exists=True,
     )
+    before = study.user_attrs.get("overrides", overrides)
+    if before != overrides:
+        arguments.error(
+            f"{choice.folder} holds a search with {' '.join(before) or 'no overrides'}: go on with "
+            "those, or give another --folder"
+        )
+    study.set_user_attr("overrides", overrides)
     finished = optuna.trial.TrialState.COMPLETE
     while sum(trial.state == finished for trial in study.trials) < choice.trials:
         trial = study.ask()

@@ -15,6 +15,7 @@ from typing import Any
 
 import wandb
 import wandb_workspaces.reports.v2.interface as wr
+from wandb.errors import UsageError
 
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.evaluation.fusion import PRESETS
@@ -35,7 +36,10 @@ def main() -> None:
     parser.add_argument("--model", default="stgcn", help="whose published figures: stgcn")
     parser.add_argument("--update", metavar="ADDRESS", help="of a report to be brought up to date")
     asked = parser.parse_args()
-    api = wandb.Api()
+    try:
+        api = wandb.Api()
+    except UsageError as error:
+        parser.error(f"W&B does not know you ({error}): set WANDB_API_KEY, or run wandb login")
     entity = str(asked.entity or api.default_entity)
     runs = api.runs(f"{entity}/{asked.project}", {"state": "finished"}, lazy=False)
     found = accuracies(runs)

@@ -31,7 +31,7 @@ INTERVAL = 0.01  # seconds between two looks
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Weigh the ranks of a run.")
     arguments.add_argument("--ranks", type=int, default=2)
-    arguments.add_argument("--be-one", metavar="FOLDER")
+    arguments.add_argument("--be-one", help=argparse.SUPPRESS)
     choice = arguments.parse_args()
     if choice.be_one:
         be_one(Path(choice.be_one))

@@ -6,6 +6,7 @@ after Ctrl-C. ``debug=true`` shows the traceback instead of the sentence.
 
 import difflib
 import functools
+import logging
 import os
 import re
 import sys
@@ -38,6 +39,7 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
     """Compose `config_name` from the command line, run `task` on it, and leave with its status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
     register_resolvers()
+    logging.getLogger("hydra").setLevel(logging.WARNING)  # we say which job of a sweep starts
     # argparse takes no flags between overrides: a=1 -m b=2
     sys.argv[1:] = sorted(sys.argv[1:], key=is_override)
     debugging = any(argument.lower() == "debug=true" for argument in sys.argv)
@@ -97,6 +99,8 @@ def composed(config_name: str, *overrides: str) -> DictConfig:
 
 def leave(message: str, status: int) -> NoReturn:
     """Print one line, or a traceback, on standard error and exit."""
+    if not message:  # the user was told
+        sys.exit(status)
     if "Traceback" not in message:
         message = " ".join(message.split())
     print(f"{Path(sys.argv[0]).stem}: {message}", file=sys.stderr)
@@ -110,14 +114,25 @@ def explain(error: Exception, config_name: str) -> str:
         return text
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override}: quote the value, \"key='value'\""
+    if isinstance(error.__cause__, BadInput):
+        return str(error.__cause__)
     if isinstance(error, InstantiationException):
         key = re.search(r"full_key: (\S+)", text)
         return f"{key[1] if key else 'trainer'} cannot be built: {error.__cause__ or text}"
     if missing := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)'", text):
         name, group = missing.groups()
         return f"there is no {name}: {nearest(name.split('/')[-1], _options(group))}"
+    if missing := re.search(r"Could not load '([^']+)/([^'/]+)'", text):
+        group, name = missing.groups()
+        return f"there is no {group}={name}: {nearest(name, _options(group))}"
+    if text.startswith("Config group override must be"):
+        return "a group takes a name or a list of names, and [] for none: logger=[]"
     if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not", text):
         name = key[1] or key[2]
+        if name.startswith("logger."):
+            return (
+                f"there is no key {name}: choose its logger first, logger=[csv,wandb,tensorboard]"
+            )
         return f"there is no key {name}: {nearest(name, _keys(config_name))}"
     full_key = re.search(r"full_key: (\S+)", text)
     where = f" ({full_key[1]})" if full_key and full_key[1] not in text.splitlines()[0] else ""

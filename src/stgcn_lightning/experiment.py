@@ -199,7 +199,7 @@ def check_value(cfg: DictConfig, key: str) -> None:
             raise BadInput(f"{key}={shown_value(value)} is no name: give one, {key}=NAME")
         return
     if key in CHOICES:
-        if value not in CHOICES[key]:
+        if not any(value == one and type(value) is type(one) for one in CHOICES[key]):
             names = ", ".join(shown_value(choice) for choice in CHOICES[key])
             raise BadInput(f"{key}={shown_value(value)} is none of {names}")
         return
@@ -216,7 +216,7 @@ def check_value(cfg: DictConfig, key: str) -> None:
 def build_trainer(cfg: DictConfig, steps: int, loggers: Sequence[Logger] = ()) -> lightning.Trainer:
     """The trainer for epochs of `steps`, with the callbacks of the configuration."""
     fast = cfg.debug == "fast"
-    callbacks = [instantiate(callback) for callback in callbacks_of(cfg).values()]
+    callbacks = [instantiate(one) for one in callbacks_of(cfg).values() if one is not None]
     if not loggers:  # nobody to tell
         callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor | Speed)]
     return instantiate(

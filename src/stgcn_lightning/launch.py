@@ -27,7 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
@@ -35,6 +37,7 @@ from stgcn_lightning.files import write_atomically
 
 GRACE = 5.0  # seconds for other ranks to end by themselves, after one has
 PAUSE = 0.05  # seconds between looks at them
+SIGNALLED = 128  # a status above it is that and the number of a signal
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 PARENT = "STGCN_LIGHTNING_PARENT"  # process that started us, with whom we end
 Task = Callable[[DictConfig], Any]
@@ -65,8 +68,40 @@ def devices_of(cfg: DictConfig) -> int:
         gpu = trainer.accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available()
         return torch.cuda.device_count() if gpu else 1
     if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
+        asked = "null" if asked is None else asked
         raise BadInput(f"trainer.devices={asked} must be a whole number of at least 1, or auto")
     return asked
+
+
+def check_devices(cfg: DictConfig, devices: int) -> None:
+    """Refuse what cannot be started.
+
+    Raises:
+        BadInput: there is no GPU, no strategy for several devices, or no such number of machines.
+    """
+    trainer = OmegaConf.select(cfg, "trainer")
+    if trainer is None:
+        return
+    if trainer.get("accelerator") in ("gpu", "cuda") and not torch.accelerator.is_available():
+        raise BadInput(
+            f"trainer.accelerator={trainer.accelerator}, but PyTorch finds no GPU here: choose "
+            "trainer=cpu, or trainer=ddp_cpu for several processes"
+        )
+    nodes = trainer.get("num_nodes", 1)
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
+        raise BadInput(f"trainer.num_nodes={nodes} must be a whole number of at least 1")
+    if ranks.world_size() > 1:
+        return
+    if nodes > 1:
+        raise BadInput(
+            f"trainer.num_nodes={nodes} takes several machines: start this command on each of them "
+            "with torchrun --nnodes, or with srun"
+        )
+    if devices > 1 and trainer.get("strategy", "auto") == "auto":
+        raise BadInput(
+            f"trainer.devices={trainer.devices} needs a trainer for several devices: choose "
+            "trainer=ddp, or trainer=ddp_cpu"
+        )
 
 
 def run(task: Task, cfg: DictConfig) -> Any:
@@ -79,15 +114,9 @@ def run(task: Task, cfg: DictConfig) -> Any:
         Failure: one of the ranks did not end well.
         BadInput: it cannot be started so.
     """
-    if ranks.world_size() > 1:
-        return task(cfg)
-    devices, nodes = devices_of(cfg), OmegaConf.select(cfg, "trainer.num_nodes") or 1
-    if nodes > 1:
-        raise BadInput(
-            f"trainer.num_nodes={nodes} takes several machines: start this command on each of them "
-            "with torchrun --nnodes, or with srun"
-        )
-    if devices == 1:
+    devices = devices_of(cfg)
+    check_devices(cfg, devices)
+    if ranks.world_size() > 1 or devices == 1:
         return task(cfg)
     job = Job(task, cfg, devices)
     with passing_on([job]):
@@ -194,18 +223,24 @@ class Job:
 
 
 @contextlib.contextmanager
-def passing_on(jobs: list[Job], *, end: bool = True) -> Generator[None]:
-    """Give the signals that we get to all jobs, who know what to save; with `end`, none is left."""
+def passing_on(jobs: list[Job]) -> Generator[list[int]]:
+    """Give the signals that we get to all jobs, who know what to save; in the end none is left.
+
+    Yields:
+        The signals that have come.
+    """
+    received: list[int] = []
 
     def pass_on(number: int, _: Any) -> None:
+        received.append(number)
         for job in jobs:
             job.send(number)
 
     before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
     try:
-        yield
+        yield received
     finally:
-        for job in jobs if end else ():
+        for job in jobs:
             job.kill()
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -241,7 +276,8 @@ def main() -> None:
     _end_with_parent()
     job = json.loads((folder / "job.json").read_text())
     sys.argv[0] = job["program"]
-    importlib.import_module("stgcn_lightning.doors").register_resolvers()
+    doors = importlib.import_module("stgcn_lightning.doors")  # which imports us
+    doors.register_resolvers()
     module, _, name = job["task"].partition(":")
     cfg = OmegaConf.load(folder / "config.yaml")
     assert isinstance(cfg, DictConfig)
@@ -250,13 +286,17 @@ def main() -> None:
         result = getattr(importlib.import_module(module), name)(cfg)
     except KeyboardInterrupt:
         status, message = 130, "interrupted"
-    except BadInput as error:
-        status, message = 2, traceback.format_exc() if cfg.get("debug") is True else str(error)
+    except (BadInput, HydraException, OmegaConfBaseException) as error:
+        status, message = 2, doors.explain(error, Path(sys.argv[0]).stem)
+        if cfg.get("debug") is True:
+            message = traceback.format_exc()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
+        if status > SIGNALLED:
+            message = f"ended by {signal.Signals(status - SIGNALLED).name}"
     except Exception as error:
         status, message = 1, f"rank {rank} failed:\n{traceback.format_exc()}"
-        if ranks.lost(error):
+        if ranks.together() and ranks.lost(error):
             message = ranks.LOST.format(str(error).splitlines()[0])
     told = {"status": status, "message": message, "result": result, "time": time.time()}
     with write_atomically(folder / f"rank_{rank}.json") as file:

@@ -11,8 +11,11 @@ run directory holds what it reached in ``result.json``.
 prints the table of the jobs that have ended so far.
 """
 
+import contextlib
 import json
 import os
+import re
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -25,11 +28,22 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.experiment import shown
 from stgcn_lightning.files import write_atomically
-from stgcn_lightning.launch import PAUSE, Failure, Job, Task, devices_of, passing_on, run
+from stgcn_lightning.launch import (
+    PAUSE,
+    SIGNALLED,
+    Failure,
+    Job,
+    Task,
+    check_devices,
+    devices_of,
+    passing_on,
+    run,
+)
 from stgcn_lightning.ranks import global_rank, world_size
 
-STOPPED = (130, 143)  # statuses of a job that was told to stop, and the sweep with it
+RESULT = "result.json"
 
 
 @dataclass
@@ -51,6 +65,9 @@ class Sweep:
         self.runs: list[Path] = []
         self.running: list[Running] = []
         self.failures: list[Failure] = []
+        self.jobs: list[Job] = []
+        self.signals: list[int] = []  # that have come; the jobs have them too
+        self.listening = contextlib.ExitStack()
 
     def add(self, task: Task, cfg: DictConfig) -> Any:
         """Start the job that Hydra has composed, when there are devices for it.
@@ -64,7 +81,9 @@ class Sweep:
             return here(task, cfg, overrides)
         if world_size() > 1:
             raise BadInput("-m starts the ranks of each job itself: leave torchrun or srun away")
-        self.folder = Path(hydra.sweep.dir)
+        if self.folder is None:
+            self.folder = Path(hydra.sweep.dir)
+            self.signals = self.listening.enter_context(passing_on(self.jobs))
         parts, each = parts_of(cfg)
         self._wait(parts - 1)
         slot = min(set(range(parts)) - {one.slot for one in self.running})
@@ -72,11 +91,14 @@ class Sweep:
         if parts > 1:
             cfg.trainer.devices = each
             log, environment = run_directory / "output.log", environment_of(slot, each, parts)
-        job = Job(task, cfg, devices_of(cfg), log=log, environment=environment)
+        devices = devices_of(cfg)
+        check_devices(cfg, devices)
+        job = Job(task, cfg, devices, log=log, environment=environment)
+        self.jobs.append(job)
         self.running.append(Running(run_directory, overrides, job, slot, time.monotonic()))
         self.runs.append(run_directory)
-        chosen = [part for part in overrides if part not in sys.argv]  # by the sweep
-        where = f", prints to {log}" if log else ""
+        chosen = [part for part in overrides if part.split("=")[0] in swept_keys(sys.argv)]
+        where = f", prints to {shown(log)}" if log else ""
         print(f"\njob {run_directory.name}: {' '.join(chosen)}{where}", flush=True)
         if parts == 1:
             self._wait(0)
@@ -91,22 +113,33 @@ class Sweep:
         if self.folder is None:
             return
         self._wait(0)
-        text = table(self.runs)
-        print(f"\n{text}", flush=True)
-        with write_atomically(self.folder / "sweep.txt") as file:
-            file.write(f"{text}\n".encode())
+        self._show()
         if self.failures:
             count = "1 job" if len(self.failures) == 1 else f"{len(self.failures)} jobs"
             raise Failure(self.failures[0].status, f"{count} failed, as told above")
 
     def _wait(self, most: int) -> None:
-        """Until at most so many jobs run."""
-        with passing_on([one.job for one in self.running], end=False):
-            while len(self.running) > most:
-                for one in [one for one in self.running if not one.job.running()]:
-                    self.running.remove(one)
-                    self._ended(one)
-                time.sleep(PAUSE)
+        """Until at most so many jobs run; after a signal until none does, and then no further."""
+        while len(self.running) > (0 if self.signals else most):
+            for one in [one for one in self.running if not one.job.running()]:
+                self.running.remove(one)
+                self._ended(one)
+            time.sleep(PAUSE)
+        if self.signals:
+            self._show()
+            raise Failure(
+                SIGNALLED + self.signals[0],
+                f"stopped by {signal.Signals(self.signals[0]).name}; the same command with "
+                f"resume=auto hydra.sweep.dir={shown(self.folder or Path())} goes on",
+            )
+
+    def _show(self) -> None:
+        """Print the table, and keep it."""
+        assert self.folder is not None
+        text = table([run for run in self.runs if (run / RESULT).exists()])
+        print(f"\n{text}", flush=True)
+        with write_atomically(self.folder / "sweep.txt") as file:
+            file.write(f"{text}\n".encode())
 
     def _ended(self, one: Running) -> None:
         try:
@@ -115,15 +148,17 @@ class Sweep:
             keep_result(one.run, one.overrides, {}, failure.message)
             print(f"job {one.run.name} failed: {failure.message}", flush=True)
             self.failures.append(failure)
-            if failure.status in STOPPED:
-                for other in self.running:
-                    other.job.kill()
-                raise
         else:
             keep_result(one.run, one.overrides, figures, None)
             minutes = (time.monotonic() - one.started) / 60
             told = [f"{name} {100 * value:.2f} %" for name, value in figures.items()]
             print(f"job {one.run.name}: {minutes:.1f} min {', '.join(told)}".rstrip(), flush=True)
+
+
+def swept_keys(arguments: list[str]) -> set[str]:
+    """The keys that a command line gives several values: a,b or glob(...)."""
+    split = (argument.partition("=") for argument in arguments)
+    return {key for key, _, value in split if value[:1] not in "[{" and re.search(r"[,(]", value)}
 
 
 def here(task: Task, cfg: DictConfig, overrides: list[str]) -> Any:
@@ -132,7 +167,7 @@ def here(task: Task, cfg: DictConfig, overrides: list[str]) -> Any:
     try:
         figures = run(task, cfg) or {}
     except BaseException as error:
-        failure = str(error)
+        failure = str(error) or type(error).__name__
         raise
     finally:
         if global_rank() == 0:
@@ -143,9 +178,12 @@ def here(task: Task, cfg: DictConfig, overrides: list[str]) -> Any:
 def keep_result(
     run_directory: Path, overrides: list[str], figures: dict[str, float], failure: str | None
 ) -> None:
-    """Write what a job reached into its run directory."""
+    """Write what a job reached into its run directory; figures are never replaced by none."""
+    kept = run_directory / RESULT
+    if not figures and kept.exists() and json.loads(kept.read_text())["figures"]:
+        return
     told = {"overrides": overrides, "figures": figures, "failure": failure}
-    with write_atomically(run_directory / "result.json") as file:
+    with write_atomically(kept) as file:
         file.write(json.dumps(told, indent=2).encode())
 
 
@@ -179,7 +217,7 @@ def runs_in(folder: Path) -> list[Path]:
     Raises:
         BadInput: there are none.
     """
-    runs = [file.parent for file in folder.glob("*/result.json")]
+    runs = [file.parent for file in folder.glob(f"*/{RESULT}")]
     if not runs:
         raise BadInput(f"{folder} holds no results of a sweep: give the folder of one")
     return sorted(runs, key=lambda run: (int(number_of(run)), run.name))
@@ -193,14 +231,15 @@ def number_of(run: Path) -> str:
 
 def table(runs: list[Path]) -> str:
     """The figures of these jobs; those that differ in their seed alone get a mean as well."""
-    jobs = [json.loads((run / "result.json").read_text()) for run in runs]
+    jobs = [json.loads((run / RESULT).read_text()) for run in runs]
     constant = set.intersection(*(set(job["overrides"]) for job in jobs))
     names = list(dict.fromkeys(name for job in jobs for name in job["figures"]))
     groups: dict[str, list[dict[str, float]]] = {}
     rows: list[tuple[str, dict[str, float], str]] = []
     for job in jobs:
         told = [part for part in job["overrides"] if part not in constant]
-        failed = f"failed: {job['failure'].splitlines()[0]}" if job["failure"] else ""
+        lines = (job["failure"] or "").strip().splitlines()  # of a traceback the last one counts
+        failed = f"failed: {lines[-1]}" if lines else ""
         rows.append((" ".join(told) or "all as given", job["figures"], failed))
         if job["figures"]:
             unseeded = " ".join(part for part in told if not part.startswith("seed="))

@@ -65,6 +65,18 @@ class RunLogger(WandbLogger):
             raise BadInput(
                 f"logger.wandb.watched={watched} is none of null, {', '.join(WATCHED[1:])}"
             )
+        if isinstance(watch_every, bool) or not isinstance(watch_every, int) or watch_every < 1:
+            raise BadInput(
+                f"logger.wandb.watch_every={watch_every} must be a whole number of at least 1"
+            )
+        if not isinstance(offline, bool):
+            raise BadInput(f"logger.wandb.offline={offline} is neither true nor false")
+        if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+            raise BadInput(f"logger.wandb.tags={tags} must be a list of names: [first,second]")
+        named = {"project": project, "entity": entity, "group": group, "name": name}
+        for key, value in named.items():
+            if value is not None and not isinstance(value, str):
+                raise BadInput(f"logger.wandb.{key}={value} must be text: \"'{value}'\"")
         super().__init__(
             project=project,
             name=name,
@@ -109,7 +121,7 @@ class RunLogger(WandbLogger):
             run = self._experiment = wandb.init(**init)
         except WandbError as error:
             raise BadInput(
-                f"W&B cannot be used: {error}; logger.wandb.offline=true keeps the run here"
+                f"W&B cannot be used: {error}; mend logger.wandb, or leave it out: logger=csv"
             ) from error
         # the horizontal axis, also after a resumption
         run.define_metric("trainer/global_step")

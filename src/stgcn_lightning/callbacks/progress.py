@@ -223,8 +223,9 @@ class Bars(Callback):
         self.clips = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the bars."""
+        """Show the bars: a run that is resumed within an epoch does not start that epoch."""
         self.progress.start()
+        self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew."""

@@ -330,9 +330,12 @@ def outlast_signals(_: int) -> None:
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_later)
-    # in good order: torch makes an error of any other end
-    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGALRM, _end)
 
 
 def _end_later(number: int, frame: FrameType | None) -> None:
     signal.alarm(OUTLAST)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os._exit(0)  # in good order: torch makes an error of any other end

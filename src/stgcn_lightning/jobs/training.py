@@ -58,11 +58,16 @@ def train_watched(cfg: DictConfig, loggers: list[Logger]) -> dict[str, float]:
     if cfg.resume is None and any((run / "checkpoints").glob("*.ckpt")):
         raise BadInput(
             f"{shown(run)} already holds checkpoints: resume=auto goes on from them, "
-            "hydra.run.dir=NEW starts afresh"
+            "hydra.run.dir=NEW (of a sweep: hydra.sweep.dir=NEW) starts afresh"
         )
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     skeleton, names, data, model = build(cfg)
     card = model_card(cfg, skeleton, names)
+    card["order"] = {  # what the place within an epoch depends on
+        "a global batch of": cfg.data.batch_size * ranks.world_size(),
+        "recipe.train_passes_per_epoch": cfg.recipe.train_passes_per_epoch,
+        "seed": cfg.seed,
+    }
     if cfg.checkpoint:
         loaded, skipped = fine_tune(model, checkpoint_of(cfg))
         console.print(
@@ -80,7 +85,7 @@ def train_watched(cfg: DictConfig, loggers: list[Logger]) -> dict[str, float]:
             f"the run is finished: {counted(done, 'epoch', 'epochs')} done; "
             f"recipe.epochs={done + 1} or more goes on"
         )
-        figures = {}
+        figures = last_figures(run)
     if cfg.test_after:
         selected: dict[str, float] = {}
         if data.held_out is not None:
@@ -136,6 +141,16 @@ def fit(
             if page:
                 dashboard.show_page("train/report", page)
     return {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
+
+
+def last_figures(run: Path) -> dict[str, float]:
+    """What a finished run reached, by its metrics.csv; nothing where it kept none."""
+    metrics = run / "metrics.csv"
+    if not metrics.exists():
+        return {}
+    with metrics.open(newline="") as file:
+        reached = [row["val/top1"] for row in csv.DictReader(file) if row.get("val/top1")]
+    return {"val/top1": float(reached[-1])} if reached else {}
 
 
 def print_first_screen(
@@ -220,6 +235,14 @@ def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | N
             f"{last} was trained with data.holdout_subjects={theirs.get('held_out_subjects')}, not "
             f"{card['held_out_subjects']}: a run that is resumed keeps them"
         )
+    if position(last)[1]:
+        for key, value in card["order"].items():
+            before = theirs.get("order", {}).get(key)
+            if before != value:
+                raise BadInput(
+                    f"{shown(last)} lies within an epoch begun with {key} {before}, not {value}: a "
+                    "run that is resumed there keeps it"
+                )
     console.print(f"resuming from {shown(last)}")
     return last
 
