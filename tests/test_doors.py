@@ -675,30 +675,7 @@ def test_a_start_that_failed_does_not_bind_the_folder(door):
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
-@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")
-def test_a_run_resumed_within_an_epoch_says_what_its_line_covers(door, monkeypatch):
-    from stgcn_lightning.recognizer import Recognizer
-
-    arguments = [*TINY, "data.batch_size=4", "hydra.run.dir=run"]
-    step = Recognizer.training_step
-
-    def interrupted_at(batch_idx):
-        def training_step(self, batch):
-            if self.trainer.current_epoch == 1 and self.trainer.fit_loop.batch_idx == batch_idx:
-                raise KeyboardInterrupt
-            return step(self, batch)
-
-        return training_step
-
-    monkeypatch.setattr(Recognizer, "training_step", interrupted_at(7))
-    assert door("train", *arguments)[0] == 130
-    monkeypatch.setattr(Recognizer, "training_step", step)
-    status, out, err = door("train", *arguments, "resume=auto")
-    assert status == 0, err
-    assert "epoch 2/2 (its last 12 clips): loss" in out
-
-
-@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before")
 def test_an_interrupt_during_validation_can_be_resumed(door, monkeypatch):
     from stgcn_lightning.recognizer import Recognizer
 
