@@ -1,6 +1,7 @@
 """Several processes that train as one: started by us, by torchrun, on one machine and on two."""
 
 import csv
+import importlib
 import json
 import os
 import shutil
@@ -97,7 +98,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(tmp_path):
         status, out, err = finish(process)
         assert status == 0, out + err
         assert err == ""
-    assert out.count("samples to train on") == 1, "rank 0 alone speaks"
+    assert out.count(" to train on") == 1, "rank 0 alone speaks"
     for name in ("train/loss", "val/loss", "val/top1", "train/top1", "lr"):
         ours, theirs = column(tmp_path / "two", name), column(tmp_path / "one", name)
         assert len(ours) == len(theirs) > 1
@@ -296,6 +297,40 @@ def test_who_we_are_is_read_from_the_environment(monkeypatch):
     assert (ranks.world_size(), ranks.global_rank(), ranks.local_world_size()) == (16, 5, 8)
     monkeypatch.setenv("SLURM_JOB_NAME", "interactive")
     assert ranks.world_size() == 1
+
+
+SLOW_TO_LEAVE = """
+import os, time
+from pathlib import Path
+
+def task(cfg):
+    if os.environ["RANK"] == "0":
+        time.sleep(3)
+        (Path(cfg.run_dir) / "closed").touch()
+    raise SystemExit(cfg.status)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("status", "closes"), [(143, True), (1, False)])
+def test_rank_0_may_close_what_it_holds_if_it_was_told_to_stop(
+    tmp_path, monkeypatch, status, closes
+):
+    (tmp_path / "slow_to_leave.py").write_text(SLOW_TO_LEAVE)
+    paths = [str(tmp_path), str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(launch, "GRACE", 0.1)
+    task = importlib.import_module("slow_to_leave").task
+    trainer = {"devices": 2, "accelerator": "cpu", "strategy": "ddp"}
+    cfg = OmegaConf.create({"run_dir": str(tmp_path), "status": status, "trainer": trainer})
+    try:
+        with pytest.raises(launch.Failure) as caught:
+            launch.run(task, cfg)
+    finally:
+        del sys.modules["slow_to_leave"]
+    assert caught.value.status == status
+    assert (tmp_path / "closed").exists() == closes
 
 
 def test_a_rank_that_says_nothing_is_told_by_its_signal(tmp_path):

@@ -35,7 +35,8 @@ from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files import write_atomically
 
-GRACE = 5.0  # seconds for other ranks to end by themselves, after one has
+GRACE = 5.0  # seconds for other ranks to end by themselves, after one has failed
+CLOSING = 30.0  # the same, after one was told to stop: rank 0 has files and loggers to close
 PAUSE = 0.05  # seconds between looks at them
 SIGNALLED = 128  # a status above it is that and the number of a signal
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -189,12 +190,14 @@ class Job:
                 self._children.append(child)
 
     def running(self) -> bool:
-        """Whether it has not ended; when one rank has failed, the others have `GRACE` to follow."""
+        """Whether it has not ended; when one rank has left, the others have a while to follow."""
         statuses = [child.poll() for child in self._children]
         late = self._deadline is not None and time.monotonic() > self._deadline
         if None in statuses and not late:
             if self._deadline is None and any(statuses):
-                self._deadline = time.monotonic() + GRACE
+                told = [128 + number for number in PASSED_ON]
+                stopped = all(status in told for status in statuses if status)
+                self._deadline = time.monotonic() + (CLOSING if stopped else GRACE)
             return True
         if not self._ended:
             self._ended = statuses
