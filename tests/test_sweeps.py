@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from helpers import CHECKOUT
+from omegaconf import OmegaConf
 
 from stgcn_lightning.doors import CONF, composed
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.sweeps import environment_of, keep_result, parts_of, runs_in, table
+from stgcn_lightning.sweeps import Sweep, environment_of, keep_result, parts_of, runs_in, table
 from stgcn_lightning.zoo import published
 
 TINY = [
@@ -85,11 +87,66 @@ def test_devices_are_divided_among_jobs(monkeypatch):
             parts_of(composed("train", "trainer=cpu", f"sweep.devices_per_job={wrong}"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert parts_of(composed("train", "trainer=gpu", "sweep.devices_per_job=2")) == (4, 2)
+    gpu = composed("train", "trainer=gpu", "sweep.devices_per_job=2")
+    assert parts_of(gpu) == (4, 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert environment_of(3, 2, 4) == {"CUDA_VISIBLE_DEVICES": "6,7"}
+    assert environment_of(gpu, 3, 2) == {"CUDA_VISIBLE_DEVICES": "6,7"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
-    assert environment_of(1, 2, 2) == {"CUDA_VISIBLE_DEVICES": "6,7"}
+    assert environment_of(gpu, 1, 2) == {"CUDA_VISIBLE_DEVICES": "6,7"}
+    cpu = composed("train", "trainer=cpu")
+    assert environment_of(cpu, 1, 2) == {"OMP_NUM_THREADS": "1"}, "whatever GPUs there are"
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch):
+    """A sweep, and the jobs it has started, without processes: (devices, processes, log)."""
+    jobs = []
+
+    class Started:
+        def __init__(self, task, cfg, processes, *, log, environment):
+            jobs.append((cfg.trainer.devices, processes, log and Path(log).name))
+
+        def running(self):
+            return False
+
+        def send(self, number): ...
+
+        def kill(self): ...
+
+        def result(self):
+            return {}
+
+    monkeypatch.setattr("stgcn_lightning.sweeps.Job", Started)
+    hydra = {"overrides": {"task": []}, "launcher": {"_target_": ""}, "sweep": {"dir": tmp_path}}
+    monkeypatch.setattr("stgcn_lightning.sweeps.HydraConfig.get", lambda: OmegaConf.create(hydra))
+    sweep = Sweep()
+    yield sweep, jobs
+    sweep.listening.close()
+
+
+def job_in(folder, *overrides):
+    folder.mkdir(exist_ok=True)
+    cfg = composed("train", "trainer=ddp_cpu", *overrides)
+    cfg.run_dir = str(folder)
+    return cfg
+
+
+@pytest.mark.parametrize(("cores", "log"), [(2, None), (4, "output.log")])
+def test_a_job_has_the_devices_that_the_sweep_gives_it(tmp_path, monkeypatch, started, cores, log):
+    """Also where one job takes all of them."""
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    cfg = job_in(tmp_path / "0_x", "trainer.devices=1", "sweep.devices_per_job=2")
+    sweep, jobs = started
+    sweep.add(print, cfg)
+    assert jobs == [(2, 2, log)]
+
+
+def test_jobs_that_would_share_a_run_directory_are_refused(tmp_path, started):
+    sweep, jobs = started
+    sweep.add(print, job_in(tmp_path / "x", "seed=0"))
+    with pytest.raises(BadInput, match=r"two jobs of this sweep would share .*/x: tell them apart"):
+        sweep.add(print, job_in(tmp_path / "x", "seed=1"))
+    assert len(jobs) == 1
 
 
 def test_a_table_averages_seeds_and_names_failures(tmp_path):

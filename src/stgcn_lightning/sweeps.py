@@ -81,6 +81,11 @@ class Sweep:
             return here(task, cfg, overrides)
         if world_size() > 1:
             raise BadInput("-m starts the ranks of each job itself: leave torchrun or srun away")
+        if run_directory in self.runs:  # the table would show one's figures as the other's
+            raise BadInput(
+                f"two jobs of this sweep would share {run_directory}: tell them apart by what "
+                "differs, 'hydra.sweep.subdir=job_${seed}'; reproduce itself takes seeds=[0,1]"
+            )
         if self.folder is None:
             self.folder = Path(hydra.sweep.dir)
             self.signals = self.listening.enter_context(passing_on(self.jobs))
@@ -88,9 +93,10 @@ class Sweep:
         self._wait(parts - 1)
         slot = min(set(range(parts)) - {one.slot for one in self.running})
         log, environment = None, {}
-        if parts > 1:
+        if each:
             cfg.trainer.devices = each
-            log, environment = run_directory / "output.log", environment_of(slot, each, parts)
+        if parts > 1:
+            log, environment = run_directory / "output.log", environment_of(cfg, slot, each)
         devices = devices_of(cfg)
         check_devices(cfg, devices)
         job = Job(task, cfg, devices, log=log, environment=environment)
@@ -192,7 +198,7 @@ def parts_of(cfg: DictConfig) -> tuple[int, int]:
     each: Any = OmegaConf.select(cfg, "sweep.devices_per_job")
     if each is None:
         return 1, 0
-    gpus = torch.cuda.device_count() if cfg.trainer.accelerator != "cpu" else 0
+    gpus = gpus_of(cfg)
     devices = gpus or os.cpu_count() or 1
     if isinstance(each, bool) or not isinstance(each, int) or not 1 <= each <= devices:
         raise BadInput(
@@ -202,12 +208,18 @@ def parts_of(cfg: DictConfig) -> tuple[int, int]:
     return devices // each, each
 
 
-def environment_of(slot: int, each: int, parts: int) -> dict[str, str]:
+def gpus_of(cfg: DictConfig) -> int:
+    """GPUs that the jobs of a configuration can have."""
+    return torch.cuda.device_count() if cfg.trainer.accelerator != "cpu" else 0
+
+
+def environment_of(cfg: DictConfig, slot: int, each: int) -> dict[str, str]:
     """Variables that give a job its part of the GPUs, or of the cores."""
-    if not torch.cuda.is_available():
+    gpus = gpus_of(cfg)
+    if not gpus:
         return {"OMP_NUM_THREADS": "1"}
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(i) for i in range(each * parts)]
+    names = visible.split(",") if visible else [str(i) for i in range(gpus)]
     return {"CUDA_VISIBLE_DEVICES": ",".join(names[slot * each : (slot + 1) * each])}
 
 
