@@ -1,10 +1,13 @@
 """Bars, lines and what they foretell."""
 
+import io
 import re
 import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
+from rich.console import Console
 
 from stgcn_lightning.callbacks import progress
 from stgcn_lightning.callbacks.progress import WARM_UP, Pace, duration, fitting
@@ -99,3 +102,19 @@ def test_bars_are_for_terminals_and_lines_for_everybody(terminal, monkeypatch, c
     assert ("\x1b" in out) is terminal
     if terminal:
         assert out.rindex("\x1b[?25h") > out.rindex("\x1b[?25l")  # the cursor is back
+
+
+def test_a_run_that_is_resumed_within_an_epoch_has_its_bar(monkeypatch):
+    monkeypatch.setattr(progress, "PER_SECOND", 1e9)
+    bars = progress.Bars(Console(file=io.StringIO(), force_terminal=True, width=120))
+    trainer = SimpleNamespace(
+        current_epoch=1, max_epochs=3, num_training_batches=8, world_size=1, global_step=13,
+        progress_bar_metrics={},
+    )  # fmt: skip
+    bars.on_train_start(trainer, None)  # and no `on_train_epoch_start`: Lightning is within one
+    batch = SimpleNamespace(labels=torch.zeros(4))
+    outputs = {"loss": torch.tensor(1.0), "top1": torch.tensor(0.5)}
+    bars.on_train_batch_end(trainer, None, outputs, batch, 4)
+    assert bars.progress.tasks[0].completed == 5
+    assert "5/8" in bars.progress.tasks[0].fields["told"]
+    bars.on_train_end(trainer, None)
