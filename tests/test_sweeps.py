@@ -157,7 +157,7 @@ def test_a_table_averages_seeds_and_names_failures(tmp_path):
         keep_result(run, ["a=1", f"seed={seed}"], figures, None if figures else "no\nway")
     lines = table(runs_in(tmp_path)).splitlines()
     assert [" ".join(line.split()) for line in lines] == [
-        "job val/top1", "seed=0 50.00 %", "seed=1 70.00 %", "seed=2 failed: no",
+        "job val/top1", "seed=0 50.00 %", "seed=1 70.00 %", "seed=2 failed: way",
         "mean 60.00 %", "standard deviation 14.14 %",
     ]  # fmt: skip
     with pytest.raises(BadInput, match="holds no results of a sweep"):
