@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,35 @@ def test_a_job_of_submitit_runs_where_it_is_sent_and_keeps_its_result(tmp_path):
     runs = runs_in(sweep)
     assert [run.name for run in runs] == ["0_synthetic_joint", "1_synthetic_joint"]
     assert "standard deviation" in table(runs)
+
+
+@pytest.mark.slow
+def test_ctrl_c_lets_all_jobs_side_by_side_save(tmp_path):
+    paths = os.pathsep.join([str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")])
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "stgcn_lightning.train", *TINY, "trainer=cpu", "-m", "seed=0,1",
+         "recipe.epochs=100000", "sweep.devices_per_job=1", "hydra.sweep.dir=sweep"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    runs = [tmp_path / "sweep" / f"{i}_synthetic_joint" for i in range(2)]
+    deadline = time.monotonic() + 120
+    while not all((run / "checkpoints" / "last.ckpt").exists() for run in runs):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    sweep.send_signal(signal.SIGINT)
+    out, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130
+    assert err.strip().endswith("with resume=auto hydra.sweep.dir=sweep goes on")
+    assert len(err.strip().splitlines()) == 1
+    for run in runs:
+        assert "SIGINT: the run is saved up to step" in (run / "output.log").read_text()
+        assert json.loads((run / "result.json").read_text())["failure"]
+    assert (tmp_path / "sweep" / "sweep.txt").read_text().strip() in out
 
 
 def test_devices_are_divided_among_jobs(monkeypatch):

@@ -142,7 +142,10 @@ class Sweep:
     def _show(self) -> None:
         """Print the table, and keep it."""
         assert self.folder is not None
-        text = table([run for run in self.runs if (run / RESULT).exists()])
+        ended = [run for run in self.runs if (run / RESULT).exists()]
+        if not ended:
+            return
+        text = table(ended)
         print(f"\n{text}", flush=True)
         with write_atomically(self.folder / "sweep.txt") as file:
             file.write(f"{text}\n".encode())
