@@ -157,13 +157,15 @@ def test_a_model_of_kernels_trains_as_the_plain_one(monkeypatch, fast):
 @pytest.mark.filterwarnings("ignore:<class 'torch.autograd.function.Function'> should not")
 def test_a_stage_of_kernels_compiles_into_one_graph(monkeypatch):
     model, clips = model_and_clips()
-    x, rows = distinct(clips, 2)
+    x, rows = distinct(clips, 2, step=5)
+    real = rows.share.sum(0) > 0  # the model reads no others; the plain norm relies on that
+    assert real.tolist() == 8 * [True] + 2 * [False]
     stage = model.stages[4]  # its stride is 2
     x = x.mean(-1, keepdim=True).repeat(1, 1, 1, stage.graph.project.in_features).requires_grad_()
-    expected = torch.autograd.grad(stage(x, rows).sin().sum(), x)
+    expected = torch.autograd.grad(stage(x, rows)[real].sin().sum(), x)
     monkeypatch.setitem(kernels.FASTER, "cpu", KERNELS)
     compiled = torch.compile(stage, backend="aot_eager", fullgraph=True, dynamic=False)
-    found = torch.autograd.grad(compiled(x, rows).sin().sum(), x)
+    found = torch.autograd.grad(compiled(x, rows)[real].sin().sum(), x)
     assert_close(found, expected, rtol=1e-3, atol=1e-4)
 
 

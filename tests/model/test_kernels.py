@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,6 +24,22 @@ def test_a_kernel_without_triton_is_refused_in_a_sentence(monkeypatch):
     assert kernels.faster(torch.device("cpu"), torch.float32) == frozenset()  # the model trains on
     with pytest.raises(BadInput, match="need Triton, which is not installed"):
         kernels.races(torch.device("cpu"), torch.float32, 1, 5, 4)
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed (Linux only)")
+@pytest.mark.parametrize(("name", "expected"), [("some GPU", 1), ("another", 0)])
+def test_a_compiled_step_asks_a_gpu_for_its_name(name, expected, monkeypatch):
+    properties = SimpleNamespace(name=name)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device=None: properties)
+    monkeypatch.setitem(kernels.FASTER, "some GPU", frozenset({"graph"}))
+    gpu = torch.device("cuda", 0)
+
+    def step(x):
+        return x + len(kernels.faster(gpu, x.dtype))
+
+    torch.compiler.reset()
+    compiled = torch.compile(step, backend="aot_eager", fullgraph=True)
+    assert compiled(torch.zeros(1)) == expected
 
 
 @pytest.mark.slow

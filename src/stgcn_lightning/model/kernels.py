@@ -34,8 +34,12 @@ def faster(device: torch.device, dtype: torch.dtype) -> frozenset[str]:
     """The kernels that training uses for such activations."""
     if not FASTER or dtype == torch.float64 or find_spec("triton") is None:
         return frozenset()
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return FASTER.get(name, frozenset())
+    return FASTER.get(_name(device), frozenset())
+
+
+@torch.compiler.assume_constant_result  # a graph cannot hold a string
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def graph(x: Tensor, edges: Tensor, weight: Tensor, bias: Tensor) -> Moments:
