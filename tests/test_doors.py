@@ -472,7 +472,7 @@ def test_flags_may_stand_between_overrides(door):
         (["recipe.dropout=2"], ["recipe.dropout=2 must be a number of at most 1"]),
         (["benchmark.classes=null"], ["benchmark.classes=None is no number"]),
         (["benchmark.annotations=a=b.pkl"], ["quote the value"]),
-        (["stream=null"], ["group override must be a string"]),
+        (["stream=null"], ["a group takes a name or a list of names"]),
         (["benchmark.train_split=null"], ["benchmark.train_split=null is no name: give one"]),
         (["benchmark.val_split=3"], ["benchmark.val_split=3 is no name"]),
         (["data.store_dir=null"], ["data.store_dir=null is no name"]),
@@ -488,7 +488,7 @@ def test_more_wrong_input_of_train(door, arguments, parts):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_named(door):
-    refused(door("train", *TINY[1:], "trainer=gpu"), "trainer cannot be built", "gpu")
+    refused(door("train", *TINY[1:], "trainer=gpu"), "trainer.accelerator=gpu", "finds no GPU")
 
 
 def test_a_run_is_never_overwritten_nor_resumed_as_another(door):
