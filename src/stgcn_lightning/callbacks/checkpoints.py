@@ -82,7 +82,9 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take up the generators and statistics of this rank, and listen to signals."""
         if trainer.world_size > 1:
-            self.ranks = distributed.new_group(backend="gloo")
+            # one that is cut off is noticed here as soon as in a step
+            timeout = getattr(trainer.strategy, "_timeout", None)
+            self.ranks = distributed.new_group(backend="gloo", timeout=timeout)
             # Ours asks the ranks without making the GPU wait, and never within a signal handler.
             trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None
         if self.loaded:
