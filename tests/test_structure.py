@@ -37,7 +37,7 @@ MAY = {
     "callbacks": {"lightning"},
     "callbacks/progress": {"lightning", "psutil", "rich", "torch"},
     "callbacks/dashboard": {"lightning", "torch", "wandb", "evaluation", "files"},
-    "callbacks/checkpoints": {"lightning", "torch", "files"},
+    "callbacks/checkpoints": {"lightning", "torch", "files", "ranks"},
     "downloads": {"filelock", "rich"},
     "zoo": {"omegaconf", "rich", "downloads", "files"},
     "weights": {"torch", "files", "model"},

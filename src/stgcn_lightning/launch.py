@@ -195,7 +195,7 @@ class Job:
         late = self._deadline is not None and time.monotonic() > self._deadline
         if None in statuses and not late:
             if self._deadline is None and any(statuses):
-                told = [128 + number for number in PASSED_ON]
+                told = [SIGNALLED + number for number in PASSED_ON]
                 stopped = all(status in told for status in statuses if status)
                 self._deadline = time.monotonic() + (CLOSING if stopped else GRACE)
             return True
@@ -261,7 +261,7 @@ def result_of(folder: Path, ended: list[int | None]) -> Any:
             cause = f"rank {rank} was ended by {signal.Signals(-status).name}"
             if status == -signal.SIGKILL:
                 cause += ": if it was for want of memory, lower data.batch_size"
-            raise Failure(128 - status, cause)
+            raise Failure(SIGNALLED - status, cause)
     told = {rank: folder / f"rank_{rank}.json" for rank, status in enumerate(ended) if status}
     if not told:
         return json.loads((folder / "rank_0.json").read_text())["result"]

@@ -50,12 +50,17 @@ def together() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def gathered(value: Any) -> list[Any]:
-    """What every rank gave, in their order; all of them must call this."""
+def gathered(value: Any, group: Any = None) -> list[Any]:
+    """What every rank gave, in their order; all of them must call this.
+
+    Args:
+        value: what pickles.
+        group: of processes through which they talk; None is that of the training.
+    """
     if not together():
         return [value]
     values: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(values, value)
+    dist.all_gather_object(values, value, group=group)
     return values
 
 

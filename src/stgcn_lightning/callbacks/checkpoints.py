@@ -17,6 +17,7 @@ from torch import Tensor, distributed
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files import sync_folder, write_atomically
+from stgcn_lightning.ranks import gathered, running_statistics
 
 LAST = "last.ckpt"
 NEXT = "next.ckpt"  # whole, and about to become the last
@@ -136,7 +137,7 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Add what differs between ranks, and what Lightning forgets."""
         ours: dict[str, Any] = {
-            "buffers": {name: one.cpu() for name, one in statistics(pl_module).items()},
+            "buffers": {name: one.cpu() for name, one in running_statistics(pl_module).items()},
             "generator": torch.get_rng_state(),
             "sums": {
                 name: (result.value.cpu(), torch.as_tensor(result.cumulated_batch_size).cpu())
@@ -145,11 +146,7 @@ class Checkpoints(Checkpoint):
         }
         if pl_module.device.type == "cuda":
             ours["gpu_generator"] = torch.cuda.get_rng_state(pl_module.device)
-        everyone: list[Any] = [ours]
-        if trainer.world_size > 1:
-            everyone = [None] * trainer.world_size
-            distributed.all_gather_object(everyone, ours, group=self.ranks)
-        checkpoint["ranks"] = everyone
+        checkpoint["ranks"] = gathered(ours, self.ranks)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -163,7 +160,7 @@ class Checkpoints(Checkpoint):
             )
 
     def _restore(self, ours: dict[str, Any], pl_module: LightningModule) -> None:
-        for name, buffer in statistics(pl_module).items():
+        for name, buffer in running_statistics(pl_module).items():
             buffer.copy_(ours["buffers"][name])
         torch.set_rng_state(ours["generator"])
         if pl_module.device.type == "cuda" and "gpu_generator" in ours:
@@ -249,11 +246,6 @@ class Checkpoints(Checkpoint):
         if received == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + received)
-
-
-def statistics(module: LightningModule) -> dict[str, Tensor]:
-    """The running statistics, which each rank has its own of."""
-    return {name: one for name, one in module.named_buffers() if "running_" in name}
 
 
 def sums(trainer: Trainer) -> dict[str, Any]:
