@@ -118,7 +118,8 @@ class Sweep:
         """
         if self.folder is None:
             return
-        self._wait(0)
+        with self.listening:
+            self._wait(0)
         self._show()
         if self.failures:
             count = "1 job" if len(self.failures) == 1 else f"{len(self.failures)} jobs"
