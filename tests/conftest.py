@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+import torch
 from serving import Server
 
-from stgcn_lightning.data.annotations import Annotations, write_annotations
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
+from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.sources.mmaction2 import Annotations, write_annotations
 
 
 @pytest.fixture
@@ -30,3 +32,24 @@ def server(monkeypatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with Server() as running:
         yield running
+
+
+@pytest.fixture
+def small() -> STGCN:
+    """Two subsets, five joints, three classes; no weight at a value that could hide a mistake."""
+    torch.manual_seed(0)
+    model = STGCN(torch.rand(2, 5, 5), classes=3, base_channels=4)
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point() and tensor.ndim == 1:
+                tensor.uniform_(0.5, 1.5)
+        for stage in model.stages:
+            stage.graph.edge_importance.uniform_(0.5, 1.5)
+        model.classify.weight.normal_()
+    return model
+
+
+@pytest.fixture
+def clips() -> torch.Tensor:
+    """Two clips of two persons and 37 frames, halved twice to 19 and 10."""
+    return torch.randn(2, 2, 37, 5, 3, generator=torch.Generator().manual_seed(1))

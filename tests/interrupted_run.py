@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from stgcn_lightning import files
 from stgcn_lightning.callbacks import checkpoints
-from stgcn_lightning.doors import open_door
+from stgcn_lightning.files import untrusted as files
 from stgcn_lightning.jobs import training
+from stgcn_lightning.launching.doors import open_door
 from stgcn_lightning.recognizer import Recognizer
 
 # Python 3.11's fork server does not take over `sys.path`, and would silently import nothing

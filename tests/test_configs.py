@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from stgcn_lightning.data.annotations import Annotations, Sample, write_annotations
-from stgcn_lightning.doors import CONF, composed
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.experiment import build, build_trainer
+from stgcn_lightning.launching.doors import CONF, composed
+from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 BENCHMARKS = sorted(file.stem for file in (CONF / "benchmark").glob("[!_]*.yaml"))

@@ -21,11 +21,11 @@ from filelock import FileLock
 from helpers import body_at, shared
 from helpers import write_skeleton_file as write
 
-from stgcn_lightning.data.annotations import read_annotations
-from stgcn_lightning.doors import nearest, open_door, run_dir
 from stgcn_lightning.evaluation.scores import read_scores
-from stgcn_lightning.files import read_checkpoint, read_test_dump
+from stgcn_lightning.files.untrusted import read_checkpoint, read_test_dump
 from stgcn_lightning.jobs import exporting, fusing, preparing, reproducing, testing, training
+from stgcn_lightning.launching.doors import nearest, open_door, run_dir
+from stgcn_lightning.sources.mmaction2 import read_annotations
 
 TASKS = {
     "train": training.train,

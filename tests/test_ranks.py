@@ -18,13 +18,14 @@ import torch
 from helpers import CHECKOUT
 from omegaconf import OmegaConf
 
-from stgcn_lightning import launch, ranks
+from stgcn_lightning import ranks
 from stgcn_lightning.data.store import open_store
-from stgcn_lightning.doors import composed
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.experiment import share_batch, trainer_of
-from stgcn_lightning.files import read_checkpoint
+from stgcn_lightning.files.untrusted import read_checkpoint
+from stgcn_lightning.launching import processes as launch
+from stgcn_lightning.launching.doors import composed
 
 TINY = [
     "benchmark.synthetic.train_samples=27",

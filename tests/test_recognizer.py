@@ -7,12 +7,12 @@ import torch
 from helpers import GOLDEN, skeleton
 from torch.utils.data import DataLoader
 
-from stgcn_lightning.data.annotations import Sample
 from stgcn_lightning.data.datamodule import Batch, SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
-from stgcn_lightning.model.stgcn import STGCN
+from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer, cosine
+from stgcn_lightning.sources.mmaction2 import Sample
 
 CLASSES = 3
 IDS = np.array(["first", "second", "third", "fourth"])

@@ -13,38 +13,37 @@ STANDARD = set(__import__("sys").stdlib_module_names)
 MAY = {
     "errors": set(),
     "skeleton": set(),
-    "files": {"numpy", "torch", "safetensors"},
+    "files": {"numpy", "torch", "safetensors", "filelock", "rich"},
     "graph": {"numpy", "skeleton"},
-    "data": {"numpy", "torch", "skeleton", "files", "filelock", "data"},
+    "sources": {"numpy", "skeleton", "files", "sources"},
+    "data": {"numpy", "torch", "skeleton", "files", "filelock", "data", "sources"},
     "data/datamodule": {"numpy", "torch", "skeleton", "data", "lightning"},
-    "model": {"numpy", "torch", "graph", "model"},
-    "model/kernels_triton": {"torch", "triton"},
+    "models": {"numpy", "torch", "graph", "models", "engine"},
+    "engine": {"numpy", "torch", "models", "engine"},
+    "engine/kernels_triton": {"torch", "triton"},
     "evaluation": {"numpy", "evaluation", "files"},
     "evaluation/metrics": {"torchmetrics"},
-    "evaluation/report": {"numpy", "evaluation", "skeleton"},
     "evaluation/published": {"omegaconf"},
+    "report": {"numpy", "evaluation", "skeleton", "report"},
     "ranks": {"torch"},
     "recognizer": {
         "numpy",
         "torch",
         "lightning",
         "torchmetrics",
-        "model",
+        "models",
         "data",
         "evaluation",
         "ranks",
     },
     "callbacks": {"lightning"},
     "callbacks/progress": {"lightning", "psutil", "rich", "torch"},
-    "callbacks/dashboard": {"lightning", "torch", "wandb", "evaluation", "files"},
+    "callbacks/dashboard": {"lightning", "torch", "wandb", "evaluation", "report", "files"},
     "callbacks/checkpoints": {"lightning", "torch", "files", "ranks"},
-    "downloads": {"filelock", "rich"},
-    "zoo": {"omegaconf", "rich", "downloads", "files"},
-    "weights": {"torch", "files", "model"},
-    "onnx_form": {"torch", "model", "onnxruntime"},
+    "checkpoints": {"torch", "files", "models", "checkpoints", "omegaconf", "rich", "onnxruntime"},
 }
 # the front doors and what they share may import everything
-DOORS = {"doors", "launch", "sweeps", "jobs", "experiment"}
+DOORS = {"launching", "sweeps", "jobs", "experiment"}
 DOORS |= {"train", "test", "fuse", "prepare", "reproduce", "export"}
 FILES = sorted(
     str(file.relative_to(PACKAGE).with_suffix(""))

@@ -13,10 +13,10 @@ import torch
 from helpers import CHECKOUT
 from omegaconf import OmegaConf
 
-from stgcn_lightning.doors import CONF, composed
+from stgcn_lightning.checkpoints.zoo import published
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.launching.doors import CONF, composed
 from stgcn_lightning.sweeps import Sweep, environment_of, keep_result, parts_of, runs_in, table
-from stgcn_lightning.zoo import published
 
 TINY = [
     "benchmark.synthetic.train_samples=27",

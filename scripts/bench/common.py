@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from stgcn_lightning.graph import adjacency
-from stgcn_lightning.model.stgcn import STGCN
+from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.skeleton import Skeleton
 
 CHECKOUT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ def make_clips(dimension: str, shape: tuple[int, ...], alone: float) -> Tensor:
 
 def contender(name: str, model: STGCN) -> Contender:
     """Another implementation with the weights of `model`: `module:function` makes it."""
-    sys.path[:0] = [str(CHECKOUT / "tests" / "model"), os.getcwd()]
+    sys.path[:0] = [str(CHECKOUT / "tests" / "models"), os.getcwd()]
     module, _, function = name.partition(":")
     return getattr(importlib.import_module(module), function)(model)
 

@@ -26,11 +26,11 @@ import torch
 from common import keep_memory, load_skeleton, processor
 from naive import NaiveRoad
 
-from stgcn_lightning.data.annotations import Annotations, Sample, write_annotations
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.store import StoreSpec, open_or_build
 from stgcn_lightning.data.streams import STREAMS
-from stgcn_lightning.data.synthetic import synthetic_annotations
+from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 SAMPLES, BATCH, CLIP_FRAMES, TEST_CLIPS, PERSONS = 2000, 128, 100, 10, 2
 ROUNDS = 7

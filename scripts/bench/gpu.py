@@ -30,12 +30,12 @@ import torch.nn.functional as F
 from common import BODIES, MIXES, contender, load_skeleton, make_model, take_turns
 from torch import Tensor
 
-from stgcn_lightning.data.annotations import Annotations, write_annotations
 from stgcn_lightning.data.datamodule import Batch, SkeletonData
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
-from stgcn_lightning.data.synthetic import synthetic_annotations
-from stgcn_lightning.model import kernels
-from stgcn_lightning.model.stgcn import STAGES, STGCN, WIDENED, forward_macs
+from stgcn_lightning.engine import kernels
+from stgcn_lightning.models.stgcn import STAGES, STGCN, WIDENED, forward_macs
+from stgcn_lightning.sources.mmaction2 import Annotations, write_annotations
+from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 TRAIN, TEST = 40_091, 16_487  # samples of NTU60's cross-subject protocol
 EPOCHS, PASSES, TEST_CLIPS, FRAMES, PERSONS = 16, 5, 10, 100, 2

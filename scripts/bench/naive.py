@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stgcn_lightning.data.annotations import Sample
 from stgcn_lightning.skeleton import Normalisation, Skeleton
+from stgcn_lightning.sources.mmaction2 import Sample
 
 Array = NDArray[Any]
 

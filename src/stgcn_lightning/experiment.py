@@ -25,18 +25,18 @@ from rich.console import Console
 from stgcn_lightning import ranks
 from stgcn_lightning.callbacks.checkpoints import CheckpointFiles
 from stgcn_lightning.callbacks.progress import Bars, Speed
-from stgcn_lightning.data.annotations import read_annotations, write_annotations
+from stgcn_lightning.checkpoints.zoo import checkpoint_file
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store, StoreSpec, explaining_where, open_or_build
-from stgcn_lightning.data.synthetic import VERSION, synthetic_annotations
-from stgcn_lightning.downloads import Downloads, fetch
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.downloads import Downloads, fetch
 from stgcn_lightning.graph import adjacency
-from stgcn_lightning.model.stgcn import COMPILE_MODES, STGCN, forward_macs
+from stgcn_lightning.models.stgcn import COMPILE_MODES, STGCN, forward_macs
 from stgcn_lightning.recognizer import NORM_GROUP, REFERENCE_BATCH
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.zoo import checkpoint_file
+from stgcn_lightning.sources.mmaction2 import read_annotations, write_annotations
+from stgcn_lightning.sources.synthetic import VERSION, synthetic_annotations
 
 # file and sample names are printed as they are, not read as markup
 console = Console(soft_wrap=True, markup=False, highlight=False, quiet=ranks.global_rank() > 0)

@@ -3,8 +3,8 @@
 python -m stgcn_lightning.fuse --help
 """
 
-from stgcn_lightning.doors import open_door
 from stgcn_lightning.jobs.fusing import fuse_scores
+from stgcn_lightning.launching.doors import open_door
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from stgcn_lightning.data.datamodule import Batch
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import accuracies
-from stgcn_lightning.model.stgcn import STGCN
+from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.ranks import average_statistics, averaged_statistics, gathered
 
 PARTS = ("val", "holdout")  # what is validated on

@@ -29,8 +29,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.experiment import shown
-from stgcn_lightning.files import write_atomically
-from stgcn_lightning.launch import (
+from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.launching.processes import (
     PAUSE,
     SIGNALLED,
     Failure,

@@ -3,8 +3,8 @@
 python -m stgcn_lightning.train --help
 """
 
-from stgcn_lightning.doors import open_door
 from stgcn_lightning.jobs.training import train
+from stgcn_lightning.launching.doors import open_door
 
 
 def main() -> None:

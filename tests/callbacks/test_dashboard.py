@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from wandb_files import OfflineRun
 
-from stgcn_lightning.doors import open_door
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.jobs import fusing, reproducing, testing, training
+from stgcn_lightning.launching.doors import open_door
 
 TASKS = {
     "train": training.train,

@@ -6,13 +6,13 @@ import torch
 from helpers import GOLDEN, skeleton
 from naive import NaiveRoad
 
-from stgcn_lightning.data.annotations import DEFAULT_IMG_SHAPE, Sample
 from stgcn_lightning.data.batch import ClipGatherer
 from stgcn_lightning.data.datamodule import ClipDataset
 from stgcn_lightning.data.sampling import evaluation_indices, train_indices
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation, Skeleton
+from stgcn_lightning.sources.mmaction2 import DEFAULT_IMG_SHAPE, Sample
 
 SHORT = {"j": "joint", "b": "bone", "jm": "joint_motion", "bm": "bone_motion"}
 BODIES = {"2d": "coco17", "3d": "ntu25"}

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stgcn_lightning.data.annotations import Sample
 from stgcn_lightning.data.datamodule import Draws, SkeletonData, pack, sample_of
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.sources.mmaction2 import Sample
 
 PAIR = Skeleton("pair", ("a", "b"), ((1, 0),), 0, (0, 0), (), None)
 LENGTHS = [1, 3, 4, 5, 7, 8, 9, 12, 20, 30, 40]

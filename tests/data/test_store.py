@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from stgcn_lightning.data import store as store_module
-from stgcn_lightning.data.annotations import Annotations, Sample, write_annotations
 from stgcn_lightning.data.store import StoreSpec, open_or_build, open_store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation, Skeleton
+from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
 
 PAIR = Skeleton(
     name="pair",

@@ -11,19 +11,19 @@ import pytest
 import torch
 from helpers import CHECKOUT, GOLDEN, shared, skeleton
 
+from stgcn_lightning.checkpoints.names import to_reference
+from stgcn_lightning.checkpoints.weights import read_weights
 from stgcn_lightning.data.normalise import normalise
 from stgcn_lightning.data.streams import bone
-from stgcn_lightning.doors import composed
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.experiment import class_names, model_card, plain
-from stgcn_lightning.files import read_checkpoint, read_safetensors, sha256
+from stgcn_lightning.files.untrusted import read_checkpoint, read_safetensors, sha256
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs import exporting
 from stgcn_lightning.jobs.exporting import export
-from stgcn_lightning.model.checkpoint import to_reference
-from stgcn_lightning.model.stgcn import STGCN
+from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.weights import read_weights
 
 TINY = ("model.base_channels=4", "data.clip_frames=12", "data.test_clips=3")
 PAGE = (CHECKOUT / "docs" / "export.md").read_text()

@@ -15,15 +15,15 @@ from torch import nn
 from wandb.errors import Error as WandbError
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.report import (
+from stgcn_lightning.evaluation.reproduction import Row
+from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.report.pages import (
     AfterTest,
     class_rows,
     confused_rows,
     render_matrix,
     render_movie,
 )
-from stgcn_lightning.evaluation.reproduction import Row
-from stgcn_lightning.files import write_atomically
 
 WATCHED = (None, "gradients", "parameters", "all")
 MOST_ROWS = 10_000  # of a table: W&B cuts longer ones

@@ -31,16 +31,16 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stgcn_lightning.data.annotations import (
+from stgcn_lightning.data.normalise import normalise
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.sources.mmaction2 import (
     Annotations,
     Sample,
     check_annotations,
     read_annotations,
     split_ids,
 )
-from stgcn_lightning.data.normalise import normalise
-from stgcn_lightning.errors import BadInput
-from stgcn_lightning.skeleton import Skeleton
 
 VERSION = 2
 CHANNELS = 3

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files import read_test_dump, write_atomically, write_test_dump
+from stgcn_lightning.files.untrusted import read_test_dump, write_atomically, write_test_dump
 
 
 @dataclass(frozen=True)

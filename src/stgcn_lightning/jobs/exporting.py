@@ -13,9 +13,20 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from stgcn_lightning.checkpoints.names import from_reference, to_reference
+from stgcn_lightning.checkpoints.onnx import (
+    INPUT,
+    OPSET,
+    OUTPUT,
+    TOLERANCE,
+    agrees,
+    parity,
+    to_onnx,
+)
+from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
+from stgcn_lightning.checkpoints.zoo import card_of
 from stgcn_lightning.data.normalise import MODES
 from stgcn_lightning.data.streams import check_stream
-from stgcn_lightning.doors import nearest
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.experiment import (
     CHOICES,
@@ -29,7 +40,7 @@ from stgcn_lightning.experiment import (
     plain,
     shown,
 )
-from stgcn_lightning.files import (
+from stgcn_lightning.files.untrusted import (
     read_checkpoint,
     read_safetensors,
     safetensors_bytes,
@@ -37,12 +48,9 @@ from stgcn_lightning.files import (
     write_atomically,
 )
 from stgcn_lightning.graph import adjacency
-from stgcn_lightning.model.checkpoint import from_reference, to_reference
-from stgcn_lightning.model.stgcn import STGCN
-from stgcn_lightning.onnx_form import INPUT, OPSET, OUTPUT, TOLERANCE, agrees, parity, to_onnx
+from stgcn_lightning.launching.doors import nearest
+from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.weights import load, read_weights, refuse_other_card
-from stgcn_lightning.zoo import card_of
 
 SUFFIXES = {"onnx": ".onnx", "safetensors": ".safetensors", "mmaction2": ".pth"}
 PACKAGES = {

@@ -10,8 +10,6 @@ from omegaconf import DictConfig
 from rich.progress import track
 from rich.table import Table
 
-from stgcn_lightning.data.annotations import write_annotations
-from stgcn_lightning.data.ntu_raw import annotations_of, fingerprint, list_files, read_samples
 from stgcn_lightning.data.store import explaining_where
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.experiment import (
@@ -24,6 +22,8 @@ from stgcn_lightning.experiment import (
     shown,
 )
 from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.sources.mmaction2 import write_annotations
+from stgcn_lightning.sources.ntu import annotations_of, fingerprint, list_files, read_samples
 
 
 def prepare(cfg: DictConfig) -> None:

@@ -16,7 +16,11 @@ from stgcn_lightning.data.store import Store
 from stgcn_lightning.evaluation.fusion import top1_interval
 from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import Published, published_top1
-from stgcn_lightning.evaluation.report import (
+from stgcn_lightning.evaluation.scores import Scores
+from stgcn_lightning.experiment import console, cost, plain, shown
+from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.models.stgcn import STGCN, Stage
+from stgcn_lightning.report.pages import (
     AfterTest,
     AfterTraining,
     Figure,
@@ -25,10 +29,6 @@ from stgcn_lightning.evaluation.report import (
     typical_pose,
     worst_errors,
 )
-from stgcn_lightning.evaluation.scores import Scores
-from stgcn_lightning.experiment import console, cost, plain, shown
-from stgcn_lightning.files import write_atomically
-from stgcn_lightning.model.stgcn import STGCN, Stage
 from stgcn_lightning.skeleton import Skeleton
 
 POSES = 500  # samples among whose first frames a pose is looked for

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from stgcn_lightning import ranks
+from stgcn_lightning.checkpoints.zoo import published
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
@@ -22,11 +23,10 @@ from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.evaluation.reproduction import Row, rows_of, to_json, to_markdown, to_table
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.experiment import check_values, checkpoint_of, console, plain, shown
-from stgcn_lightning.files import sha256, write_atomically
+from stgcn_lightning.files.untrusted import sha256, write_atomically
 from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
-from stgcn_lightning.zoo import published
 
 SETTINGS = "settings.json"
 ELSEWHERE = ("workers", "store_dir")  # of `data`: they change no figure

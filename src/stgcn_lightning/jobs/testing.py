@@ -12,10 +12,11 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from stgcn_lightning import ranks
+from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
+from stgcn_lightning.checkpoints.zoo import ZOO, card_of, published
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
-from stgcn_lightning.evaluation.report import Figure
 from stgcn_lightning.evaluation.scores import Scores, write_scores
 from stgcn_lightning.experiment import (
     build,
@@ -29,13 +30,12 @@ from stgcn_lightning.experiment import (
     path_of,
     shown,
 )
-from stgcn_lightning.files import sha256
+from stgcn_lightning.files.untrusted import sha256
 from stgcn_lightning.jobs.reporting import published_for, report_test
 from stgcn_lightning.jobs.watching import dashboards_of, run_of, watching
-from stgcn_lightning.model.stgcn import STGCN
+from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
-from stgcn_lightning.weights import load, read_weights, refuse_other_card
-from stgcn_lightning.zoo import ZOO, card_of, published
+from stgcn_lightning.report.pages import Figure
 
 
 def test(cfg: DictConfig) -> None:

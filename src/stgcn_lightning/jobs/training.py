@@ -13,9 +13,9 @@ from rich.table import Table
 
 from stgcn_lightning import ranks
 from stgcn_lightning.callbacks.checkpoints import EARLIER, LAST, NEXT
+from stgcn_lightning.checkpoints.weights import fine_tune, read_weights, refuse_other_card
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.report import Figure
 from stgcn_lightning.experiment import (
     build,
     build_trainer,
@@ -30,13 +30,13 @@ from stgcn_lightning.experiment import (
     path_of,
     shown,
 )
-from stgcn_lightning.files import read_checkpoint, write_atomically
+from stgcn_lightning.files.untrusted import read_checkpoint, write_atomically
 from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.testing import figures_of, run_test, scores_of
 from stgcn_lightning.jobs.watching import dashboards_of, watching
-from stgcn_lightning.model.stgcn import STGCN
+from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
-from stgcn_lightning.weights import fine_tune, read_weights, refuse_other_card
+from stgcn_lightning.report.pages import Figure
 
 SELECTED_BY = {  # checkpoint -> what chose it, where subjects are held out
     "last": "nothing: the last epoch",

@@ -1,0 +1,1 @@
+"""Weights in files: ours, foreign names, the zoo, safetensors, ONNX."""

@@ -1,0 +1,90 @@
+"""An ST-GCN as an ONNX file, and the proof that onnxruntime computes what PyTorch does.
+
+The packages `onnx`, `onnxscript` and `onnxruntime` are optional and imported where they are used.
+
+Axes: N clips, M persons, T frames, V joints, C channels; R = N x M; K subsets, O output channels.
+"""
+
+import copy
+import logging
+from itertools import product
+
+import torch
+
+from stgcn_lightning.models.stgcn import STGCN
+
+OPSET = 20
+INPUT, OUTPUT = "clips", "logits"
+PARITY_FRAMES = (20, 37, 100, 300)
+PARITY_CLIPS = (1, 3, 16)
+TOLERANCE = 1e-4  # of a logit, or of the largest one where that is above 1
+
+# torch warns that torchvision, whose operators are not used here, is absent; the optimiser tells
+# every step
+logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+for name in ("onnx_ir", "onnxscript"):
+    logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def to_onnx(model: STGCN) -> bytes:
+    """The ONNX file of `model`: clips (N, M, T, V, C) in, logits (N, classes) out.
+
+    N, M and T are free; no node normalises, and no node says on which machine it was made.
+    """
+    N, M, T = (torch.export.Dim(name) for name in "NMT")
+    program = torch.onnx.export(
+        copy.deepcopy(model).fold().eval(),
+        (torch.zeros(3, 2, 37, model.joints, model.channels),),  # 0 and 1 would be constants
+        dynamo=True,
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes={"clips": {0: N, 1: M, 2: T}},
+        opset_version=OPSET,
+        verbose=False,
+    )
+    assert program is not None
+    proto = program.model_proto
+    graph = proto.graph
+    for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")  # lines of code, with their folders
+    return proto.SerializeToString()
+
+
+def parity(model: STGCN, content: bytes, persons: int) -> list[dict[str, float]]:
+    """How far onnxruntime is from PyTorch, for every number of frames and clips in `PARITY_*`.
+
+    The clips are noise with the mean and variance of each channel that the model was trained on;
+    in every third clip only the first person is there.
+
+    Returns:
+        One dict per case: `frames`, `clips`, the largest `difference` of a logit, and the
+        `largest` absolute logit.
+    """
+    import onnxruntime
+
+    model = copy.deepcopy(model).float().cpu().eval()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    shape = (model.joints, model.channels)
+    assert model.data_norm.running_mean is not None
+    assert model.data_norm.running_var is not None
+    mean = model.data_norm.running_mean.view(shape)
+    deviation = model.data_norm.running_var.sqrt().view(shape)
+    cases: list[dict[str, float]] = []
+    for T, N in product(PARITY_FRAMES, PARITY_CLIPS):
+        clips = mean + deviation * torch.randn(N, persons, T, *shape, generator=generator)
+        clips[2::3, 1:] = 0
+        with torch.inference_mode():
+            ours = model(clips)
+        (theirs,) = session.run([OUTPUT], {INPUT: clips.numpy()})
+        difference = (torch.from_numpy(theirs) - ours).abs().max().item()
+        largest = ours.abs().max().item()
+        cases.append({"frames": T, "clips": N, "difference": difference, "largest": largest})
+    return cases
+
+
+def agrees(case: dict[str, float]) -> bool:
+    """Whether a case of `parity` is within `TOLERANCE`; NaN is not."""
+    return case["difference"] <= TOLERANCE * max(1.0, case["largest"])

@@ -1,0 +1,98 @@
+"""The checkpoints that MMAction2 publishes, by the names of our experiments.
+
+Each is downloaded once, and its SHA-256 is checked against the digits in its name.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.downloads import Downloads, fetch
+from stgcn_lightning.files.untrusted import sha256
+
+TABLE = Path(__file__).with_name("zoo.yaml")
+ZOO = "zoo:"
+
+
+class Entry(NamedTuple):
+    """A published checkpoint: what it was trained on, and its file below `downloads.address`."""
+
+    benchmark: str
+    stream: str
+    file: str
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        """The file's own name."""
+        return self.file.rsplit("/", 1)[-1]
+
+
+def published() -> dict[str, Entry]:
+    """All published checkpoints, by the names of their experiments."""
+    table: Any = OmegaConf.to_container(OmegaConf.load(TABLE))
+    found = {}
+    for benchmark, streams in table["sha256"].items():
+        protocol, dimension = benchmark.replace("_", "-").rsplit("-", 1)
+        for stream, digits in streams.items():
+            config = table["config"].format(
+                stream=stream.replace("_", "-"), protocol=protocol, dimension=dimension
+            )
+            file = table["file"].format(config=config, sha256=digits)
+            found[f"{benchmark}_{stream}"] = Entry(benchmark, stream, file, digits)
+    return found
+
+
+def checkpoint_file(text: str, downloads: Downloads, console: Console) -> Path:
+    """The file that `checkpoint=` names: a path as it is, or zoo:NAME, downloaded if need be.
+
+    Raises:
+        BadInput: the zoo has no such name, the file cannot be fetched, or it is not the published
+            one.
+    """
+    if not text.startswith(ZOO):
+        return Path(text)
+    name, known = text.removeprefix(ZOO), published()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        remedy = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
+        raise BadInput(f"there is no {text} among the published checkpoints: {remedy}")
+    entry = known[name]
+
+    def check(file: Path) -> None:
+        if not (found := sha256(file)).startswith(entry.sha256):
+            raise BadInput(
+                f"{file} is not the published {text}: its SHA-256 begins with "
+                f"{found[: len(entry.sha256)]}, not {entry.sha256}"
+            )
+
+    path = downloads.folder / entry.filename
+    if not path.exists():
+        fetch(f"{downloads.address.rstrip('/')}/{entry.file}", path, check, downloads, console)
+        return path
+    try:
+        check(path)  # it may have been put there by hand
+    except BadInput as error:
+        raise BadInput(f"{error}; delete it") from None
+    return path
+
+
+def card_of(checkpoint: Path) -> dict[str, str]:
+    """What a file with a published name was trained on, as our own checkpoints say it; else empty.
+
+    MMAction2 does not write it into its checkpoints.
+    """
+    for entry in published().values():
+        if checkpoint.name == entry.filename:
+            dimension = entry.benchmark.rsplit("_", 1)[-1]
+            return {
+                "benchmark": entry.benchmark,
+                "stream": entry.stream,
+                "dimension": dimension,
+                "normalise": dimension,
+            }
+    return {}

@@ -1,0 +1,1 @@
+"""The same models, faster, applied from outside."""

@@ -1,0 +1,1 @@
+"""The only doors to the disk and the network that need care."""

@@ -1,0 +1,1 @@
+"""Processes and sweeps: who runs, where, and how it ends."""

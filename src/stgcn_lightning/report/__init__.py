@@ -1,0 +1,1 @@
+"""Statistics to pages and pictures."""

@@ -1,0 +1,1 @@
+"""Files of the world to annotations, one reader a file."""

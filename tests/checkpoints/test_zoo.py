@@ -1,0 +1,296 @@
+"""The published checkpoints, from a mirror on this machine."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import skeleton
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from stgcn_lightning.checkpoints import zoo
+from stgcn_lightning.checkpoints.names import to_reference
+from stgcn_lightning.checkpoints.zoo import card_of, checkpoint_file, published
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.published import published_top1
+from stgcn_lightning.experiment import checkpoint_of
+from stgcn_lightning.files.downloads import Downloads
+from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.graph import adjacency
+from stgcn_lightning.jobs import testing
+from stgcn_lightning.jobs.preparing import prepare
+from stgcn_lightning.jobs.training import train
+from stgcn_lightning.launching.doors import CONF, cache_folder, composed
+from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+
+NAME = "ntu60_xsub_2d_bone"
+FILE = "stgcn_8xb16-bone-u100-80e_ntu60-xsub-keypoint-2d_20221129-c4b44488.pth"
+TINY = ["trainer=cpu", "model.base_channels=4", "data.clip_frames=12", "data.test_clips=2"]
+
+
+@pytest.fixture
+def downloads(server, tmp_path):
+    return Downloads(server.address, tmp_path / "cache", timeout=5, tries=2, wait=0)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A checkpoint of 60 classes as MMAction2 writes it."""
+    torch.manual_seed(0)
+    model = STGCN(adjacency(skeleton("coco17"), "stgcn_spatial"), 60, base_channels=4)
+    path = tmp_path / "weights.pth"
+    torch.save({"meta": {"epoch": 16}, "state_dict": to_reference(model.state_dict())}, path)
+    return path
+
+
+@pytest.fixture
+def annotations(tmp_path):
+    """Annotations with the shape and the splits of NTU RGB+D 60, 2D."""
+    rng = np.random.default_rng(0)
+    samples = [
+        Sample(f"s{i}", i, 1000 * rng.random((1, 20, 17, 2), np.float32), None) for i in range(4)
+    ]
+    ids = [sample.id for sample in samples]
+    path = tmp_path / "annotations.pkl"
+    write_annotations(path, Annotations(samples, {"xsub_train": ids[:2], "xsub_val": ids[2:]}))
+    return path
+
+
+@pytest.fixture
+def in_the_table(monkeypatch, tmp_path, weights):
+    """Make `weights` the published bone checkpoint: its SHA-256 begins with the table's digits."""
+    table = OmegaConf.load(zoo.TABLE)
+    table.sha256.ntu60_xsub_2d.bone = sha256(weights)[:8]
+    OmegaConf.save(table, tmp_path / "zoo.yaml")
+    monkeypatch.setattr(zoo, "TABLE", tmp_path / "zoo.yaml")
+    return published()[NAME]
+
+
+def quiet(text, downloads):
+    return checkpoint_file(text, downloads, Console(quiet=True))
+
+
+def test_the_zoo_has_the_sixteen_experiments_that_mmaction2_publishes():
+    names = published()
+    assert len(names) == 16
+    assert len({entry.file for entry in names.values()}) == 16
+    for name, entry in names.items():
+        assert (CONF / "experiment" / f"{name}.yaml").exists()
+        assert name == f"{entry.benchmark}_{entry.stream}"
+        assert published_top1("stgcn", entry.benchmark, entry.stream).source == "MMAction2"
+        assert len(entry.sha256) == 8
+        assert int(entry.sha256, 16) >= 0
+
+
+def test_addresses_are_those_of_the_model_zoo():
+    folder = FILE.removesuffix("_20221129-c4b44488.pth")
+    assert published()[NAME].file == f"stgcn/{folder}/{FILE}"
+    config = "stgcn_8xb16-joint-motion-u100-80e_ntu120-xsub-keypoint-3d"
+    assert (
+        published()["ntu120_xsub_3d_joint_motion"].file
+        == f"stgcn/{config}/{config}_20221129-5d54f525.pth"
+    )
+
+
+def test_a_path_is_taken_as_it_is(downloads, server):
+    assert quiet("some/file.pth", downloads) == Path("some/file.pth")
+    assert server.asked == []
+
+
+def test_a_published_checkpoint_is_fetched_once(server, downloads, weights, in_the_table):
+    server.files[f"/{in_the_table.file}"] = weights.read_bytes()
+    for _ in range(2):
+        path = quiet(f"zoo:{NAME}", downloads)
+        assert path == downloads.folder / in_the_table.filename
+        assert path.read_bytes() == weights.read_bytes()
+    assert len(server.asked) == 1
+
+
+def test_garbage_of_the_right_length_is_deleted_and_named(server, downloads, weights, in_the_table):
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    server.files[f"/{in_the_table.file}"] = bytes(content)
+    with pytest.raises(BadInput) as error:
+        quiet(f"zoo:{NAME}", downloads)
+    assert f"what {downloads.address}/{in_the_table.file} sent" in str(error.value)
+    digits = hashlib.sha256(content).hexdigest()[:8]
+    assert f"SHA-256 begins with {digits}, not {in_the_table.sha256}" in str(error.value)
+    assert list(downloads.folder.glob("stgcn*")) == []
+
+
+def test_another_file_put_in_its_place_is_named_and_kept(downloads):
+    downloads.folder.mkdir()
+    (downloads.folder / FILE).write_bytes(b"by hand")
+    with pytest.raises(BadInput, match=rf"{FILE} is not the published .*not c4b44488; delete it"):
+        quiet(f"zoo:{NAME}", downloads)
+    assert (downloads.folder / FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("zoo:ntu60_xsub_2d_bnoe", "did you mean ntu60_xsub_2d_bone or "),
+        ("zoo:ntu60_xview_2d_bone", "ntu60_xsub_2d_bone"),
+        ("zoo:", "choose from " + ", ".join(published())),
+        ("zoo:resnet", "choose from ntu60_xsub_2d_joint, "),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_or_all(downloads, text, remedy):
+    with pytest.raises(BadInput) as error:
+        quiet(text, downloads)
+    assert f"there is no {text} among the published checkpoints: " in str(error.value)
+    assert remedy in str(error.value)
+
+
+def test_a_published_file_name_tells_what_it_was_trained_on():
+    assert card_of(Path("anywhere") / FILE) == {
+        "benchmark": "ntu60_xsub_2d",
+        "stream": "bone",
+        "dimension": "2d",
+        "normalise": "2d",
+    }
+    assert card_of(Path("best.ckpt")) == {}
+
+
+def test_the_cache_lies_where_xdg_says(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/big")
+    assert cache_folder() == "/big/stgcn_lightning"
+    assert composed("prepare", "benchmark=ntu120_xset_3d").benchmark.annotations == (
+        "/big/stgcn_lightning/ntu120_3d.pkl"
+    )
+    for value in ("", "not/absolute"):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert cache_folder() == str(Path.home() / ".cache" / "stgcn_lightning")
+
+
+def test_the_mirror_is_the_environments_or_the_command_lines(monkeypatch):
+    monkeypatch.delenv("STGCN_LIGHTNING_ZOO", raising=False)
+    cfg = composed("train", "benchmark=ntu60_xview_2d")
+    origin = "https://download.openmmlab.com/mmaction/v1.0/skeleton"
+    assert cfg.downloads.address == origin
+    assert cfg.benchmark.download == f"{origin}/data/ntu60_2d.pkl"
+    monkeypatch.setenv("STGCN_LIGHTNING_ZOO", "http://mirror/skeleton")
+    cfg = composed("train", "benchmark=ntu60_xview_2d")
+    assert cfg.benchmark.download == "http://mirror/skeleton/data/ntu60_2d.pkl"
+
+
+def test_settings_that_make_no_sense_are_refused():
+    cfg = composed("test", f"checkpoint=zoo:{NAME}", "downloads.folder=null")
+    with pytest.raises(BadInput, match=r"downloads\.folder=null is no path"):
+        checkpoint_of(cfg)
+
+
+@pytest.fixture
+def mirror(server, weights, annotations, in_the_table):
+    """The server as a mirror of the two published files."""
+    server.files["/data/ntu60_2d.pkl"] = annotations.read_bytes()
+    server.files[f"/{in_the_table.file}"] = weights.read_bytes()
+    return server
+
+
+@pytest.mark.slow
+def test_from_nothing_to_scores_with_two_commands_and_a_mirror(mirror, tmp_path, weights):
+    def run(door, *arguments):
+        # the door as it is, but with the table in which our small checkpoint is the published one
+        start = f"""if True:
+            from pathlib import Path
+            from stgcn_lightning.checkpoints import zoo
+            from stgcn_lightning.{door} import main
+            zoo.TABLE = Path({str(zoo.TABLE)!r})
+            main()"""
+        cache = {"STGCN_LIGHTNING_ZOO": mirror.address, "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+        done = subprocess.run(
+            [sys.executable, "-c", start, *arguments, f"experiment={NAME}", *TINY],
+            cwd=tmp_path,
+            env=os.environ | cache,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "4 samples, 17 joints" in run("prepare")
+    assert (tmp_path / "xdg" / "stgcn_lightning" / "ntu60_2d.pkl").exists()
+    assert "mean class accuracy" in run("test", f"checkpoint=zoo:{NAME}", "scores=bone.npz")
+    with np.load(tmp_path / "bone.npz") as scores:
+        assert scores["scores"].shape == (2, 60)
+        assert sha256(weights) in str(scores["meta"])
+    assert len(mirror.asked) == 2
+
+
+@pytest.fixture
+def compose(mirror, tmp_path, monkeypatch):
+    """A function to the configuration of a door whose files come from the mirror."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(door, *overrides):
+        places = [f"downloads.address={mirror.address}", "downloads.folder=cache", "run_dir=run"]
+        checkpoint = [] if door == "prepare" else [f"checkpoint=zoo:{NAME}"]
+        return composed(door, *TINY, *places, *checkpoint, *overrides)
+
+    return make
+
+
+def test_a_checkpoint_of_the_zoo_is_refused_on_what_it_was_not_trained_on(compose, mirror):
+    remedy = "trained on the stream bone in 2d, not on {}: set experiment=ntu60_xsub_2d_bone"
+    with pytest.raises(BadInput, match=remedy.format("joint in 2d")):
+        testing.test(compose("test", "benchmark=ntu60_xsub_2d", "stream=joint"))
+    with pytest.raises(BadInput, match=remedy.format("bone in 3d")):
+        testing.test(compose("test", "benchmark=synthetic_3d", "stream=bone"))
+    assert not mirror.asked  # before anything is downloaded
+
+
+def test_a_published_file_fetched_by_hand_knows_what_it_was_trained_on(compose):
+    prepare(compose("prepare", "benchmark=ntu60_xsub_2d"))
+    testing.test(compose("test", f"experiment={NAME}"))
+    (file,) = Path("cache").glob("*.pth")
+    with pytest.raises(BadInput, match="was trained with stream bone, not joint: set stream=bone"):
+        testing.test(
+            compose("test", "benchmark=ntu60_xsub_2d", "stream=joint", f"checkpoint={file}")
+        )
+
+
+def test_fine_tuning_starts_from_a_checkpoint_of_the_zoo(compose, capsys):
+    prepare(compose("prepare", "benchmark=ntu60_xsub_2d"))
+    train(compose("train", f"experiment={NAME}", "debug=fast", "logger=[]"))
+    assert re.search(rf"zoo:{NAME}: \d+ tensors loaded, skipped: none", capsys.readouterr().out)
+
+
+def test_annotations_are_downloaded_by_prepare_alone_and_found_by_all(compose, mirror, capsys):
+    with pytest.raises(BadInput, match=r"prepare benchmark=ntu60_xsub_2d downloads the published"):
+        testing.test(compose("test", f"experiment={NAME}"))
+    assert "/data/ntu60_2d.pkl" not in [path for path, _ in mirror.asked]
+    prepare(compose("prepare", "benchmark=ntu60_xsub_2d"))
+    testing.test(compose("test", f"experiment={NAME}"))
+    assert "2 samples" in capsys.readouterr().out
+    assert [path for path, _ in mirror.asked].count("/data/ntu60_2d.pkl") == 1
+
+
+def test_a_store_without_its_annotations_downloads_nothing(compose, mirror):
+    prepare(compose("prepare", "benchmark=ntu60_xsub_2d"))
+    Path("cache/ntu60_2d.pkl").unlink()
+    prepare(compose("prepare", "benchmark=ntu60_xsub_2d"))
+    assert len(mirror.asked) == 1
+
+
+def test_annotations_that_are_none_are_not_kept(compose, mirror):
+    mirror.files["/data/ntu60_2d.pkl"] = b"garbage" * 1000
+    with pytest.raises(BadInput, match=r"sent is of no use and was deleted: .*not a pickle"):
+        prepare(compose("prepare", "benchmark=ntu60_xsub_2d"))
+    assert list(Path("cache").glob("ntu60*")) == []
+
+
+def test_prepare_downloads_to_a_path_that_is_given_but_not_under_another_name(compose, mirror):
+    with pytest.raises(BadInput, match=r"no annotation file mine\.pkl"):
+        prepare(compose("prepare", "benchmark=ntu60_xsub_2d", "annotations=mine.pkl"))
+    assert mirror.asked == []
+    prepare(compose("prepare", "benchmark=ntu60_xsub_2d", "annotations=here/ntu60_2d.pkl"))
+    assert Path("here/ntu60_2d.pkl").read_bytes() == mirror.files["/data/ntu60_2d.pkl"]
