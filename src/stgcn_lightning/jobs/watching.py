@@ -55,6 +55,7 @@ def watching(
         if sweep := sweep_of(settings.run_dir):
             tags.append(sweep)
         config = thawed(settings.composed) | {"code": code_version(), "sweep": sweep} | facts
+        assert name is not None
         for dashboard in dashboards:
             dashboard.describe(job, group=group, name=name, tags=tags, config=config)
     status = 1

@@ -34,7 +34,7 @@ PACKAGE = Path(__file__).parents[1]
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parents[1] / "conf"
 
 
-def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
+def open_door(task: Callable[[Any], Any], config_name: str) -> None:
     """Compose `config_name` from the command line, run `task` on it, and leave with its status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
     register_resolvers()
@@ -51,10 +51,10 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
         composing = False
         try:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                return sweep.add(task, cfg)
+                return sweep.add(task, cfg, config_name)
             if OmegaConf.select(cfg, "sweep.devices_per_job") is not None:
                 raise BadInput("sweep.devices_per_job divides the devices of a sweep: add -m")
-            return run(task, cfg)
+            return run(task, cfg, config_name)
         except Failure as failure:
             leave(failure.message, failure.status)
         except (BadInput, HydraException, OmegaConfBaseException) as error:

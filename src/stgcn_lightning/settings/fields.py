@@ -217,10 +217,8 @@ def describe(cls: type, defaults: Mapping[str, Any], prefix: str = "") -> list[R
             below = value if isinstance(value, Mapping) else {}
             rows += describe(one.group, below, f"{prefix}{key}.")
         elif one.rest:
-            others = {k: v for k, v in defaults.items() if k not in named}
-            rows += [
-                Row(prefix + k, one.meaning, "", "", shown_value(v)) for k, v in others.items()
-            ]
+            others = [other for other in defaults if other not in named]
+            rows += [Row(prefix + k, one.meaning, "", "", shown_value(defaults[k])) for k in others]
         else:
             meaning = f"{one.meaning}; null: {one.null}" if one.null else one.meaning
             rows.append(Row(prefix + key, meaning, one.unit, one.allowed, shown_value(value)))

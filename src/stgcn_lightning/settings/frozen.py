@@ -6,7 +6,7 @@ from typing import Any
 
 
 def frozen(value: Any) -> Any:
-    """The same value with read-only mappings instead of dictionaries and tuples instead of lists."""
+    """The same value with read-only mappings for dictionaries and tuples for lists."""
     if isinstance(value, Mapping):
         return MappingProxyType({key: frozen(item) for key, item in value.items()})
     return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value

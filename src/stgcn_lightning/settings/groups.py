@@ -21,7 +21,6 @@ BACKBONE_OPTIONS = {
         "channels of the first stages, doubled twice", int, 1, 10_000
     ),
 }
-OURS = ("name", "graph", "compile", "norm_group", "_target_")  # keys of `model` that are no options
 
 
 def subjects(key: str, value: Any) -> Any:
