@@ -18,9 +18,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     from rich.console import Console
 
-    from stgcn_lightning import ranks
+    from stgcn_lightning.ranks import global_rank
 
-    made = Console(soft_wrap=True, markup=False, highlight=False, quiet=ranks.global_rank() > 0)
+    made = Console(soft_wrap=True, markup=False, highlight=False, quiet=global_rank() > 0)
     globals()["console"] = made
     return made
 

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from stgcn_lightning.callbacks import progress
 from stgcn_lightning.callbacks.progress import WARM_UP, Pace, duration, fitting
-from stgcn_lightning.experiment import console
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.launching.doors import open_door
+from stgcn_lightning.terminal import console
 
 
 @pytest.fixture

@@ -36,9 +36,7 @@ def _body(_: str, value: Any) -> Skeleton:
 
 
 def _loggers() -> Any:
-    return fields.checked(
-        "what keeps a record of the job", "csv, wandb, tensorboard", objects, null=""
-    )
+    return fields.checked("what keeps a record", "csv, wandb, tensorboard", objects, null="")
 
 
 def _callbacks() -> Any:
