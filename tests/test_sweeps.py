@@ -134,7 +134,7 @@ def started(tmp_path, monkeypatch):
     jobs = []
 
     class Started:
-        def __init__(self, task, cfg, processes, *, log, environment):
+        def __init__(self, task, cfg, processes, *, door, log, environment):
             jobs.append((cfg.trainer.devices, processes, log and Path(log).name))
 
         def running(self):

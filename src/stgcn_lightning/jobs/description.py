@@ -3,7 +3,7 @@
 It is printed, and kept with the checkpoint; nobody computes it again or writes to the settings.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.recognizer import NORM_GROUP, REFERENCE_BATCH
 from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.groups import Recipe
-from stgcn_lightning.terminal import counted, shown
+from stgcn_lightning.terminal import counted
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,15 @@ class RunDescription:
         return f"{self.parameters:,} parameters, {self.gmac:.3g} GMAC per clip"
 
     def card(self) -> dict[str, Any]:
-        """Plain values, to be kept with a checkpoint."""
-        batch = asdict(self.batch)
+        """Plain values, to be kept with a checkpoint.
+
+        The run directory is not among them: equal runs in two folders have equal checkpoints.
+        """
         return {
-            "folder": str(shown(self.folder)),
-            "devices": batch["devices"],
-            "batch_per_device": batch["per_device"],
+            "devices": self.batch.devices,
+            "batch_per_device": self.batch.per_device,
             "global_batch": self.batch.together,
-            "norm_group": batch["norm_group"],
+            "norm_group": self.batch.norm_group,
             "lr": self.rate.lr,
             "epochs": self.epochs,
             "held_out_subjects": self.held_out_subjects and list(self.held_out_subjects),

@@ -28,7 +28,7 @@ from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.report.pages import Figure
 from stgcn_lightning.settings.doors import TestSettings
 from stgcn_lightning.settings.fields import path_of
-from stgcn_lightning.settings.groups import subjects
+from stgcn_lightning.settings.groups import check_subjects
 from stgcn_lightning.terminal import console, shown
 
 
@@ -49,12 +49,12 @@ def test(settings: TestSettings) -> None:
                 f"{checkpoint} was trained without holding subjects out: there is no split=holdout "
                 "unless it is trained with data.holdout_subjects=0.1"
             )
-        subjects("data.holdout_subjects", held_out)
+        check_subjects("data.holdout_subjects", held_out)
     built = build(settings, split=settings.split, subjects=held_out)
     ours = model_card(settings, built.classes, built.run)
     refuse_other_card(card or card_of(checkpoint), ours, checkpoint)
     load(built.model, state, checkpoint)
-    with watching(settings, "test", trained_by=run_of(checkpoint)) as loggers:
+    with watching(settings, "test", trained_by=run_of(checkpoint), run=built.run.card()) as loggers:
         run_test(built, checkpoint, out, loggers)
 
 

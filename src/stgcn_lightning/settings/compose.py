@@ -77,4 +77,12 @@ def keys_of(door: str, defaults: "DictConfig") -> list[Row]:
     from omegaconf import OmegaConf
 
     plain: Any = OmegaConf.to_container(defaults, resolve=False)
-    return describe(DOORS[door], plain)
+    rows = describe(DOORS[door], plain)
+    if door == "export":  # its groups describe the checkpoint, and hold a part of the keys
+        rows += [row for row in describe(Trained, plain) if _has(plain, row.key)]
+    return rows
+
+
+def _has(plain: Mapping[str, Any], key: str) -> bool:
+    group, _, name = key.partition(".")
+    return group in plain and (not name or name in plain[group])

@@ -15,14 +15,14 @@ from stgcn_lightning.settings.objects import Object, Trainer, objects
 from stgcn_lightning.skeleton import Skeleton
 
 
-def given(key: str, value: Any) -> Any:
+def check_checkpoint(key: str, value: Any) -> Any:
     """Return a path or the name of a published file as it was given, or raise BadInput."""
     if value:
         fields.path_of(key, value)
     return value or None
 
 
-def to_resume(key: str, value: Any) -> str:
+def check_resume(key: str, value: Any) -> str:
     """Return ``auto`` or a path as it was given, or raise BadInput."""
     if not isinstance(value, str):
         raise BadInput(f"{key}={value} is neither auto nor a checkpoint")
@@ -83,7 +83,7 @@ class Common(Settings):
         "float32 products on a GPU of factors with 10 bits; false: all 23", True, False
     )
     checkpoint: str | None = fields.checked(
-        "weights to start from or to test", "a path, or zoo:NAME", given, null="none"
+        "weights to start from or to test", "a path, or zoo:NAME", check_checkpoint, null="none"
     )
 
 
@@ -94,7 +94,7 @@ class TrainSettings(Common):
     logger: Mapping[str, Object] | None = _loggers()
     callbacks: Mapping[str, Object] | None = _callbacks()
     resume: str | None = fields.checked(
-        "checkpoint to go on from", "auto: the last of the newest run; or a path", to_resume,
+        "checkpoint to go on from", "auto: the last of the newest run; or a path", check_resume,
         null="a new run",
     )  # fmt: skip
     test_after: bool = fields.choice("test the best checkpoint when training ends", True, False)
@@ -169,7 +169,9 @@ class ExportSettings(Settings):
     reference: Mapping[str, Any]
     said: Mapping[str, Any]
     downloads: Downloads = fields.group(Downloads)
-    checkpoint: str | None = fields.checked("weights to export", "a path", given, null="none")
+    checkpoint: str | None = fields.checked(
+        "weights to export", "a path", check_checkpoint, null="none"
+    )
     format: Any = fields.anything("what to export to", "onnx, safetensors, mmaction2")
     out: Any = fields.anything("file of the model; its sidecar ends in .json", "a path")
 

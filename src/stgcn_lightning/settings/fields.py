@@ -128,7 +128,7 @@ def stated_number(
             raise BadInput(f"{key}={value} must be a {what} of {limit}")
         return value
 
-    return Stated(meaning, f"{what}, {least:,g} to {most:,g}", take, unit, null)
+    return Stated(meaning, f"{what}, {_written(least)} to {_written(most)}", take, unit, null)
 
 
 def one_of(key: str, value: Any, choices: tuple[Any, ...]) -> Any:
@@ -227,3 +227,7 @@ def describe(cls: type, defaults: Mapping[str, Any], prefix: str = "") -> list[R
 
 def _kept(_: str, value: Any) -> Any:
     return frozen(value)
+
+
+def _written(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"

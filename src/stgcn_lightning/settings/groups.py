@@ -23,7 +23,7 @@ BACKBONE_OPTIONS = {
 }
 
 
-def subjects(key: str, value: Any) -> Any:
+def check_subjects(key: str, value: Any) -> Any:
     """Return a list of subjects or a share of them, or raise BadInput."""
     if not isinstance(value, float | list | tuple):
         raise BadInput(
@@ -32,7 +32,7 @@ def subjects(key: str, value: Any) -> Any:
     return frozen(value)
 
 
-def address(key: str, value: Any) -> str:
+def check_address(key: str, value: Any) -> str:
     """Return an address, or raise BadInput if it is no text."""
     if not isinstance(value, str):
         raise BadInput(f"{key}={value} must be text")
@@ -109,7 +109,7 @@ class Data:
     holdout_subjects: float | tuple[Any, ...] | None = fields.checked(
         "training subjects kept aside to select the checkpoint by",
         "a list, or a share between 0 and 1",
-        subjects,
+        check_subjects,
         null="none",
     )
     frame_order: str = fields.anything(
@@ -191,7 +191,7 @@ class Recipe:
 class Downloads:
     """What MMAction2 publishes: where from, where to, and how patiently."""
 
-    address: str = fields.checked("folder of the published files", "an address", address)
+    address: str = fields.checked("folder of the published files", "an address", check_address)
     folder: Path = fields.path("where they are kept")
     timeout: float = fields.number(
         "time without a byte after which a server counts as silent", 1e-3, 1e6, unit="seconds"
