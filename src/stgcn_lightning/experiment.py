@@ -25,15 +25,19 @@ from rich.console import Console
 from stgcn_lightning import ranks
 from stgcn_lightning.callbacks.checkpoints import CheckpointFiles
 from stgcn_lightning.callbacks.progress import Bars, Speed
+from stgcn_lightning.checkpoints.weights import own_options
 from stgcn_lightning.checkpoints.zoo import checkpoint_file
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store, StoreSpec, explaining_where, open_or_build
+from stgcn_lightning.engine.modes import COMPILE_MODES
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads, fetch
 from stgcn_lightning.graph import adjacency
-from stgcn_lightning.models.stgcn import COMPILE_MODES, STGCN, forward_macs
-from stgcn_lightning.recognizer import NORM_GROUP, REFERENCE_BATCH
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.cost import count_macs, count_parameters
+from stgcn_lightning.recipe import NORM_GROUP, REFERENCE_BATCH
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.mmaction2 import read_annotations, write_annotations
 from stgcn_lightning.sources.synthetic import VERSION, synthetic_annotations
@@ -68,7 +72,7 @@ CHOICES = {  # key -> values
     "model.compile": (None, *COMPILE_MODES),
     "tf32": (True, False),
     "benchmark.dimension": ("2d", "3d"),
-    "model.name": ("stgcn",),
+    "model.name": tuple(registry.names()),
     "recipe.nesterov": (True, False),
     "recipe.scale_lr": (True, False),
     "debug": (True, False, "fast"),
@@ -95,7 +99,7 @@ warnings.filterwarnings("ignore", "The '.*_dataloader' does not have many worker
 
 def build(
     cfg: DictConfig, *, test_held_out: bool = False
-) -> tuple[Skeleton, list[str], SkeletonData, STGCN]:
+) -> tuple[Skeleton, list[str], SkeletonData, Backbone]:
     """Skeleton, class names, data and untrained model of a configuration."""
     skeleton = Skeleton.from_dict(plain(cfg.skeleton))
     share_batch(cfg)
@@ -121,13 +125,12 @@ def build(
     )
     if (most := int(store.num_persons.max())) > cfg.data.persons:
         console.print(f"samples hold up to {most} persons; the first {cfg.data.persons} are kept")
-    model = STGCN(
+    model = registry.build(
+        cfg.model.name,
         adjacency(skeleton, cfg.model.graph),
         len(names),
-        base_channels=cfg.model.base_channels,
         dropout=cfg.recipe.dropout,
-        norm_group=cfg.model.norm_group,
-        compile_mode=cfg.model.compile,
+        **own_options(plain(cfg.model)),
     )
     # what float32 means on a GPU: PyTorch alone would round convolutions, but not products
     torch.set_float32_matmul_precision("high" if cfg.tf32 else "highest")
@@ -276,10 +279,10 @@ def epochs_of(cfg: DictConfig) -> int:
     return 1 if cfg.debug == "fast" else cfg.recipe.epochs
 
 
-def cost(model: STGCN, cfg: DictConfig) -> tuple[int, float]:
+def cost(model: Backbone, cfg: DictConfig) -> tuple[int, float]:
     """Parameters, and multiply-accumulates (10^9) of a clip."""
-    macs = forward_macs(model, cfg.data.clip_frames, cfg.data.persons)
-    return sum(p.numel() for p in model.parameters()), macs / 1e9
+    macs = count_macs(model, cfg.data.clip_frames, cfg.data.persons)
+    return count_parameters(model), macs / 1e9
 
 
 def checkpoint_of(cfg: DictConfig, key: str = "checkpoint", value: Any = None) -> Path:

@@ -57,9 +57,9 @@ class Evaluation:
 class Engine:
     """Computes a model's logits: absent persons once, in norm groups, compiled, folded.
 
-    It gives the model's modules faster classes, in place; parameters, their names and what the model
-    itself answers stay as they are, so checkpoints are those of the plain model. Weights belong to the
-    model; the engine holds none, and follows when they change.
+    It gives the model's modules faster classes, in place; parameters, their names and what the
+    model itself answers stay as they are, so checkpoints are those of the plain model. Weights
+    belong to the model; the engine holds none, and follows when they change.
 
     In evaluation without gradients, the family's folded form answers (`folded.fold`), or the model
     itself if the family has none. A model that draws random numbers before its head computes every
@@ -88,8 +88,8 @@ class Engine:
 
         Args:
             clips: (N, M, T, V, C).
-            present: (N, M) bool on the CPU, which persons may be other than zero; it may be left out,
-                but for clips on a GPU the CPU then waits.
+            present: (N, M) bool on the CPU, which persons may be other than zero; it may be left
+                out, but for clips on a GPU the CPU then waits.
 
         Raises:
             BadInput: the clips have other joints or channels than the model was built for.

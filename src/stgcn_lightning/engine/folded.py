@@ -2,8 +2,8 @@
 
 Every batch norm disappears into the product or convolution before it, edges become one matrix, the
 norm of the input becomes part of the first stage, which is a single product. Logits differ from the
-unfolded ones by rounding alone. `fold` makes the form of a model whose family has one; these are the
-parts that families share.
+unfolded ones by rounding alone. `fold` makes the form of a model whose family has one; these are
+the parts that families share.
 
 Axes: R rows (persons of clips), T frames, V joints (W where they listen), C channels (O where they
 come out), K subsets.
@@ -26,13 +26,13 @@ from stgcn_lightning.models.parts import Shortcut, SubsetLinear
 def fold(model: nn.Module, *, quick: bool = False) -> "Folded | None":
     """The evaluation form of a model's present weights; None: the family has none.
 
-    A family's own is registered by its class: ``@fold.register`` before a function of a model of that
-    class and `quick`.
+    A family's own is registered by its class: ``@fold.register`` before a function of a model of
+    that class and `quick`.
 
     Args:
         model: any backbone, which stays as it is.
-        quick: leave out products that are known to be zero, and multiply less often along time where
-            that pays; otherwise the form is for export: fewer and plainer operations.
+        quick: leave out products that are known to be zero, and multiply less often along time
+            where that pays; otherwise the form is for export: fewer and plainer operations.
     """
     return None
 

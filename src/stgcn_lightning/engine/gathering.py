@@ -15,14 +15,15 @@ NARROW = 8  # input channels below which gathering and projecting is one dense p
 class GatherFirst(SubsetLinear):
     """`SubsetLinear`, computed as sum_k (A_k^T x) W_k, so that neither product copies.
 
-    The bias then differs between joints, each receiving b_k times the weight of its edges in subset k.
+    The bias then differs between joints, each receiving b_k times the weight of its edges in subset
+    k.
     """
 
     plain_class = SubsetLinear
 
-    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+    def forward(self, input: Tensor, edges: Tensor) -> Tensor:
         """(R, C, T, V), edges (K, V, W) from joint to joint -> (R, O, T, W)."""
-        x = channels_last(x)
+        x = channels_last(input)
         (R, T, V, C), K = x.shape, len(edges)
         weight = self.weight.view(K, -1, C)
         bias = edges.sum(1).t() @ self.bias.view(K, -1)  # W, O

@@ -41,6 +41,8 @@ class Widest(TorchDispatchMode):
     ) -> Any:
         made = func(*args, **(kwargs or {}))
         if not func.is_view:
-            sizes = [x.numel() * x.element_size() for x in tree_leaves(made) if isinstance(x, Tensor)]
+            sizes = [
+                x.numel() * x.element_size() for x in tree_leaves(made) if isinstance(x, Tensor)
+            ]
             self.bytes = max(self.bytes, *sizes, 0)
         return made

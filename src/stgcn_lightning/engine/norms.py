@@ -87,8 +87,8 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
             return
         if torch._C._current_graph_task_id() != -1:
             raise TypeError(
-                "an engine cannot train a model that computes activations again in its backward pass"
-                " (torch.utils.checkpoint): the batch norms would move twice"
+                "an engine cannot train a model that computes activations again in its backward"
+                " pass (torch.utils.checkpoint): the batch norms would move twice"
             )
 
 

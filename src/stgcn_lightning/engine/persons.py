@@ -1,9 +1,9 @@
 """The distinct persons of a batch: absent persons are computed once.
 
 Most clips show one person; the second is all zero, and all absent persons are the same tensor. They
-are computed as one row that carries its number of copies into every batch norm (`norms.py`). Nothing
-else in a network mixes persons, so logits, gradients and running statistics are those of the padded
-batch.
+are computed as one row that carries its number of copies into every batch norm (`norms.py`).
+Nothing else in a network mixes persons, so logits, gradients and running statistics are those of
+the padded batch.
 
 Axes: N clips, M persons, R rows (distinct persons), G norm groups of clips.
 """

@@ -23,7 +23,13 @@ from stgcn_lightning.checkpoints.onnx import (
     parity,
     to_onnx,
 )
-from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
+from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
+from stgcn_lightning.checkpoints.weights import (
+    load,
+    own_options,
+    read_weights,
+    refuse_other_card,
+)
 from stgcn_lightning.checkpoints.zoo import card_of
 from stgcn_lightning.data.normalise import MODES
 from stgcn_lightning.data.streams import check_stream
@@ -42,14 +48,13 @@ from stgcn_lightning.experiment import (
 )
 from stgcn_lightning.files.untrusted import (
     read_checkpoint,
-    read_safetensors,
-    safetensors_bytes,
     sha256,
     write_atomically,
 )
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.launching.doors import nearest
-from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.skeleton import Skeleton
 
 SUFFIXES = {"onnx": ".onnx", "safetensors": ".safetensors", "mmaction2": ".pth"}
@@ -107,7 +112,7 @@ def export(cfg: DictConfig) -> None:
     )
 
 
-def rebuild(cfg: DictConfig, checkpoint: Path) -> tuple[STGCN, dict[str, Any]]:
+def rebuild(cfg: DictConfig, checkpoint: Path) -> tuple[Backbone, dict[str, Any]]:
     """The model in a checkpoint, and its card, or one made of what the configuration says.
 
     Raises:
@@ -136,10 +141,11 @@ def rebuild(cfg: DictConfig, checkpoint: Path) -> tuple[STGCN, dict[str, Any]]:
     refuse_other_card(card or card_of(checkpoint), ours, checkpoint)
     # clips are the user's to choose; all else is what the weights were trained with
     card = ours | card | {key: ours[key] for key in ("clip_frames", "test_clips", "persons")}
-    model = STGCN(
+    model = registry.build(
+        whole.model.name,
         adjacency(skeleton, whole.model.graph),
         len(card["classes"]),
-        base_channels=whole.model.base_channels,
+        **own_options(plain(whole.model)),
     )
     load(model, state, checkpoint)
     return model.eval(), card
@@ -218,7 +224,7 @@ def describe(name: str, out: Path, checkpoint: Path, card: dict[str, Any]) -> di
     }
 
 
-def write_onnx(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+def write_onnx(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write the ONNX file if onnxruntime agrees with PyTorch about it."""
     content = to_onnx(model)
     cases = parity(model, content, card["persons"])
@@ -236,7 +242,7 @@ def write_onnx(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[str, 
     return {"opset": OPSET, "parity": {"tolerance": TOLERANCE, "cases": cases}}
 
 
-def write_safetensors(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+def write_safetensors(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write our names, with the card as metadata."""
     state = model.state_dict()
     file.write(safetensors_bytes(state, card))
@@ -244,7 +250,7 @@ def write_safetensors(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dic
     return same(state, read_safetensors(file.name)[0])
 
 
-def write_mmaction2(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+def write_mmaction2(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write the names and shapes of MMAction2, in the form of MMEngine's checkpoints."""
     state = model.state_dict()
     meta = {
@@ -253,10 +259,10 @@ def write_mmaction2(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[
         "stgcn_lightning_version": version("stgcn_lightning"),
     }
     content = io.BytesIO()  # torch names the records of a file after its temporary name
-    torch.save({"meta": meta, "state_dict": OrderedDict(to_reference(state))}, content)
+    torch.save({"meta": meta, "state_dict": OrderedDict(to_reference(type(model), state))}, content)
     file.write(content.getvalue())
     file.flush()
-    return same(state, from_reference(read_checkpoint(file.name)["state_dict"]))
+    return same(state, from_reference(type(model), read_checkpoint(file.name)["state_dict"]))
 
 
 def same(state: dict[str, Tensor], again: dict[str, Tensor]) -> dict[str, Any]:
@@ -270,7 +276,7 @@ def same(state: dict[str, Tensor], again: dict[str, Tensor]) -> dict[str, Any]:
     return {"parity": {"equal_tensors": len(state)}}
 
 
-WRITERS: dict[str, Callable[[STGCN, dict[str, Any], BinaryIO], dict[str, Any]]] = {
+WRITERS: dict[str, Callable[[Backbone, dict[str, Any], BinaryIO], dict[str, Any]]] = {
     "onnx": write_onnx,
     "safetensors": write_safetensors,
     "mmaction2": write_mmaction2,

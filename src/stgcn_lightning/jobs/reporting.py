@@ -19,7 +19,8 @@ from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.experiment import console, cost, plain, shown
 from stgcn_lightning.files.untrusted import write_atomically
-from stgcn_lightning.models.stgcn import STGCN, Stage
+from stgcn_lightning.graph import adjacency
+from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.report.pages import (
     AfterTest,
     AfterTraining,
@@ -37,7 +38,7 @@ POSES = 500  # samples among whose first frames a pose is looked for
 def report_test(
     cfg: DictConfig,
     store: Store,
-    model: STGCN,
+    model: Backbone,
     scores: Scores,
     numbers: torch.Tensor,
     figures: dict[str, float],
@@ -56,9 +57,7 @@ def report_test(
         out: file of the scores; another name than ``scores`` is kept, as in bone_test_report.html.
         also: further rows of the headline.
     """
-    convolutions = [stage.graph for stage in model.stages if isinstance(stage, Stage)]
-    with torch.no_grad():
-        edges = torch.stack([conv.adjacency * conv.edge_importance for conv in convolutions])
+    edges = model.learned_edges()
     persons = store.num_persons[numbers].clamp(max=cfg.data.persons).numpy()
     samples = numbers.numpy()
     skeleton = Skeleton.from_dict(plain(cfg.skeleton))
@@ -71,8 +70,8 @@ def report_test(
         num_frames=store.num_frames[numbers].numpy(),
         num_persons=persons,
         skeleton=skeleton,
-        adjacency=convolutions[0].adjacency.cpu().numpy(),
-        edges=edges.cpu().numpy(),
+        adjacency=adjacency(skeleton, cfg.model.graph),
+        edges=None if edges is None else edges.cpu().numpy(),
         pose=pose(store, skeleton, samples[:: -(-len(samples) // POSES)]),
         movies={
             row: bodies(store, skeleton, samples[row], persons[row]) for row in worst_errors(scores)
@@ -85,7 +84,7 @@ def report_test(
 
 
 def headline(
-    cfg: DictConfig, model: STGCN, scores: Scores, figures: dict[str, float]
+    cfg: DictConfig, model: Backbone, scores: Scores, figures: dict[str, float]
 ) -> list[Figure]:
     """Accuracies beside what was published, and what they cost."""
     _, low, high = top1_interval(scores)
@@ -147,7 +146,7 @@ def pose(store: Store, skeleton: Skeleton, samples: NDArray[np.int64]) -> NDArra
     return np.nan_to_num(flat[typical_pose(flat)])
 
 
-def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float) -> Path | None:
+def report_training(cfg: DictConfig, data: SkeletonData, model: Backbone, lr: float) -> Path | None:
     """Write `train_report.html` into the run directory, from what was logged there."""
     run = Path(cfg.run_dir)
     metrics = logged(run)

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from stgcn_lightning import ranks
-from stgcn_lightning.checkpoints.zoo import published
+from stgcn_lightning.checkpoints.zoo import zoo_entries
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
@@ -222,7 +222,7 @@ def checkpoints_of(cfg: DictConfig) -> dict[str, Path | None]:
         raise BadInput("reproduce wants one per stream: checkpoints='{joint: FILE, bone: FILE}'")
     if given is None:
         return dict.fromkeys(STREAMS)
-    if given == "zoo" and f"{cfg.benchmark.name}_{STREAMS[0]}" not in published():
+    if given == "zoo" and f"{cfg.benchmark.name}_{STREAMS[0]}" not in zoo_entries():
         raise BadInput(
             f"MMAction2 publishes no checkpoints for {cfg.benchmark.name}: leave checkpoints away "
             "to train, or give checkpoints='{joint: FILE, bone: FILE}'"

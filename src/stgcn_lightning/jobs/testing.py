@@ -13,7 +13,7 @@ from rich.table import Table
 
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
-from stgcn_lightning.checkpoints.zoo import ZOO, card_of, published
+from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
@@ -33,7 +33,7 @@ from stgcn_lightning.experiment import (
 from stgcn_lightning.files.untrusted import sha256
 from stgcn_lightning.jobs.reporting import published_for, report_test
 from stgcn_lightning.jobs.watching import dashboards_of, run_of, watching
-from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.report.pages import Figure
 
@@ -67,7 +67,7 @@ def test(cfg: DictConfig) -> None:
 
 def refuse_other_zoo(cfg: DictConfig) -> None:
     """Refuse a published checkpoint of another stream or dimension before it is downloaded."""
-    entry = published().get(str(cfg.checkpoint).removeprefix(ZOO))
+    entry = zoo_entries().get(str(cfg.checkpoint).removeprefix(ZOO))
     if entry and str(cfg.checkpoint).startswith(ZOO):
         dimension = entry.benchmark.rsplit("_", 1)[-1]
         if (entry.stream, dimension) != (cfg.stream.name, cfg.benchmark.dimension):
@@ -101,7 +101,7 @@ def scores_path(cfg: DictConfig, *inputs: Path) -> Path:
 def run_test(
     cfg: DictConfig,
     data: SkeletonData,
-    model: STGCN,
+    model: Backbone,
     names: list[str],
     checkpoint: Path,
     out: Path,
@@ -127,10 +127,10 @@ def run_test(
 
 
 def scores_of(
-    cfg: DictConfig, data: SkeletonData, model: STGCN, names: list[str], checkpoint: Path
+    cfg: DictConfig, data: SkeletonData, model: Backbone, names: list[str], checkpoint: Path
 ) -> tuple[Scores, torch.Tensor]:
     """What `model`, with the weights of `checkpoint`, answers; and the numbers of the samples."""
-    recognizer = Recognizer(model, ids=data.store.ids, classes=len(names))
+    recognizer = Recognizer(model, ids=data.store.ids, compile_mode=cfg.model.compile)
     trainer = build_tester(cfg)
     with passing_on_ctrl_c(trainer):
         trainer.test(recognizer, data, verbose=False)
@@ -161,7 +161,7 @@ def scores_of(
 
 
 def print_test(
-    cfg: DictConfig, scores: Scores, figures: dict[str, float], model: STGCN, out: Path
+    cfg: DictConfig, scores: Scores, figures: dict[str, float], model: Backbone, out: Path
 ) -> None:
     """The table that `test` ends with."""
     title = f"{cfg.benchmark.name} {cfg.stream.name}, {cfg.data.test_clips} clips"

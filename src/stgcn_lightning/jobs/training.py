@@ -34,7 +34,8 @@ from stgcn_lightning.files.untrusted import read_checkpoint, write_atomically
 from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.testing import figures_of, run_test, scores_of
 from stgcn_lightning.jobs.watching import dashboards_of, watching
-from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.recipe import Optimisation
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.report.pages import Figure
 
@@ -106,7 +107,7 @@ def train_watched(cfg: DictConfig, loggers: list[Logger]) -> dict[str, float]:
 
 def fit(
     cfg: DictConfig,
-    model: STGCN,
+    model: Backbone,
     data: SkeletonData,
     card: dict[str, Any],
     last: Path | None,
@@ -122,13 +123,16 @@ def fit(
     recognizer = Recognizer(
         model,
         ids=data.store.ids,
-        classes=len(card["classes"]),
-        lr=learning_rate(recipe, cfg.data.batch_size * trainer.world_size),
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        label_smoothing=recipe.label_smoothing,
+        optimisation=Optimisation(
+            lr=learning_rate(recipe, cfg.data.batch_size * trainer.world_size),
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+            label_smoothing=recipe.label_smoothing,
+        ),
         card=card,
+        norm_group=cfg.model.norm_group,
+        compile_mode=cfg.model.compile,
     )
     if last:
         keep_metrics(run, trainer, read_checkpoint(last)["global_step"])
@@ -136,7 +140,7 @@ def fit(
     with passing_on_ctrl_c(trainer):
         trainer.fit(recognizer, data, ckpt_path=last, weights_only=True)
     if trainer.is_global_zero:
-        page = report_training(cfg, data, model, recognizer.lr)
+        page = report_training(cfg, data, model, recognizer.optimisation.lr)
         for dashboard in dashboards_of(loggers):
             if page:
                 dashboard.show_page("train/report", page)
@@ -181,7 +185,7 @@ def print_first_screen(
 
 
 def selected_otherwise(
-    cfg: DictConfig, data: SkeletonData, model: STGCN, names: list[str], run: Path
+    cfg: DictConfig, data: SkeletonData, model: Backbone, names: list[str], run: Path
 ) -> dict[str, float]:
     """Test accuracy of the checkpoints that held-out subjects did not select."""
     figures: dict[str, float] = {}

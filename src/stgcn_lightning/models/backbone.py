@@ -5,8 +5,8 @@ that averages persons and classifies. Speed is applied from outside: `engine.eng
 an absent person once, normalises in groups, compiles, folds. For that to be exact, rows must be
 independent of each other but for ordinary batch norms (`nn.BatchNorm1d/2d/3d`, rows first).
 
-A family's constructor is ``(adjacency, classes, *, channels=3, dropout=0.0, **own_options)``; its own
-options are plain values, which `conf/model/NAME.yaml` sets and the checkpoint's card keeps.
+A family's constructor is ``(adjacency, classes, *, channels=3, dropout=0.0, **own_options)``; its
+own options are plain values, which `conf/model/NAME.yaml` sets and the checkpoint's card keeps.
 
 Axes: N clips, M persons, T frames, V joints, C channels, R = N x M rows, F features, K subsets.
 """
@@ -18,7 +18,6 @@ from typing import Any, ClassVar, TypeVar
 from torch import Tensor, nn
 
 from stgcn_lightning.errors import BadInput
-
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -73,7 +72,7 @@ class Backbone(nn.Module):
     # What a family may offer
 
     def learned_edges(self) -> Tensor | None:
-        """The learned weight of every edge, (layers, K, V, V), for the report; None: there is none."""
+        """The learned weight of every edge, (layers, K, V, V), for the report; None: no edges."""
         return None
 
     def draws_random_numbers(self) -> bool:

@@ -1,10 +1,10 @@
 """Parts that several families are made of.
 
-Axes: N clips, M persons, R rows (persons of clips), T frames, V joints (W where they listen),
-C channels (O where they come out), K neighbour subsets of the graph. Activations have PyTorch's order
-of axes, (R, C, T, V), and lie in memory as (R, T, V, C), its `channels_last` format: there a frame is
-a matrix of joints by channels, gathering neighbours is a product from the left, mixing channels one
-from the right, and nothing is copied in between.
+Axes: N clips, M persons, R rows (persons of clips), T frames, V joints (W where they listen), C
+channels (O where they come out), K neighbour subsets of the graph. Activations have PyTorch's
+order of axes, (R, C, T, V), and lie in memory as (R, T, V, C), its `channels_last` format:
+there a frame is a matrix of joints by channels, gathering neighbours is a product from the
+left, mixing channels one from the right, and nothing is copied in between.
 """
 
 import torch.nn.functional as F
@@ -35,21 +35,21 @@ def normalise_input(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
 class Pointwise(nn.Linear):
     """Mix the channels of every joint, of every `stride`-th frame.
 
-    A strided 1x1 convolution, written as a product: oneDNN's channels-last kernel for one writes past
-    its memory below 8 channels (torch 2.13, CPU).
+    A strided 1x1 convolution, written as a product: oneDNN's channels-last kernel for one writes
+    past its memory below 8 channels (torch 2.13, CPU).
     """
 
     def __init__(self, channels: int, out_channels: int, stride: int = 1):
         super().__init__(channels, out_channels)
         self.stride = stride
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        return channels_first(super().forward(channels_last(x[:, :, :: self.stride])))
+        return channels_first(super().forward(channels_last(input[:, :, :: self.stride])))
 
 
 class SubsetLinear(nn.Linear):
-    """Project every joint once for every subset, then gather the neighbours: sum_k A_k^T (x W_k + b_k).
+    """Project every joint once for every subset, then gather: sum_k A_k^T (x W_k + b_k).
 
     Its weight is (K O, C), that of output channel o in subset k being row k O + o.
 
@@ -62,9 +62,9 @@ class SubsetLinear(nn.Linear):
     def __init__(self, channels: int, out_channels: int, subsets: int):
         super().__init__(channels, subsets * out_channels)
 
-    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+    def forward(self, input: Tensor, edges: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """(R, C, T, V), edges (K, V, W) from joint to joint -> (R, O, T, W)."""
-        x = super().forward(channels_last(x)).unflatten(-1, (len(edges), -1))  # R, T, V, K, O
+        x = super().forward(channels_last(input)).unflatten(-1, (len(edges), -1))  # R, T, V, K, O
         gather = edges.permute(2, 1, 0).flatten(1)  # W, V K
         return channels_first(gather @ x.flatten(2, 3))
 
@@ -93,9 +93,9 @@ class Head(nn.Linear):
         nn.init.normal_(self.weight, std=0.01)
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Features of persons (N, M, C) -> logits (N, classes)."""
-        return super().forward(F.dropout(x.mean(1), self.dropout, self.training))
+        return super().forward(F.dropout(input.mean(1), self.dropout, self.training))
 
 
 def time_conv(channels: int, frames: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:

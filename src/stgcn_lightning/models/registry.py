@@ -40,8 +40,8 @@ def register(name: str, family: "type[Backbone]") -> None:
 
     if not (inspect.isclass(family) and issubclass(family, Backbone)):
         raise BadInput(
-            f"model.name={name}: {getattr(family, '__name__', family)} is no backbone: derive it from"
-            " stgcn_lightning.models.backbone.Backbone"
+            f"model.name={name}: {getattr(family, '__name__', family)} is no backbone: derive it "
+            "from stgcn_lightning.models.backbone.Backbone"
         )
     known = family_of(name) if name in names() else family
     if (known.__module__, known.__qualname__) != (family.__module__, family.__qualname__):

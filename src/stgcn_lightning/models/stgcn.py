@@ -4,8 +4,8 @@ Source: Yan et al., "Spatial Temporal Graph Convolutional Networks for Skeleton-
 Recognition", AAAI 2018 (arXiv:1801.07455), in the form of MMAction2 1.2.0, whose weights map
 one-to-one to these: its depth, residuals, initialisation, one norm of the input for all persons.
 
-Axes: N clips, M persons, R = N x M rows, T frames, V joints (W where they listen), C channels (O where
-they come out), K neighbour subsets of the graph.
+Axes: N clips, M persons, R = N x M rows, T frames, V joints (W where they listen), C channels (O
+where they come out), K neighbour subsets of the graph.
 """
 
 from collections.abc import Mapping

@@ -1,12 +1,13 @@
 """ST-GCN++: ST-GCN with a learned graph and six branches along time.
 
 Source: Duan et al., "PYSKL: Towards Good Practices for Skeleton Action Recognition", ACM MM 2022
-(arXiv:2205.09443), in the form of MMAction2 1.2.0 and PYSKL, whose weights map one-to-one to these.
-Against ST-GCN, the adjacency itself is learned, the graph convolution has a residual inside, and the
-temporal convolution sees 3, 5, 7 and 9 frames at once, a maximum and the frame itself.
+(arXiv:2205.09443), in the form of MMAction2 1.2.0 and PYSKL, whose weights map one-to-one to
+these. Against ST-GCN, the adjacency itself is learned, the graph convolution has a residual
+inside, and the temporal convolution sees 3, 5, 7 and 9 frames at once, a maximum and the frame
+itself.
 
-Axes: N clips, M persons, R = N x M rows, T frames (S = ceil(T / stride) of them come out), V joints,
-C channels (O where they come out), K neighbour subsets of the graph.
+Axes: N clips, M persons, R = N x M rows, T frames (S = ceil(T / stride) of them come out), V
+joints, C channels (O where they come out), K neighbour subsets of the graph.
 """
 
 from collections.abc import Mapping
@@ -172,8 +173,8 @@ class STGCNPP(Backbone):
     """The whole classifier: clips of skeletons in, one logit per class out.
 
     Args:
-        adjacency: (K, V, V), from joint to joint, where the learned one of each stage starts; kept in
-            float32.
+        adjacency: (K, V, V), from joint to joint, where the learned one of each stage starts; kept
+            in float32.
         classes: number of classes.
         channels: C of the input, e.g. x, y, score.
         base_channels: width of the first stages, 6 or more; doubled twice.
