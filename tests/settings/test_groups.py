@@ -5,11 +5,12 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 import torch
 
+from stgcn_lightning.engine.modes import COMPILE_MODES
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.launching.doors import composed
 from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.settings.fields import read
-from stgcn_lightning.settings.groups import COMPILE_MODES, Data, Model, Recipe
+from stgcn_lightning.settings.groups import Data, Model, Recipe
 
 MODEL = {"name": "stgcn", "graph": "stgcn_spatial", "base_channels": 8}
 

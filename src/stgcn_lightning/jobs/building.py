@@ -1,6 +1,5 @@
 """From settings to what a run works with: data, untrained model, and the description of the run."""
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,6 @@ import torch
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store
-from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs.description import (
     RunDescription,
@@ -20,14 +18,15 @@ from stgcn_lightning.jobs.description import (
     share_batch,
 )
 from stgcn_lightning.jobs.stores import class_names, open_store_of
-from stgcn_lightning.models.stgcn import STGCN, forward_macs
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.cost import count_macs, count_parameters
 from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.settings.groups import Model
+from stgcn_lightning.settings.objects import imported
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.terminal import console
-
-NO_OPTIONS = ("adjacency", "classes", "channels", "dropout", "norm_group", "compile_mode")
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,14 @@ class Built:
         run: what followed from it.
         classes: names of the classes.
         data: batches of the benchmark.
-        model: untrained, ready to be trained and tested.
+        model: untrained and plain.
     """
 
     settings: Common
     run: RunDescription
     classes: list[str]
     data: SkeletonData
-    model: STGCN
+    model: Backbone
 
 
 def build(
@@ -86,14 +85,8 @@ def build(
     )
     if (most := int(store.num_persons.max())) > chosen.persons:
         console.print(f"samples hold up to {most} persons; the first {chosen.persons} are kept")
-    model = build_model(
-        settings.model,
-        settings.skeleton,
-        len(names),
-        dropout=settings.recipe.dropout,
-        norm_group=batch.norm_group,
-        compile_mode=settings.model.compile,
-    )
+    dropout = settings.recipe.dropout
+    model = build_model(settings.model, settings.skeleton, len(names), dropout=dropout)
     # what float32 means on a GPU: PyTorch alone would round convolutions, but not products
     torch.set_float32_matmul_precision("high" if settings.tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = settings.tf32
@@ -104,55 +97,30 @@ def build(
         rate=learning_rate(settings.recipe, batch.together),
         epochs=epochs_of(settings),
         held_out_subjects=None if kept_aside is None else kept_aside.subjects,
-        parameters=sum(p.numel() for p in model.parameters()),
-        gmac=forward_macs(model, chosen.clip_frames, chosen.persons) / 1e9,
+        parameters=count_parameters(model),
+        gmac=count_macs(model, chosen.clip_frames, chosen.persons) / 1e9,
     )
     console.print(f"{backbone(settings.model)}: {run.cost_line}")
     return Built(settings, run, names, data, model)
 
 
 def build_model(
-    model: Model,
-    skeleton: Skeleton,
-    classes: int,
-    *,
-    dropout: float = 0.0,
-    norm_group: int | None = None,
-    compile_mode: str | None = None,
-) -> STGCN:
-    """The untrained model that settings name, and how it is computed.
+    model: Model, skeleton: Skeleton, classes: int, *, dropout: float = 0.0
+) -> Backbone:
+    """The untrained model that settings name; what makes it fast is the recognizer's affair.
 
     Raises:
-        BadInput: the backbone has no such option, or there is no such graph.
+        BadInput: there is no such backbone, option or graph.
     """
-    options = thawed(model.options)
-    check_options(STGCN, model.name, options)
-    return STGCN(
+    if model.target is not None:
+        registry.register(model.name, imported("model._target_", model.target))
+    return registry.build(
+        model.name,
         adjacency(skeleton, model.graph),
         classes,
         dropout=dropout,
-        norm_group=norm_group,
-        compile_mode=compile_mode,
-        **options,
+        **thawed(model.options),
     )
-
-
-def check_options(backbone: type, name: str, options: dict[str, Any]) -> None:
-    """Refuse an option that the constructor of a backbone does not take.
-
-    Raises:
-        BadInput: with the options that there are.
-    """
-    parameters = inspect.signature(backbone).parameters
-    if any(one.kind == inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
-        return
-    known = [option for option in parameters if option not in NO_OPTIONS]
-    for option in options:
-        if option not in known:
-            raise BadInput(
-                f"there is no key model.{option}: the options of {name} are "
-                f"{', '.join(known) or 'none'}"
-            )
 
 
 def backbone(model: Model) -> str:

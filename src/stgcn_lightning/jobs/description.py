@@ -9,7 +9,7 @@ from typing import Any
 
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.recognizer import NORM_GROUP, REFERENCE_BATCH
+from stgcn_lightning.recipe import NORM_GROUP, REFERENCE_BATCH
 from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.groups import Recipe
 from stgcn_lightning.terminal import counted

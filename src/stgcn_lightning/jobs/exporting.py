@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stgcn_lightning.checkpoints.names import from_reference, to_reference
 from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, to_onnx
+from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
 from stgcn_lightning.checkpoints.zoo import card_of
 from stgcn_lightning.data.normalise import MODES
@@ -21,8 +22,6 @@ from stgcn_lightning.data.streams import check_stream
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.untrusted import (
     read_checkpoint,
-    read_safetensors,
-    safetensors_bytes,
     write_atomically,
 )
 from stgcn_lightning.jobs.building import build_model
@@ -30,7 +29,7 @@ from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.sidecar import describe
 from stgcn_lightning.jobs.stores import class_names
-from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.settings.compose import merged, trained
 from stgcn_lightning.settings.doors import ExportSettings, Trained
 from stgcn_lightning.settings.fields import path_of
@@ -75,7 +74,7 @@ def export(settings: ExportSettings) -> None:
     )
 
 
-def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[STGCN, dict[str, Any]]:
+def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[str, Any]]:
     """The model in a checkpoint, and its card, or one made of what the configuration says.
 
     Raises:
@@ -150,7 +149,7 @@ def refuse_out(out: Path, sidecar: Path, suffix: str) -> None:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another folder") from None
 
 
-def write_onnx(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+def write_onnx(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write the ONNX file if onnxruntime agrees with PyTorch about it."""
     content = to_onnx(model)
     cases = parity(model, content, card["persons"])
@@ -168,7 +167,7 @@ def write_onnx(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[str, 
     return {"opset": OPSET, "parity": {"tolerance": TOLERANCE, "cases": cases}}
 
 
-def write_safetensors(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+def write_safetensors(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write our names, with the card as metadata."""
     state = model.state_dict()
     file.write(safetensors_bytes(state, card))
@@ -176,7 +175,7 @@ def write_safetensors(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dic
     return same(state, read_safetensors(file.name)[0])
 
 
-def write_mmaction2(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+def write_mmaction2(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write the names and shapes of MMAction2, in the form of MMEngine's checkpoints."""
     state = model.state_dict()
     meta = {
@@ -185,10 +184,10 @@ def write_mmaction2(model: STGCN, card: dict[str, Any], file: BinaryIO) -> dict[
         "stgcn_lightning_version": version("stgcn_lightning"),
     }
     content = io.BytesIO()  # torch names the records of a file after its temporary name
-    torch.save({"meta": meta, "state_dict": OrderedDict(to_reference(state))}, content)
+    torch.save({"meta": meta, "state_dict": OrderedDict(to_reference(type(model), state))}, content)
     file.write(content.getvalue())
     file.flush()
-    return same(state, from_reference(read_checkpoint(file.name)["state_dict"]))
+    return same(state, from_reference(type(model), read_checkpoint(file.name)["state_dict"]))
 
 
 def same(state: dict[str, Tensor], again: dict[str, Tensor]) -> dict[str, Any]:
@@ -202,7 +201,7 @@ def same(state: dict[str, Tensor], again: dict[str, Tensor]) -> dict[str, Any]:
     return {"parity": {"equal_tensors": len(state)}}
 
 
-WRITERS: dict[str, Callable[[STGCN, dict[str, Any], BinaryIO], dict[str, Any]]] = {
+WRITERS: dict[str, Callable[[Backbone, dict[str, Any], BinaryIO], dict[str, Any]]] = {
     "onnx": write_onnx,
     "safetensors": write_safetensors,
     "mmaction2": write_mmaction2,

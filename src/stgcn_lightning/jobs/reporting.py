@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from stgcn_lightning.data.store import Store
@@ -16,9 +15,9 @@ from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs.answers import Answers
 from stgcn_lightning.jobs.building import Built, backbone
-from stgcn_lightning.models.stgcn import Stage
 from stgcn_lightning.report.pages import (
     AfterTest,
     AfterTraining,
@@ -47,9 +46,7 @@ def report_test(
     """
     settings, store = built.settings, built.data.store
     scores, numbers = answers.scores, answers.numbers
-    convolutions = [stage.graph for stage in built.model.stages if isinstance(stage, Stage)]
-    with torch.no_grad():
-        edges = torch.stack([conv.adjacency * conv.edge_importance for conv in convolutions])
+    edges = built.model.learned_edges()
     persons = store.num_persons[numbers].clamp(max=settings.data.persons).numpy()
     samples = numbers.numpy()
     skeleton = settings.skeleton
@@ -62,8 +59,8 @@ def report_test(
         num_frames=store.num_frames[numbers].numpy(),
         num_persons=persons,
         skeleton=skeleton,
-        adjacency=convolutions[0].adjacency.cpu().numpy(),
-        edges=edges.cpu().numpy(),
+        adjacency=adjacency(skeleton, settings.model.graph),
+        edges=None if edges is None else edges.cpu().numpy(),
         pose=pose(store, skeleton, samples[:: -(-len(samples) // POSES)]),
         movies={
             row: bodies(store, skeleton, samples[row], persons[row]) for row in worst_errors(scores)

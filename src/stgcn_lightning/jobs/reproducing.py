@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 
 from stgcn_lightning import ranks
-from stgcn_lightning.checkpoints.zoo import published
+from stgcn_lightning.checkpoints.zoo import zoo_entries
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
@@ -238,7 +238,7 @@ def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
     if given is None:
         return dict.fromkeys(STREAMS)
     benchmark = settings.benchmark.name
-    if given == "zoo" and f"{benchmark}_{STREAMS[0]}" not in published():
+    if given == "zoo" and f"{benchmark}_{STREAMS[0]}" not in zoo_entries():
         raise BadInput(
             f"MMAction2 publishes no checkpoints for {benchmark}: leave checkpoints away "
             "to train, or give checkpoints='{joint: FILE, bone: FILE}'"

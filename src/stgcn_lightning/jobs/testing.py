@@ -12,7 +12,7 @@ from rich.table import Table
 
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
-from stgcn_lightning.checkpoints.zoo import ZOO, card_of, published
+from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
 from stgcn_lightning.evaluation.scores import Scores, write_scores
@@ -60,7 +60,7 @@ def test(settings: TestSettings) -> None:
 
 def refuse_other_zoo(settings: TestSettings, named: str) -> None:
     """Refuse a published checkpoint of another stream or dimension before it is downloaded."""
-    entry = published().get(named.removeprefix(ZOO))
+    entry = zoo_entries().get(named.removeprefix(ZOO))
     if entry and named.startswith(ZOO):
         stream, dimension = settings.stream.name, settings.benchmark.dimension
         trained_in = entry.benchmark.rsplit("_", 1)[-1]
@@ -126,7 +126,7 @@ def run_test(
 def answers_of(built: Built, checkpoint: Path) -> Answers:
     """What the model, with the weights of `checkpoint`, answers for the split that is tested."""
     settings, data = built.settings, built.data
-    recognizer = Recognizer(built.model, ids=data.store.ids, classes=len(built.classes))
+    recognizer = Recognizer(built.model, ids=data.store.ids, compile_mode=settings.model.compile)
     trainer = build_tester(settings)
     with passing_on_ctrl_c(trainer):
         trainer.test(recognizer, data, verbose=False)

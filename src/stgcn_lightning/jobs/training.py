@@ -21,6 +21,7 @@ from stgcn_lightning.jobs.selecting import headline_rows, print_selections, sele
 from stgcn_lightning.jobs.testing import run_test
 from stgcn_lightning.jobs.trainers import build_trainer, passing_on_ctrl_c
 from stgcn_lightning.jobs.watching import dashboards_of, watching
+from stgcn_lightning.recipe import Optimisation
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.settings.doors import TrainSettings
 from stgcn_lightning.terminal import console, counted, shown
@@ -74,13 +75,16 @@ def recognizer_of(built: Built, card: dict[str, Any]) -> Recognizer:
     return Recognizer(
         built.model,
         ids=built.data.store.ids,
-        classes=len(built.classes),
-        lr=built.run.rate.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        label_smoothing=recipe.label_smoothing,
+        optimisation=Optimisation(
+            lr=built.run.rate.lr,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+            label_smoothing=recipe.label_smoothing,
+        ),
         card=card,
+        norm_group=built.run.batch.norm_group,
+        compile_mode=built.settings.model.compile,
     )
 
 

@@ -54,7 +54,7 @@ class AfterTest:
         num_frames, num_persons: (B,) int.
         skeleton: the bodies' joints and edges.
         adjacency: (K, V, V) from joint to joint, as training started from it.
-        edges: (S, K, V, V) the same after training.
+        edges: (S, K, V, V) the same after training; None if the model learns none.
         pose: (V, 2) a body to draw on, to the right and down.
         movies: row of `scores` -> (M, T, V, 2 or 3) float; NaN where a joint was not seen. 2D looks
             down, in 3D z looks up.
@@ -68,7 +68,7 @@ class AfterTest:
     num_persons: NDArray[np.int64]
     skeleton: Skeleton
     adjacency: NDArray[np.floating[Any]]
-    edges: NDArray[np.floating[Any]]
+    edges: NDArray[np.floating[Any]] | None
     pose: NDArray[np.floating[Any]]
     movies: Mapping[int, NDArray[np.floating[Any]]]
 
@@ -423,7 +423,7 @@ def _range(values: NDArray[np.int64]) -> str:
 
 def _edges(tested: AfterTest) -> str:
     pairs, joints = tested.skeleton.edges, tested.skeleton.joints
-    if not pairs:
+    if not pairs or tested.edges is None:
         return ""
     weights = edge_weights(tested.edges, pairs)
     start = edge_weights(tested.adjacency[None], pairs)

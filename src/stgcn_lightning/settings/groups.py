@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from stgcn_lightning.engine.modes import COMPILE_MODES
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.models import registry
 from stgcn_lightning.settings import fields
 from stgcn_lightning.settings.frozen import frozen, thawed
 
-BACKBONES = ("stgcn",)  # by name; a user's own class is named by model._target_
-COMPILE_MODES = ("default", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 # arguments of our backbones' constructors whose values are checked before anything is read
 BACKBONE_OPTIONS = {
     "base_channels": fields.stated_number(
@@ -126,7 +126,9 @@ class Model:
         options: further arguments of the backbone's constructor, by name.
     """
 
-    name: str = fields.anything("of the backbone, in checkpoints and reports", "stgcn, or your own")
+    name: str = fields.anything(
+        "of the backbone, in checkpoints and reports", "stgcn, stgcnpp, or your own"
+    )
     graph: str = fields.anything(
         "neighbour subsets of the graph convolution (graph.py)",
         "stgcn_spatial, spatial, binary_adj",
@@ -150,7 +152,7 @@ class Model:
             fields.text("model.name", self.name)
             return
         if self.name is not None:  # a description of a checkpoint may leave it open
-            fields.one_of("model.name", self.name, BACKBONES)
+            fields.one_of("model.name", self.name, tuple(registry.names()))
         for name, stated in BACKBONE_OPTIONS.items():
             if name in self.options:
                 stated.take(f"model.{name}", self.options[name])

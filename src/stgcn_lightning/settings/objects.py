@@ -77,3 +77,21 @@ def objects(key: str, value: Any) -> Mapping[str, Object]:
         raise BadInput(f"{key}={shown_value(value)} is no group of objects: {key}=[] for none")
     named = {k: Object.read(f"{key}.{k}", one) for k, one in value.items() if one is not None}
     return MappingProxyType(named)
+
+
+def imported(key: str, target: str) -> Any:
+    """The class or function that a configuration names at `key`.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    from hydra.utils import get_object
+
+    try:
+        return get_object(target)
+    except Exception as error:  # whatever the user's module raises
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise BadInput(
+            f"{key}={target} cannot be imported: {cause}; name a module that Python finds, "
+            "MODULE.NAME"
+        ) from error
