@@ -6,7 +6,8 @@ import pytest
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.experiment import build, build_trainer
 from stgcn_lightning.launching.doors import CONF, composed
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import write_annotations
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 BENCHMARKS = sorted(file.stem for file in (CONF / "benchmark").glob("[!_]*.yaml"))

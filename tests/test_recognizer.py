@@ -12,7 +12,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer, cosine
-from stgcn_lightning.sources.mmaction2 import Sample
+from stgcn_lightning.sources.annotations import Sample
 
 CLASSES = 3
 IDS = np.array(["first", "second", "third", "fourth"])

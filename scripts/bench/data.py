@@ -29,7 +29,8 @@ from naive import NaiveRoad
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.store import StoreSpec, open_or_build
 from stgcn_lightning.data.streams import STREAMS
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 SAMPLES, BATCH, CLIP_FRAMES, TEST_CLIPS, PERSONS = 2000, 128, 100, 10, 2

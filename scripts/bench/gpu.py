@@ -34,7 +34,8 @@ from stgcn_lightning.data.datamodule import Batch, SkeletonData
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.engine import kernels
 from stgcn_lightning.models.stgcn import STAGES, STGCN, WIDENED, forward_macs
-from stgcn_lightning.sources.mmaction2 import Annotations, write_annotations
+from stgcn_lightning.sources.annotations import Annotations
+from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 TRAIN, TEST = 40_091, 16_487  # samples of NTU60's cross-subject protocol

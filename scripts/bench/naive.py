@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from stgcn_lightning.skeleton import Normalisation, Skeleton
-from stgcn_lightning.sources.mmaction2 import Sample
+from stgcn_lightning.sources.annotations import Sample
 
 Array = NDArray[Any]
 

@@ -46,7 +46,8 @@ from torch import Tensor, nn
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.data.streams import STREAMS
-from stgcn_lightning.sources.mmaction2 import Annotations, write_annotations
+from stgcn_lightning.sources.annotations import Annotations
+from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 NTU60 = 40_091  # samples of its cross-subject training split

@@ -15,8 +15,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from filelock import FileLock
-from hydra.utils import instantiate
+from hydra.utils import get_method, instantiate
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -28,15 +27,15 @@ from stgcn_lightning.callbacks.progress import Bars, Speed
 from stgcn_lightning.checkpoints.zoo import checkpoint_file
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
-from stgcn_lightning.data.store import Store, StoreSpec, explaining_where, open_or_build
+from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads, fetch
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models.stgcn import COMPILE_MODES, STGCN, forward_macs
 from stgcn_lightning.recognizer import NORM_GROUP, REFERENCE_BATCH
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.mmaction2 import read_annotations, write_annotations
-from stgcn_lightning.sources.synthetic import VERSION, synthetic_annotations
+from stgcn_lightning.sources.registry import Source, own_source, source_named
+from stgcn_lightning.sources.synthetic import synthetic_file
 
 # file and sample names are printed as they are, not read as markup
 console = Console(soft_wrap=True, markup=False, highlight=False, quiet=ranks.global_rank() > 0)
@@ -324,6 +323,7 @@ def open_store_of(cfg: DictConfig, skeleton: Skeleton, *, download: bool = False
         normalise=benchmark.normalise,
         classes=len(class_names(benchmark.classes)),
         on_bad_sample=cfg.data.on_bad_sample,
+        source=source_of(benchmark),
     )
     try:
         store = open_or_build(annotations, spec, root)
@@ -336,7 +336,7 @@ def open_store_of(cfg: DictConfig, skeleton: Skeleton, *, download: bool = False
                 f"there is no annotation file {annotations}: {remedy} benchmark.annotations=FILE"
                 + from_raw(benchmark)
             ) from error
-        fetch(source, annotations, read_annotations, downloads_of(cfg), console)
+        fetch(source, annotations, spec.source.annotations, downloads_of(cfg), console)
         store = open_or_build(annotations, spec, root)
     if store.persons_cut:
         console.print(f"{store.persons_cut} samples hold more than two persons: two are kept")
@@ -368,14 +368,16 @@ def synthesise(benchmark: DictConfig, root: Path) -> Path:
     for name, value in size.items():
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadInput(f"benchmark.synthetic.{name}={value} must be a whole number")
-    text = "_".join(str(value) for value in size.values())
-    path = root / f"synthetic_{benchmark.dimension}_v{VERSION}_{text}.pkl"
-    with explaining_where(root):
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{path.name}.lock"):
-            if not path.exists():
-                write_annotations(path, synthetic_annotations(benchmark.dimension, **size))
-    return path
+    return synthetic_file(benchmark.dimension, root, **size)
+
+
+def source_of(benchmark: DictConfig) -> Source:
+    """Who reads the benchmark's annotations: a reader of this package, or one of the user's own."""
+    source = plain(benchmark.get("source", "mmaction2"))
+    if isinstance(source, dict) and "_target_" in source:
+        options = {key: value for key, value in source.items() if key != "_target_"}
+        return own_source(get_method(source["_target_"]), **options)
+    return source_named(str(source))
 
 
 def class_names(classes: int | str | list[str] | ListConfig) -> list[str]:

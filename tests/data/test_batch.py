@@ -12,7 +12,8 @@ from stgcn_lightning.data.sampling import evaluation_indices, train_indices
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation, Skeleton
-from stgcn_lightning.sources.mmaction2 import DEFAULT_IMG_SHAPE, Sample
+from stgcn_lightning.sources.annotations import Sample
+from stgcn_lightning.sources.mmaction2 import DEFAULT_IMG_SHAPE
 
 SHORT = {"j": "joint", "b": "bone", "jm": "joint_motion", "bm": "bone_motion"}
 BODIES = {"2d": "coco17", "3d": "ntu25"}

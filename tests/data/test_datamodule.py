@@ -12,7 +12,7 @@ from stgcn_lightning.data.datamodule import Draws, SkeletonData, pack, sample_of
 from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.mmaction2 import Sample
+from stgcn_lightning.sources.annotations import Sample
 
 PAIR = Skeleton("pair", ("a", "b"), ((1, 0),), 0, (0, 0), (), None)
 LENGTHS = [1, 3, 4, 5, 7, 8, 9, 12, 20, 30, 40]

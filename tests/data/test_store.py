@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from stgcn_lightning.data import store as store_module
 from stgcn_lightning.data.store import StoreSpec, open_or_build, open_store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation, Skeleton
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import write_annotations
+from stgcn_lightning.sources.registry import Source
 
 PAIR = Skeleton(
     name="pair",
@@ -66,10 +67,10 @@ def folders(root: Path) -> list[str]:
 
 
 def no_building(monkeypatch) -> None:
-    def refuse(path):
+    def refuse(source, path):
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(store_module, "read_annotations", refuse)
+    monkeypatch.setattr(Source, "annotations", refuse)
 
 
 def test_a_store_holds_what_the_annotations_hold(source, root):

@@ -11,16 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from stgcn_lightning.data.checks import check_annotations, split_ids
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.mmaction2 import (
-    Annotations,
-    Sample,
-    check_annotations,
-    read_annotations,
-    split_ids,
-    write_annotations,
-)
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import read_annotations, write_annotations
 
 CHAIN = Skeleton(
     name="chain",

@@ -1,15 +1,23 @@
-"""Atomic writes: a file is written under a temporary name and renamed when it is complete."""
+"""Atomic writes: a file is written under a temporary name and renamed when it is complete.
+
+What cannot be written is explained in one sentence.
+"""
 
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import AnyPath
+
+# no space, no permission, no folder: errors that end when another folder is given or space is freed
+MENDABLE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EEXIST, errno.ENOTDIR,
+)  # fmt: skip
 
 
 @contextmanager
@@ -55,3 +63,17 @@ def sync_folder(folder: AnyPath) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def explaining_where(root: Path) -> Generator[None]:
+    """Turn an error in writing under the store directory that the user can mend into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in MENDABLE:
+            raise
+        raise BadInput(
+            f"the store cannot be written under {root}: {error.strerror}; "
+            "free some space or set data.store_dir to another folder"
+        ) from error

@@ -26,7 +26,7 @@ from stgcn_lightning.checkpoints.onnx import (
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
 from stgcn_lightning.checkpoints.zoo import card_of
-from stgcn_lightning.data.normalise import MODES
+from stgcn_lightning.data.names import MODES
 from stgcn_lightning.data.streams import check_stream
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.experiment import (
