@@ -18,7 +18,7 @@ Importing this file imports neither numpy nor torch.
 """
 
 import hashlib
-import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -91,8 +91,8 @@ def own_source(read: "Callable[..., Annotations]", **options: Any) -> Source:
     name = f"{read.__module__}.{read.__qualname__}"
     if options:
         name += f"({', '.join(f'{key}={value!r}' for key, value in sorted(options.items()))})"
-    file = inspect.getsourcefile(read)
-    written = Path(file).read_bytes() if file and Path(file).exists() else b""
+    file = getattr(sys.modules.get(read.__module__), "__file__", None)  # a notebook has none
+    written = Path(file).read_bytes() if file else b""
     version = hashlib.sha256(written).hexdigest()[:16]
     return Source(name, partial(read, **options) if options else read, version)
 
