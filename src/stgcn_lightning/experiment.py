@@ -25,9 +25,10 @@ from stgcn_lightning import ranks
 from stgcn_lightning.callbacks.checkpoints import CheckpointFiles
 from stgcn_lightning.callbacks.progress import Bars, Speed
 from stgcn_lightning.checkpoints.zoo import checkpoint_file
-from stgcn_lightning.data.datamodule import SkeletonData
+from stgcn_lightning.data.datamodule import Feed, SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
+from stgcn_lightning.data.streams import Stream, own_stream, stream_named
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads, fetch
 from stgcn_lightning.graph import adjacency
@@ -102,21 +103,22 @@ def build(
     store = open_store_of(cfg, skeleton)
     data = SkeletonData(
         store,
-        skeleton.bone_parents,
-        cfg.stream.name,
+        stream_of(cfg.stream),
         train_split=cfg.benchmark.train_split,
         val_split=cfg.benchmark.val_split,
-        passes=cfg.recipe.train_passes_per_epoch,
-        seed=cfg.seed,
-        clip_frames=cfg.data.clip_frames,
-        test_clips=cfg.data.test_clips,
-        persons=cfg.data.persons,
-        batch_size=cfg.data.batch_size,
-        workers=cfg.data.workers,
-        frame_order=cfg.data.frame_order,
+        feed=Feed(
+            clip_frames=cfg.data.clip_frames,
+            test_clips=cfg.data.test_clips,
+            persons=cfg.data.persons,
+            batch_size=cfg.data.batch_size,
+            workers=cfg.data.workers,
+            passes=cfg.recipe.train_passes_per_epoch,
+            seed=cfg.seed,
+            frame_order=cfg.data.frame_order,
+            on_device=cfg.data.on_device,
+        ),
         held_out=held_out_numbers(cfg, store),
         test_held_out=test_held_out,
-        on_device=cfg.data.on_device,
     )
     if (most := int(store.num_persons.max())) > cfg.data.persons:
         console.print(f"samples hold up to {most} persons; the first {cfg.data.persons} are kept")
@@ -137,6 +139,16 @@ def build(
         f"{gmac:.3g} GMAC per clip"
     )
     return skeleton, names, data, model
+
+
+def stream_of(stream: DictConfig) -> Stream:
+    """One of the four streams, or one of the user's own."""
+    table = plain(stream)
+    if "_target_" not in table:
+        return stream_named(table["name"])
+    make = get_method(table["_target_"])
+    options = {key: value for key, value in table.items() if key not in ("name", "_target_")}
+    return own_stream(table["name"], make, **options)
 
 
 def share_batch(cfg: DictConfig) -> None:

@@ -8,8 +8,8 @@ from naive import NaiveRoad
 
 from stgcn_lightning.data.batch import ClipGatherer
 from stgcn_lightning.data.datamodule import ClipDataset
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.data.sampling import evaluation_indices, train_indices
-from stgcn_lightning.data.streams import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation, Skeleton
 from stgcn_lightning.sources.annotations import Sample
@@ -58,7 +58,7 @@ def test_against_mmaction2_test_clips(make_store, dimension, name, stream):
     samples, figures = golden(dimension)
     body = skeleton(BODIES[dimension])
     store = make_store(samples, body, dimension)
-    gather = ClipGatherer(store, body.bone_parents, stream, persons=2)
+    gather = ClipGatherer(store, stream, persons=2)
     data = ClipDataset(gather, store.split("all"), clip_frames=100, clips=10, seed=0)
     clips = data[list(range(len(samples)))].clips.numpy()  # B, N, M, T, V, C
     assert clips.shape == (len(samples), 10, 2, 100, body.num_joints, 3)
@@ -109,7 +109,7 @@ def test_a_batch_is_what_the_twin_makes_of_each_sample(
 ):
     samples = random_samples(dimension, dtype)
     store = make_store(samples, CHAIN, dimension)
-    gather = ClipGatherer(store, CHAIN.bone_parents, stream, persons)
+    gather = ClipGatherer(store, stream, persons)
     road = NaiveRoad(CHAIN, dimension, stream, clip_frames=20, persons=persons)
     sequences = [road.sequence(sample) for sample in samples]
     numbers = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
@@ -136,7 +136,7 @@ def test_not_normalised_key_points_are_those_of_the_annotations(make_store, stre
     samples = random_samples("2d", "float16")
     store = make_store(samples, CHAIN, "2d", normalise="none")
     road = NaiveRoad(CHAIN, "none", stream, clip_frames=20)
-    gather = ClipGatherer(store, CHAIN.bone_parents, stream, persons=2)
+    gather = ClipGatherer(store, stream, persons=2)
     data = ClipDataset(gather, store.split("all"), clip_frames=20, clips=3, seed=0)
     clips = data[list(range(len(samples)))].clips
     assert torch.equal(clips, road.test_batch(samples, 3))
@@ -146,7 +146,7 @@ def test_clips_may_be_changed_without_changing_the_store(make_store):
     store = make_store(random_samples("2d", "float32"), CHAIN, "2d")
     before = store.frames.clone()
     for stream in STREAMS:
-        gather = ClipGatherer(store, CHAIN.bone_parents, stream, persons=2)
+        gather = ClipGatherer(store, stream, persons=2)
         gather(torch.arange(3), torch.zeros(3, 1, 4, dtype=torch.int64)).fill_(7)
     assert torch.equal(store.frames, before)
 
@@ -154,4 +154,4 @@ def test_clips_may_be_changed_without_changing_the_store(make_store):
 def test_an_unknown_stream_is_refused(make_store):
     store = make_store(random_samples("2d", "float16"), CHAIN, "2d")
     with pytest.raises(BadInput, match="stream 'speed' is none of"):
-        ClipGatherer(store, CHAIN.bone_parents, "speed", persons=2)
+        ClipGatherer(store, "speed", persons=2)

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import fields
 from types import SimpleNamespace
 
 import lightning
@@ -8,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stgcn_lightning.data.datamodule import Draws, SkeletonData, pack, sample_of
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.datamodule import Draws, Feed, SkeletonData, pack, sample_of
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Sample
@@ -31,18 +32,10 @@ def store(make_store):
 
 
 def make_data(store, *, rank: int = 0, ranks: int = 1, **changes) -> SkeletonData:
-    settings = {
-        "train_split": "all",
-        "val_split": "all",
-        "clip_frames": 4,
-        "test_clips": 10,
-        "persons": 2,
-        "batch_size": 4,
-        "workers": 0,
-        "passes": 1,
-        "seed": 0,
-    } | changes
-    data = SkeletonData(store, PAIR.bone_parents, settings.pop("stream", "joint"), **settings)
+    settings = {"train_split": "all", "val_split": "all"} | changes
+    names = {field.name for field in fields(Feed)} & set(settings)
+    feed = {"clip_frames": 4, "batch_size": 4} | {name: settings.pop(name) for name in names}
+    data = SkeletonData(store, **settings, feed=Feed(**feed))
     if ranks > 1:
         data.trainer = SimpleNamespace(global_rank=rank, world_size=ranks)
     return data

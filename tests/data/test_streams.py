@@ -6,12 +6,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stgcn_lightning.data.streams import STREAMS, bone, check_stream, motion, stream_of
+from stgcn_lightning.data.names import STREAMS
+from stgcn_lightning.data.streams import (
+    Sequences,
+    bone,
+    check_stream,
+    motion,
+    stream_named,
+)
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.skeleton import Skeleton
 
 # A chain a - b - c - d - e whose root is a.
-PARENTS = torch.tensor([0, 0, 1, 2, 3])
+CHAIN = Skeleton(
+    "chain", tuple("abcde"), ((1, 0), (2, 1), (3, 2), (4, 3)), 0, (0, 0, 1, 2, 3), (), None
+)
+PARENTS = torch.tensor(CHAIN.bone_parents)
 LAST = torch.tensor([-1])
+
+
+def stream_of(joints: torch.Tensor, stream: str, *, scored: bool) -> torch.Tensor:
+    """A stream of one sequence."""
+    make = stream_named(stream).make
+    return make(joints, Sequences(CHAIN, PARENTS, LAST, scored)) if make else joints.float()
 
 
 def sequences(scored: bool = True) -> st.SearchStrategy[torch.Tensor]:
@@ -65,7 +82,7 @@ def test_streams_are_those_of_the_twin(x, stream, scored):
         expected = expected.astype(np.float32)
     if stream.endswith("motion"):
         expected = naive.motions(expected, scored)
-    result = stream_of(x, stream, parents=PARENTS, last=LAST, scored=scored)
+    result = stream_of(x, stream, scored=scored)
     assert result.dtype == torch.float32
     assert np.array_equal(result.numpy(), expected[0].astype(np.float32))
 
@@ -76,9 +93,7 @@ def test_bones_and_joint_motions_are_rounded_to_the_stored_type_and_bone_motions
     x[:, 1, 0], x[:, 0, 0] = 1, -fine  # the bone at joint 1 is 1 + fine
     x[1, 3, 0] = fine
     x[0, 3, 0] = -1
-    make = {
-        stream: stream_of(x, stream, parents=PARENTS, last=LAST, scored=True) for stream in STREAMS
-    }
+    make = {stream: stream_of(x, stream, scored=True) for stream in STREAMS}
     assert make["bone"][0, 1, 0] == 1
     assert make["joint_motion"][0, 3, 0] == 1
     assert make["bone_motion"][0, 3, 0] == 1 + fine

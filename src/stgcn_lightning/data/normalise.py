@@ -75,7 +75,12 @@ def normalise(
 
 
 def scale_to_picture(keypoint: Array, img_shape: tuple[int, int]) -> Array:
-    """Pixels to [-1, 1], the middle of the picture at zero; a joint at (0, 0) goes to (-1, -1)."""
+    """Pixels to [-1, 1], the middle of the picture at zero; a joint at (0, 0) goes to (-1, -1).
+
+    Example:
+        >>> scale_to_picture(np.array([[0.0, 0.0], [960.0, 1080.0]]), (1080, 1920)).tolist()
+        [[-1.0, -1.0], [0.0, 1.0]]
+    """
     height, width = img_shape
     half = np.array([width / 2, height / 2], keypoint.dtype)
     return (keypoint - half) / half

@@ -92,6 +92,7 @@ class Store:
         dropped: one line for each bad sample that was left out.
         persons_cut: samples of which 3D normalisation kept the first two of more persons.
         scored: the last channel is a score (2D).
+        skeleton: the joints of every body.
     """
 
     folder: Path
@@ -105,6 +106,15 @@ class Store:
     dropped: list[str]
     persons_cut: int
     scored: bool
+    skeleton: Skeleton
+
+    def last_rows(self) -> Tensor:
+        """(1 + persons of all samples,) int64: row 0, and the last row of each person."""
+        sample = torch.arange(len(self.labels)).repeat_interleave(self.num_persons)
+        begins = self.num_persons.cumsum(0) - self.num_persons
+        person = torch.arange(len(sample)) - begins[sample]
+        last = self.first_row[sample] + (person + 1) * self.num_frames[sample] - 1
+        return torch.cat([last.new_zeros(1), last])
 
     def split(self, name: str) -> Tensor:
         """Sample numbers of the split `name`, or BadInput with the nearest names."""
@@ -171,6 +181,7 @@ def open_store(folder: Path) -> Store:
         dropped=manifest["dropped"],
         persons_cut=manifest["persons_cut"],
         scored=manifest["dimension"] == "2d",
+        skeleton=Skeleton.from_dict(manifest["skeleton"]),
     )
 
 

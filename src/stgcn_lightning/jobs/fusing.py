@@ -7,7 +7,7 @@ import numpy as np
 from omegaconf import DictConfig
 from rich.table import Table
 
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import (
     PRESETS,

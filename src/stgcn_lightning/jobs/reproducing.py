@@ -16,7 +16,7 @@ from rich.table import Table
 
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.zoo import published
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
 from stgcn_lightning.evaluation.published import published_top1
