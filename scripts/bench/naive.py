@@ -61,6 +61,7 @@ class NaiveRoad:
         """Normalised stream of the whole sample, (M, T, V, C)."""
         keypoint = sample.keypoint
         if self.normalise == "2d":
+            assert sample.img_shape is not None
             keypoint = normalise_2d(keypoint, sample.img_shape)
         if self.normalise == "3d":
             assert self.skeleton.normalise is not None

@@ -10,6 +10,7 @@ from stgcn_lightning.data.batch import ClipGatherer
 from stgcn_lightning.data.datamodule import ClipDataset
 from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.data.sampling import evaluation_indices, train_indices
+from stgcn_lightning.data.streams import own_stream
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation, Skeleton
 from stgcn_lightning.sources.annotations import Sample
@@ -155,3 +156,31 @@ def test_an_unknown_stream_is_refused(make_store):
     store = make_store(random_samples("2d", "float16"), CHAIN, "2d")
     with pytest.raises(BadInput, match="stream 'speed' is none of"):
         ClipGatherer(store, "speed", persons=2)
+
+
+def shifted(joints, sequences):
+    """Each frame minus the first of its sequence, plus one."""
+    starts = torch.cat([sequences.last.new_zeros(1), sequences.last.unique() + 1])[:-1]
+    sizes = torch.diff(torch.cat([starts, starts.new_tensor([len(joints)])]))
+    return joints - joints[starts].repeat_interleave(sizes, 0) + 1
+
+
+@pytest.mark.parametrize("persons", [1, 2, 4])
+@pytest.mark.parametrize("dimension", ["2d", "3d"])
+def test_a_stream_of_the_user_s_own_is_made_of_whole_sequences(make_store, dimension, persons):
+    samples = random_samples(dimension, "float32")
+    store = make_store(samples, CHAIN, dimension)
+    gather = ClipGatherer(store, own_stream("shifted", shifted), persons)
+    road = NaiveRoad(CHAIN, dimension, "joint", clip_frames=20, persons=persons)
+    numbers = torch.arange(len(samples))
+    frames = store.num_frames[numbers]
+    indices = train_indices(frames, 20, numbers)[:, None]
+    expected = []
+    for sample, rows in zip(samples, indices, strict=True):
+        sequence = np.asarray(road.sequence(sample))[:persons]
+        made = np.where(
+            sequence.any((1, 2, 3), keepdims=True), sequence - sequence[:, :1] + np.float32(1), 0
+        )
+        expected.append(road.clips(made, rows.numpy()))
+    tolerance = TOLERANCE[dimension]
+    assert np.allclose(gather(numbers, indices).numpy(), np.stack(expected), rtol=0, atol=tolerance)

@@ -1,3 +1,5 @@
+import pickle
+
 import naive
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from stgcn_lightning.data.streams import (
     bone,
     check_stream,
     motion,
+    own_stream,
+    rows_with_someone,
     stream_named,
 )
 from stgcn_lightning.errors import BadInput
@@ -102,3 +106,65 @@ def test_bones_and_joint_motions_are_rounded_to_the_stored_type_and_bone_motions
 def test_an_unknown_stream_is_refused_with_the_names_there_are():
     with pytest.raises(BadInput, match="'bones' is none of joint, bone, joint_motion, bone_motion"):
         check_stream("bones")
+
+
+# Streams of the user's own
+
+
+def acceleration(joints: torch.Tensor, sequences: Sequences, scale: float = 1) -> torch.Tensor:
+    return sequences.motion(sequences.motion(joints)) * scale
+
+
+def one_more(joints: torch.Tensor, sequences: Sequences) -> torch.Tensor:
+    return joints + 1
+
+
+def one_person(joints: torch.Tensor, last: torch.Tensor = LAST) -> Sequences:
+    return Sequences(CHAIN, PARENTS, last, scored=False)
+
+
+def test_a_stream_of_the_user_s_own_sees_whole_sequences_and_takes_options():
+    stream = own_stream("acceleration", acceleration, scale=10)
+    x = torch.tensor([0.0, 1, 4, 9, 16]).view(5, 1, 1).expand(5, 5, 3)
+    assert stream.make(x, one_person(x))[:, 0, 0].tolist() == [20, 20, 20, -70, 0]
+    assert pickle.loads(pickle.dumps(stream)).name == "acceleration", "for loader processes"
+
+
+def test_a_stream_of_the_user_s_own_gets_float32():
+    made = own_stream("more", one_more).make(torch.ones(2, 5, 3).half(), one_person(LAST))
+    assert made.dtype == torch.float32
+    assert (made == 2).all()
+
+
+def test_a_person_who_is_absent_throughout_stays_zero():
+    x = torch.ones(7, 5, 3)
+    x[[0, 2, 4, 5]] = 0  # row 0; one frame of the first person; all of the second person
+    made = own_stream("more", one_more).make(x, one_person(x, torch.tensor([0, 3, 5, 6])))
+    assert made[:, 0, 0].tolist() == [0, 2, 1, 2, 0, 0, 2]
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=4), min_size=1, max_size=5))
+def test_rows_with_someone_are_those_of_sequences_that_are_not_all_zero(persons):
+    x = torch.tensor([frame for person in persons for frame in person]).float()
+    last = torch.tensor([len(person) for person in persons]).cumsum(0) - 1
+    found = rows_with_someone(x.view(-1, 1, 1), last.flip(0).repeat(2))
+    assert found.tolist() == [any(person) for person in persons for _ in person]
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda x, _: x[:-1], r"returns torch\.float32 of shape \(1, 5, 3\) for joints of shape"),
+        (lambda x, _: x.long(), r"returns torch\.int64 of shape \(2, 5, 3\)"),
+        (lambda x, _: x.numpy(), "returns ndarray for joints of shape .* return a floating point"),
+    ],
+)
+def test_another_shape_or_type_is_refused(make, sentence):
+    with pytest.raises(BadInput, match=f"stream mine {sentence}"):
+        own_stream("mine", make).make(torch.zeros(2, 5, 3), one_person(LAST))
+
+
+@pytest.mark.parametrize("name", ["bone", ""])
+def test_a_stream_of_the_user_s_own_has_a_name_of_its_own(name):
+    with pytest.raises(BadInput, match=rf"stream\.name={name} cannot be .* name than joint"):
+        own_stream(name, acceleration)

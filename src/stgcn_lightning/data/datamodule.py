@@ -219,9 +219,10 @@ class Feed:
 class SkeletonData(lightning.LightningDataModule):
     """Training, one-clip validation and N-clip testing on one stream of a store.
 
-    Batches are `Batch`es: any LightningModule can be trained on them. With samples held out, they
-    are validated on too, after the validation split. Under several devices, give the trainer
-    ``use_distributed_sampler=False``: the samples are divided here.
+    Batches are `Batch`es: any LightningModule can be trained on them (in `self.log`, give
+    ``batch_size=len(batch.labels)``). On several devices, give the trainer
+    ``use_distributed_sampler=False``, since the samples are divided here. Samples that are held out
+    are a second validation set.
 
     Args:
         store: opened store.

@@ -46,7 +46,8 @@ def held_out_subjects(
 
     Args:
         subjects: (B,) who performs in each training sample.
-        wanted: their names (numbers match with and without leading zeros), or a share between 0 and 1.
+        wanted: their names (numbers match with and without leading zeros), or a share of all,
+            between 0 and 1.
 
     Raises:
         BadInput: a name is no training subject, nobody would be left, or the share is not

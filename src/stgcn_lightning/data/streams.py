@@ -34,7 +34,7 @@ made of, as in PYSKL.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -213,7 +213,7 @@ def _bone_motion(joints: Tensor, sequences: Sequences) -> Tensor:
 def _own(
     name: str, make: Callable[[Tensor, Sequences], Tensor], joints: Tensor, sequences: Sequences
 ) -> Tensor:
-    made: object = make(joints.float(), sequences)
+    made = cast(object, make(joints.float(), sequences))
     if not isinstance(made, Tensor) or made.shape != joints.shape or not made.is_floating_point():
         found = type(made).__name__
         if isinstance(made, Tensor):
