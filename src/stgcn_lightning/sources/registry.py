@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from stgcn_lightning.errors import BadInput
 
@@ -55,7 +55,7 @@ class Source:
         """
         from stgcn_lightning.sources.annotations import Annotations
 
-        found: object = self.read(path)
+        found = cast(object, self.read(path))
         if not isinstance(found, Annotations):
             raise BadInput(
                 f"the source {self.name} returns a {type(found).__name__} for {path}; return "
