@@ -121,7 +121,7 @@ def test_frames_are_float32_unless_all_that_is_given_is_float16(tmp_path, root, 
     assert open_or_build(source, SPEC, root).frames.dtype == torch.float32
 
 
-def test_a_person_who_is_never_there_is_kept_in_2d_only(tmp_path, root):
+def test_a_person_who_is_absent_throughout_is_kept_in_2d_only(tmp_path, root):
     """In 2D, absent is the corner of the picture; in 3D it is zero, as padding is."""
     flat = np.ones((3, 2, 2, 2), np.float32)
     flat[2] = 0
@@ -157,7 +157,7 @@ def test_a_store_is_built_again_when_the_annotations_changed(source, root):
     new = open_or_build(source, SPEC, root)
     assert new.ids.tolist() == ["C"]
     assert folders(root) == [new.folder.name]
-    assert old.frames.shape[0] == 9, "whoever has the old store open keeps it"
+    assert old.frames.shape[0] == 9, "a process that has the old store open keeps it"
 
 
 @pytest.mark.parametrize(
@@ -218,11 +218,11 @@ def test_opening_and_reading_touches_no_file(source, root):
     } == before
 
 
-def test_a_store_travels_to_another_process_as_a_path(source, root):
+def test_another_process_is_sent_the_path_of_a_store(source, root):
     store = open_or_build(source, SPEC, root)
-    parcel = pickle.dumps(store)
-    assert len(parcel) < 1000
-    assert torch.equal(pickle.loads(parcel).frames, store.frames)
+    content = pickle.dumps(store)
+    assert len(content) < 1000
+    assert torch.equal(pickle.loads(content).frames, store.frames)
 
 
 def killed_while_building(source: Path, root: Path) -> None:
@@ -307,9 +307,9 @@ def a_disk_that_runs_full(monkeypatch) -> None:
     monkeypatch.setattr(np, "save", save)
 
 
-@pytest.mark.parametrize("misfortune", [too_small_a_disk, a_disk_that_runs_full])
-def test_without_space_there_is_a_sentence_and_no_trace(source, root, monkeypatch, misfortune):
-    misfortune(monkeypatch)
+@pytest.mark.parametrize("fault", [too_small_a_disk, a_disk_that_runs_full])
+def test_without_space_there_is_a_sentence_and_no_trace(source, root, monkeypatch, fault):
+    fault(monkeypatch)
     with pytest.raises(BadInput, match=f"{root}: .*; free some space or set data.store_dir"):
         open_or_build(source, SPEC, root)
     assert folders(root) == []
@@ -321,14 +321,12 @@ def test_the_space_that_is_needed_is_named(source, root, monkeypatch):
         open_or_build(source, SPEC, root)
 
 
-@pytest.mark.parametrize("misfortune", [too_small_a_disk, a_disk_that_runs_full])
-def test_a_store_stands_if_there_is_no_space_for_its_successor(
-    source, root, monkeypatch, misfortune
-):
+@pytest.mark.parametrize("fault", [too_small_a_disk, a_disk_that_runs_full])
+def test_a_store_stands_if_there_is_no_space_for_its_successor(source, root, monkeypatch, fault):
     store = open_or_build(source, SPEC, root)
     change(source, sample("C"))
     with monkeypatch.context() as patch:
-        misfortune(patch)
+        fault(patch)
         with pytest.raises(BadInput, match="cannot be written"):
             open_or_build(source, SPEC, root)
     assert open_store(store.folder).ids.tolist() == ["A", "B"]

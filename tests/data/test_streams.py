@@ -78,7 +78,7 @@ def test_motion_of_a_still_clip_is_zero(x, frames):
 
 
 @given(sequences(), st.sampled_from(STREAMS), st.booleans())
-def test_streams_are_those_of_the_twin(x, stream, scored):
+def test_streams_are_those_of_the_naive_implementation(x, stream, scored):
     expected = x.numpy()[None]
     if stream.startswith("bone"):
         expected = naive.bones(expected, PARENTS.tolist(), scored)

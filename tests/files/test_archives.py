@@ -173,7 +173,7 @@ def test_against_mmaction2_checkpoint():
     found = read_checkpoint(path)
     assert set(found) == {"meta", "state_dict", "message_hub", "optimizer", "param_schedulers"}
     assert Inert in found["message_hub"]["log_scalars"].values()
-    # torch's own reader of storages, with its restrictions told that foreign classes are harmless
+    # the bytes of the storages as they are in the file
     with zipfile.ZipFile(path) as archive:
         raw = {n.split("/")[-1]: archive.read(n) for n in archive.namelist() if "/data/" in n}
     state = found["state_dict"]
@@ -227,7 +227,7 @@ def test_a_rewritten_checkpoint_is_read(tmp_path):
         (lambda n, c: c.replace(b"DoubleStorage", b"x"), None),
     ],
 )
-def test_damage_in_a_checkpoint_is_told_in_one_sentence(tmp_path, change, sentence):
+def test_damage_in_a_checkpoint_is_named_in_one_sentence(tmp_path, change, sentence):
     path = torch_zip(tmp_path / "x.pth", change)
     if sentence is None:
         assert len(read_checkpoint(path)["x"]) == 6
@@ -236,7 +236,7 @@ def test_damage_in_a_checkpoint_is_told_in_one_sentence(tmp_path, change, senten
             read_checkpoint(path)
 
 
-def test_files_that_are_no_torch_zip_are_told_apart(tmp_path):
+def test_files_that_are_no_torch_zip_are_distinguished(tmp_path):
     whole = torch_zip(tmp_path / "whole.pth", lambda name, content: content).read_bytes()
     path = tmp_path / "x.pth"
     path.write_bytes(whole[: len(whole) // 2])

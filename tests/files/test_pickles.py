@@ -133,10 +133,10 @@ def array_pickle(
 )
 def test_an_array_of_neither_numbers_nor_text_is_called_so(tmp_path, content, kind):
     path = save(tmp_path, content)
-    told = message(read_pickle, path)
-    assert f"{path} holds an array of {kind}" in told
-    assert "only arrays of numbers or text are read" in told
-    assert "truncated" not in told
+    sentence = message(read_pickle, path)
+    assert f"{path} holds an array of {kind}" in sentence
+    assert "only arrays of numbers or text are read" in sentence
+    assert "truncated" not in sentence
 
 
 def test_an_array_pickle_of_fitting_parts_is_read(tmp_path):

@@ -36,7 +36,7 @@ STORAGES = {
 }
 
 # fmt: off
-# Libraries whose objects occur in checkpoints that nobody has tampered with.
+# Libraries whose objects occur in checkpoints that are not hostile.
 FOREIGN = frozenset({
     "addict", "argparse", "datetime", "hydra", "lightning", "lightning_fabric",
     "lightning_utilities", "mmaction", "mmcls", "mmcv", "mmdet", "mmengine", "mmpose", "numpy",

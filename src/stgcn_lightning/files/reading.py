@@ -1,4 +1,4 @@
-"""Opening a file that somebody named, and the digest that tells one file from another."""
+"""Opening a file that the user named, and its digest."""
 
 import hashlib
 import os

@@ -33,7 +33,7 @@ class Sample:
 class Annotations:
     """All samples of a data set in file order, and the ids that belong to each split.
 
-    Whoever makes them need not check them: `data.checks` does.
+    A source need not check what is in them: `data.checks` does.
     """
 
     samples: list[Sample]

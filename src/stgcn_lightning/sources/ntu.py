@@ -160,7 +160,7 @@ def parse_name(path: Path) -> Name:
 
 
 def fingerprint(files: Sequence[Path]) -> str:
-    """What tells one state of the files, read by these rules, from another: 8 characters."""
+    """8 characters that change when the files or these rules change."""
     stats = [path.stat() for path in files]
     state = (
         VERSION,
@@ -239,7 +239,7 @@ def read_bodies(path: Path) -> tuple[int, list[Body]]:
     bodies: dict[int, dict[int, list[tuple[float, float, float]]]] = {}  # id -> frame -> V x C
     for frame in range(frames):
         for _ in range(lines.count("the number of bodies")):
-            # ids are beyond what a float tells apart
+            # ids are too large for a float
             id = lines.whole(lines.fields(BODY_FIELDS, "the 10 numbers of a body")[0], "an id")
             if lines.count("the number of joints") != JOINTS:
                 raise lines.refusal(f"{JOINTS} joints")

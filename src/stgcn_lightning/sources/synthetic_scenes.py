@@ -8,7 +8,7 @@ Axes: P persons of all samples end to end, F their frames end to end, A angles, 
 model, K key poses.
 Space: metres; a body looks along -z, its right is +x, up is +y. The camera sees as a Kinect does:
 y up, z away from it, x to its own left (so a person who faces it has the left hand at smaller x),
-which is right-handed: nobody is seen in a mirror.
+which is right-handed, so that left and right are not exchanged.
 """
 
 # NumPy's stubs lose the element type when an array is indexed and then transposed or reshaped:
@@ -106,7 +106,7 @@ def _angles(scenes: Sequence[Scene], bodies: Bodies) -> tuple[Array, Array]:
     ease = (way * way * (3 - 2 * way))[:, None]
     angles = keys[who, key] * (1 - ease) + keys[who, key + 1] * ease  # F, A
     turns = (ticks * _between(rate, 0.005, 0.015)[who])[:, None] + phases[who]
-    angles += np.radians(np.float32(2)) * np.sin(2 * np.pi * turns)  # nobody stands quite still
+    angles += np.radians(np.float32(2)) * np.sin(2 * np.pi * turns)  # a standing body sways
     step = np.array([course.step for course in courses])[who]
     walked = step * (key + way - (count[who] - 1) / 2)
     return angles.T, walked.astype(np.float32)
