@@ -11,7 +11,8 @@ from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.stgcn import STGCN
-from stgcn_lightning.sources.mmaction2 import Annotations, write_annotations
+from stgcn_lightning.sources.annotations import Annotations
+from stgcn_lightning.sources.mmaction2 import write_annotations
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from stgcn_lightning.jobs.building import build
 from stgcn_lightning.jobs.trainers import build_trainer
 from stgcn_lightning.launching.doors import CONF, composed
 from stgcn_lightning.settings.compose import settings_of
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import write_annotations
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 BENCHMARKS = sorted(file.stem for file in (CONF / "benchmark").glob("[!_]*.yaml"))

@@ -22,7 +22,7 @@ from stgcn_lightning import ranks
 from stgcn_lightning.data.store import open_store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.scores import read_scores
-from stgcn_lightning.files.untrusted import read_checkpoint
+from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.jobs.description import share_batch
 from stgcn_lightning.jobs.trainers import devices_of_ranks
 from stgcn_lightning.launching import processes as launch

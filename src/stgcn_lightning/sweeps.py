@@ -28,7 +28,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.launching.processes import (
     PAUSE,
     SIGNALLED,

@@ -20,7 +20,7 @@ from stgcn_lightning.checkpoints.zoo import card_of, checkpoint_file, published
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.files.downloads import Downloads
-from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs import testing
 from stgcn_lightning.jobs.preparing import prepare
@@ -28,7 +28,8 @@ from stgcn_lightning.jobs.training import train
 from stgcn_lightning.launching.doors import CONF, cache_folder, composed
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.settings.compose import settings_of
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import write_annotations
 
 NAME = "ntu60_xsub_2d_bone"
 FILE = "stgcn_8xb16-bone-u100-80e_ntu60-xsub-keypoint-2d_20221129-c4b44488.pth"

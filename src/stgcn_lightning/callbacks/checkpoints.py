@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, distributed
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import sync_folder, write_atomically
+from stgcn_lightning.files.writing import sync_folder, write_atomically
 from stgcn_lightning.ranks import gathered, running_statistics
 
 LAST = "last.ckpt"

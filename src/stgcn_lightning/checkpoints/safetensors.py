@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import _opened as opened
+from stgcn_lightning.files.reading import opened
 
 CARD = "stgcn_lightning"  # where the metadata of a file hold our card
 

@@ -14,7 +14,7 @@ from stgcn_lightning.checkpoints.names import (
 )
 from stgcn_lightning.checkpoints.safetensors import read_safetensors
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import read_checkpoint
+from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone

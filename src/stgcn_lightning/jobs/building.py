@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from stgcn_lightning.data.datamodule import SkeletonData
+from stgcn_lightning.data.datamodule import Feed, SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store
+from stgcn_lightning.data.streams import Stream, own_stream, stream_named
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs.description import (
     RunDescription,
@@ -21,6 +22,7 @@ from stgcn_lightning.jobs.stores import class_names, open_store_of
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.cost import count_macs, count_parameters
+from stgcn_lightning.settings import groups
 from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.settings.groups import Model
@@ -67,21 +69,22 @@ def build(
     kept_aside = aside(settings, store, subjects)
     data = SkeletonData(
         store,
-        settings.skeleton.bone_parents,
-        settings.stream.name,
+        stream_of(settings.stream),
         train_split=benchmark.train_split,
         val_split=tested_split(settings, split),
-        passes=settings.recipe.train_passes_per_epoch,
-        seed=settings.seed,
-        clip_frames=chosen.clip_frames,
-        test_clips=chosen.test_clips,
-        persons=chosen.persons,
-        batch_size=batch.per_device,
-        workers=chosen.workers,
-        frame_order=chosen.frame_order,
+        feed=Feed(
+            clip_frames=chosen.clip_frames,
+            test_clips=chosen.test_clips,
+            persons=chosen.persons,
+            batch_size=batch.per_device,
+            workers=chosen.workers,
+            passes=settings.recipe.train_passes_per_epoch,
+            seed=settings.seed,
+            frame_order=chosen.frame_order,
+            on_device=chosen.on_device,
+        ),
         held_out=None if kept_aside is None else kept_aside.numbers,
         test_held_out=split == "holdout",
-        on_device=chosen.on_device,
     )
     if (most := int(store.num_persons.max())) > chosen.persons:
         console.print(f"samples hold up to {most} persons; the first {chosen.persons} are kept")
@@ -102,6 +105,14 @@ def build(
     )
     console.print(f"{backbone(settings.model)}: {run.cost_line}")
     return Built(settings, run, names, data, model)
+
+
+def stream_of(stream: groups.Stream) -> Stream:
+    """One of the four streams, or one of the user's own."""
+    if stream.target is None:
+        return stream_named(stream.name)
+    make = imported("stream._target_", stream.target)
+    return own_stream(stream.name, make, **thawed(stream.options))
 
 
 def build_model(

@@ -17,13 +17,11 @@ from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, t
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
 from stgcn_lightning.checkpoints.zoo import card_of
-from stgcn_lightning.data.normalise import MODES
+from stgcn_lightning.data.names import MODES
 from stgcn_lightning.data.streams import check_stream
 from stgcn_lightning.errors import BadInput, nearest
-from stgcn_lightning.files.untrusted import (
-    read_checkpoint,
-    write_atomically,
-)
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.building import build_model
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.fetching import checkpoint_of

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import (
     PRESETS,

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import sha256, write_atomically
+from stgcn_lightning.files.reading import sha256
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.settings.doors import ReproduceSettings
 from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.terminal import shown

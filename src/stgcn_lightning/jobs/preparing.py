@@ -10,8 +10,8 @@ from filelock import FileLock
 from rich.progress import track
 from rich.table import Table
 
-from stgcn_lightning.data.store import explaining_where
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.jobs.stores import open_store_of
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of

@@ -14,7 +14,7 @@ from stgcn_lightning.evaluation.fusion import top1_interval
 from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.scores import Scores
-from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs.answers import Answers
 from stgcn_lightning.jobs.building import Built, backbone

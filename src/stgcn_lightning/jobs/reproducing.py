@@ -15,13 +15,13 @@ from rich.table import Table
 
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.zoo import zoo_entries
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.evaluation.reproduction import Row, rows_of, to_json, to_markdown, to_table
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
-from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.keeping import keep_settings, settings_that_count
 from stgcn_lightning.jobs.testing import test

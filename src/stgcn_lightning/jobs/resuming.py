@@ -11,7 +11,8 @@ from lightning.pytorch.loggers import CSVLogger
 from stgcn_lightning.callbacks.checkpoints import EARLIER, LAST, NEXT
 from stgcn_lightning.checkpoints.weights import read_weights, refuse_other_card
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import read_checkpoint, write_atomically
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.terminal import console, shown
 

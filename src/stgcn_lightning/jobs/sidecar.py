@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stgcn_lightning.checkpoints.onnx import INPUT, OUTPUT
-from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.files.reading import sha256
 
 AXES = ["N clips", "M persons", "T frames", "V joints", "C channels"]
 CHANNELS = {"2d": ["x", "y", "score"], "3d": ["x", "y", "z"]}

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from stgcn_lightning.data.store import Store, StoreSpec, explaining_where, open_or_build
+from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import fetch
 from stgcn_lightning.jobs.fetching import downloads_of
@@ -14,8 +12,9 @@ from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.settings.groups import Benchmark
-from stgcn_lightning.sources.mmaction2 import read_annotations, write_annotations
-from stgcn_lightning.sources.synthetic import VERSION, synthetic_annotations
+from stgcn_lightning.settings.objects import imported
+from stgcn_lightning.sources.registry import Source, own_source, source_named
+from stgcn_lightning.sources.synthetic import synthetic_file
 from stgcn_lightning.terminal import console, shown
 
 
@@ -37,6 +36,7 @@ def open_store_of(settings: Common, *, download: bool = False) -> Store:
         normalise=benchmark.normalise,
         classes=len(class_names(benchmark.classes)),
         on_bad_sample=settings.data.on_bad_sample,
+        source=source_of(benchmark),
     )
     try:
         store = open_or_build(annotations, spec, root)
@@ -49,7 +49,9 @@ def open_store_of(settings: Common, *, download: bool = False) -> Store:
                 f"there is no annotation file {annotations}: {remedy} benchmark.annotations=FILE"
                 + from_raw(benchmark)
             ) from error
-        fetch(source, annotations, read_annotations, downloads_of(settings.downloads), console)
+        fetch(
+            source, annotations, spec.source.annotations, downloads_of(settings.downloads), console
+        )
         store = open_or_build(annotations, spec, root)
     print_left_out(store)
     return store
@@ -107,14 +109,16 @@ def synthesise(benchmark: Benchmark, root: Path) -> Path:
     for name, value in size.items():
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadInput(f"benchmark.synthetic.{name}={value} must be a whole number")
-    text = "_".join(str(value) for value in size.values())
-    path = root / f"synthetic_{benchmark.dimension}_v{VERSION}_{text}.pkl"
-    with explaining_where(root):
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{path.name}.lock"):
-            if not path.exists():
-                write_annotations(path, synthetic_annotations(benchmark.dimension, **size))
-    return path
+    return synthetic_file(benchmark.dimension, root, **size)
+
+
+def source_of(benchmark: Benchmark) -> Source:
+    """Who reads the benchmark's annotations: a reader of this package, or one of the user's own."""
+    source = thawed(benchmark.source)
+    if isinstance(source, dict) and "_target_" in source:
+        make = imported("benchmark.source._target_", source.pop("_target_"))
+        return own_source(make, **source)
+    return source_named("mmaction2" if source is None else str(source))
 
 
 def class_names(classes: int | str | Sequence[Any] | None) -> list[str]:

@@ -16,7 +16,7 @@ from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
 from stgcn_lightning.evaluation.scores import Scores, write_scores
-from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs.answers import Answers
 from stgcn_lightning.jobs.building import Built, build, tested_split
 from stgcn_lightning.jobs.cards import model_card

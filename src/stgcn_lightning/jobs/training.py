@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.weights import fine_tune, read_weights
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import read_checkpoint
+from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import training_card
 from stgcn_lightning.jobs.fetching import checkpoint_of

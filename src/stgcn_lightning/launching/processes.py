@@ -33,7 +33,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.settings.compose import settings_of
 
 GRACE = 5.0  # seconds for other ranks to end by themselves, after one has failed

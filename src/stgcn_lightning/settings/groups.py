@@ -82,6 +82,7 @@ class Stream:
     target: str | None = fields.anything(
         "function that makes your own stream", "module.function", key="_target_"
     )
+    options: Mapping[str, Any] = fields.rest("argument of the function that makes your own stream")
 
 
 @dataclass(frozen=True)
