@@ -16,14 +16,9 @@ from wandb.errors import Error as WandbError
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.reproduction import Row
+from stgcn_lightning.evaluation.statistics import class_rows, confused_rows
 from stgcn_lightning.files.untrusted import write_atomically
-from stgcn_lightning.report.pages import (
-    AfterTest,
-    class_rows,
-    confused_rows,
-    render_matrix,
-    render_movie,
-)
+from stgcn_lightning.report.pages import AfterTest, render_matrix, render_movie
 
 WATCHED = (None, "gradients", "parameters", "all")
 MOST_ROWS = 10_000  # of a table: W&B cuts longer ones
@@ -159,7 +154,9 @@ class RunLogger(WandbLogger):
         self.experiment.log(
             {
                 "test/classes": _table(CLASSES, class_rows(tested.scores)),
-                "test/confusions": _table(CONFUSIONS, confused_rows(tested.scores)),
+                "test/confusions": _table(
+                    CONFUSIONS, [row[:4] for row in confused_rows(tested.scores)]
+                ),
                 "test/confusion_matrix": _html(render_matrix(tested)),
                 "test/worst_errors": [_html(render_movie(tested, row)) for row in tested.movies],
                 "test/report": _html(page.read_text("utf-8")),

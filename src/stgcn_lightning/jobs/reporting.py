@@ -13,10 +13,11 @@ from omegaconf import DictConfig
 
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.store import Store
-from stgcn_lightning.evaluation.fusion import top1_interval
+from stgcn_lightning.evaluation.intervals import top1_interval
 from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.scores import Scores
+from stgcn_lightning.evaluation.statistics import typical_pose, worst_errors
 from stgcn_lightning.experiment import console, cost, plain, shown
 from stgcn_lightning.files.untrusted import write_atomically
 from stgcn_lightning.models.stgcn import STGCN, Stage
@@ -26,8 +27,6 @@ from stgcn_lightning.report.pages import (
     Figure,
     render_test,
     render_training,
-    typical_pose,
-    worst_errors,
 )
 from stgcn_lightning.skeleton import Skeleton
 
