@@ -151,12 +151,11 @@ class RunLogger(WandbLogger):
             published: top-1 in % of others, if there is one.
             page: the report.
         """
+        confused = [row[: len(CONFUSIONS)] for row in confused_rows(tested.scores)]
         self.experiment.log(
             {
                 "test/classes": _table(CLASSES, class_rows(tested.scores)),
-                "test/confusions": _table(
-                    CONFUSIONS, [row[:4] for row in confused_rows(tested.scores)]
-                ),
+                "test/confusions": _table(CONFUSIONS, confused),
                 "test/confusion_matrix": _html(render_matrix(tested)),
                 "test/worst_errors": [_html(render_movie(tested, row)) for row in tested.movies],
                 "test/report": _html(page.read_text("utf-8")),

@@ -96,7 +96,8 @@ def read_scores(path: str | Path, *, apply_softmax: bool = False) -> Scores:
     Examples:
         >>> import tempfile
         >>> values = np.array([[0.75, 0.25], [0.5, 0.5]], np.float32)
-        >>> scores = Scores(np.array(["a", "b"]), np.array([0, 1]), values, np.array(["sit", "fall"]))
+        >>> ids, classes = np.array(["first", "second"]), np.array(["sit", "fall"])
+        >>> scores = Scores(ids, np.array([0, 1]), values, classes)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_scores(f"{folder}/scores.npz", scores)
         ...     read_scores(f"{folder}/scores.npz").hits.tolist()

@@ -39,9 +39,9 @@ class Bar(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """Cells of a confusion matrix that look the same: an SVG path in units of a cell."""
+    """Cells that look the same, all ``right`` or all ``wrong``: an SVG path in units of a cell."""
 
-    css: Literal["right", "wrong"]
+    css: str
     opacity: float
     path: str
 
