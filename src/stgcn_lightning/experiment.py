@@ -23,8 +23,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from stgcn_lightning import ranks
-from stgcn_lightning.callbacks.checkpoints import CheckpointFiles
-from stgcn_lightning.callbacks.progress import Bars, Speed
+from stgcn_lightning.callbacks.bars import Bars
+from stgcn_lightning.callbacks.checkpoint_files import CheckpointFiles
+from stgcn_lightning.callbacks.speed import Speed
 from stgcn_lightning.checkpoints.zoo import checkpoint_file
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of

@@ -12,7 +12,8 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from stgcn_lightning import ranks
-from stgcn_lightning.callbacks.checkpoints import EARLIER, LAST, NEXT
+from stgcn_lightning.callbacks.checkpoint_files import EARLIER, LAST, NEXT
+from stgcn_lightning.callbacks.lightning_private import continue_columns, place_of
 from stgcn_lightning.checkpoints.weights import fine_tune, read_weights, refuse_other_card
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.errors import BadInput
@@ -206,10 +207,7 @@ def print_selections(cfg: DictConfig, figures: dict[str, float]) -> None:
 
 def position(checkpoint: Path) -> tuple[int, int]:
     """Epoch and batch that a run goes on with after a checkpoint of this package."""
-    loop = read_checkpoint(checkpoint)["loops"]["fit_loop"]
-    epoch = loop["epoch_progress"]["current"]
-    batch = loop["epoch_loop.batch_progress"]["current"]["processed"]
-    return epoch["processed"], batch if epoch["started"] > epoch["processed"] else 0
+    return place_of(read_checkpoint(checkpoint))
 
 
 def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | None:
@@ -296,5 +294,5 @@ def keep_metrics(run: Path, trainer: lightning.Trainer, steps: int) -> None:
     table.writerows(rows)
     with write_atomically(metrics) as file:
         file.write(text.getvalue().encode())
-    writer.metrics_keys = names
+    continue_columns(writer, names)
     aside.unlink()
