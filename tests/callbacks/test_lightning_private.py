@@ -114,11 +114,11 @@ def test_a_checkpoint_says_where_its_run_goes_on(tmp_path):
 def test_a_csv_logger_goes_on_with_the_columns_of_a_file(tmp_path):
     logger = CSVLogger(tmp_path, name="", version="")
     writer = logger.experiment
-    (tmp_path / "metrics.csv").write_text("a,step\n1,0\n")
-    private.continue_columns(writer, ["a", "step"])
-    logger.log_metrics({"a": 2.0}, step=1)
+    (tmp_path / "metrics.csv").write_text("a,b,step\n1,2,0\n")
+    private.continue_columns(writer, ["a", "b", "step"])
+    logger.log_metrics({"a": 3.0}, step=1)
     logger.save()
-    assert (tmp_path / "metrics.csv").read_text().splitlines() == ["a,step", "1,0", "2.0,1"]
+    assert (tmp_path / "metrics.csv").read_text().splitlines() == ["a,b,step", "1,2,0", "3.0,,1"]
 
 
 def test_a_name_that_vanished_is_one_readable_sentence():
