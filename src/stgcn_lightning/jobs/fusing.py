@@ -8,14 +8,8 @@ from rich.table import Table
 
 from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.fusion import (
-    PRESETS,
-    compare,
-    fuse,
-    learned_weights,
-    refuse_tuning_on,
-    top1_interval,
-)
+from stgcn_lightning.evaluation.fusion import PRESETS, fuse, learned_weights, refuse_tuning_on
+from stgcn_lightning.evaluation.intervals import compare, top1_interval
 from stgcn_lightning.evaluation.reproduction import Row
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.jobs.testing import figures_of, scores_path

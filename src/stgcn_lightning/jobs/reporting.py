@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.data.store import Store
-from stgcn_lightning.evaluation.fusion import top1_interval
+from stgcn_lightning.evaluation.intervals import top1_interval
 from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.scores import Scores
+from stgcn_lightning.evaluation.statistics import typical_pose, worst_errors
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs.answers import Answers
@@ -24,8 +25,6 @@ from stgcn_lightning.report.pages import (
     Figure,
     render_test,
     render_training,
-    typical_pose,
-    worst_errors,
 )
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.terminal import console, shown

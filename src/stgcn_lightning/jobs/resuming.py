@@ -8,7 +8,8 @@ from typing import Any
 import lightning
 from lightning.pytorch.loggers import CSVLogger
 
-from stgcn_lightning.callbacks.checkpoints import EARLIER, LAST, NEXT
+from stgcn_lightning.callbacks.checkpoint_files import EARLIER, LAST, NEXT
+from stgcn_lightning.callbacks.lightning_private import continue_columns, place_of
 from stgcn_lightning.checkpoints.weights import read_weights, refuse_other_card
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
@@ -19,10 +20,7 @@ from stgcn_lightning.terminal import console, shown
 
 def position(checkpoint: Path) -> tuple[int, int]:
     """Epoch and batch that a run goes on with after a checkpoint of this package."""
-    loop = read_checkpoint(checkpoint)["loops"]["fit_loop"]
-    epoch = loop["epoch_progress"]["current"]
-    batch = loop["epoch_loop.batch_progress"]["current"]["processed"]
-    return epoch["processed"], batch if epoch["started"] > epoch["processed"] else 0
+    return place_of(read_checkpoint(checkpoint))
 
 
 def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | None:
@@ -112,5 +110,5 @@ def keep_metrics(run: Path, trainer: lightning.Trainer, steps: int) -> None:
     table.writerows(rows)
     with write_atomically(metrics) as file:
         file.write(text.getvalue().encode())
-    writer.metrics_keys = names
+    continue_columns(writer, names)
     aside.unlink()

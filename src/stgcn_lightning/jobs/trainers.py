@@ -10,8 +10,9 @@ from lightning.pytorch.loggers import Logger
 
 import stgcn_lightning.jobs.announcements  # noqa: F401 - it takes effect when it is imported
 from stgcn_lightning import ranks
-from stgcn_lightning.callbacks.checkpoints import CheckpointFiles
-from stgcn_lightning.callbacks.progress import Bars, Speed
+from stgcn_lightning.callbacks.bars import Bars
+from stgcn_lightning.callbacks.checkpoint_files import CheckpointFiles
+from stgcn_lightning.callbacks.speed import Speed
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.description import epochs_of
 from stgcn_lightning.settings.doors import Common, TrainSettings
