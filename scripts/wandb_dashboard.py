@@ -17,7 +17,7 @@ import wandb
 import wandb_workspaces.reports.v2.interface as wr
 from wandb.errors import UsageError
 
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.evaluation.fusion import PRESETS
 from stgcn_lightning.evaluation.published import published_top1
 

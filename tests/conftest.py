@@ -8,8 +8,11 @@ import torch
 from serving import Server
 
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
+from stgcn_lightning.engine.engine import Engine
+from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.stgcn import STGCN
-from stgcn_lightning.sources.mmaction2 import Annotations, write_annotations
+from stgcn_lightning.sources.annotations import Annotations
+from stgcn_lightning.sources.mmaction2 import write_annotations
 
 
 @pytest.fixture
@@ -47,6 +50,12 @@ def small() -> STGCN:
             stage.graph.edge_importance.uniform_(0.5, 1.5)
         model.classify.weight.normal_()
     return model
+
+
+@pytest.fixture(params=["plain", "engine"])
+def way(request) -> Callable[[Backbone], Callable[..., torch.Tensor]]:
+    """A function from a model to what computes its logits: the model itself, or an engine."""
+    return Engine if request.param == "engine" else lambda model: model
 
 
 @pytest.fixture

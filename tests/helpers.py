@@ -1,5 +1,6 @@
 """Where things lie, and small pieces that several test files share."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from omegaconf import OmegaConf
 
 from stgcn_lightning.launching.doors import CONF
 from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.sources.annotations import Annotations, Sample
 
 GOLDEN = Path(__file__).parent / "golden"
 CHECKOUT = Path(__file__).parents[1]
@@ -56,3 +58,14 @@ def write_skeleton_file(folder, frames, name="S001C002P003R001A013"):
     path = folder / f"{name}.skeleton"
     path.write_text(frames if isinstance(frames, str) else skeleton_text(frames))
     return path
+
+
+def annotations_of_five_joints(*changes: dict) -> Annotations:
+    """Samples S0, S1, ... with changes, the first half of them in `train` and the rest in `val`."""
+    base = Sample(
+        "", 1, np.ones((2, 4, 5, 2), np.float32), np.ones((2, 4, 5), np.float32), (480, 640)
+    )
+    samples = [replace(base, id=f"S{i}", **change) for i, change in enumerate(changes)]
+    ids = [sample.id for sample in samples]
+    half = len(ids) // 2
+    return Annotations(samples, {"train": ids[:half], "val": ids[half:]})

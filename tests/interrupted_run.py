@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from stgcn_lightning.callbacks import checkpoints
-from stgcn_lightning.files import untrusted as files
+from stgcn_lightning.callbacks import checkpoint_files
+from stgcn_lightning.files import writing as files
 from stgcn_lightning.jobs import training
 from stgcn_lightning.launching.doors import open_door
 from stgcn_lightning.recognizer import Recognizer
@@ -154,7 +154,7 @@ def in_validation(act):
 
 
 def in_write(act):
-    write = checkpoints.write_atomically
+    write = checkpoint_files.write_atomically
 
     @contextlib.contextmanager
     def patched(path):
@@ -170,7 +170,7 @@ def in_write(act):
 
             yield Half()
 
-    checkpoints.write_atomically = patched
+    checkpoint_files.write_atomically = patched
 
 
 def in_rename(act):

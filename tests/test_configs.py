@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from stgcn_lightning.evaluation.published import published_top1
-from stgcn_lightning.experiment import build, build_trainer
+from stgcn_lightning.jobs.building import build
+from stgcn_lightning.jobs.trainers import build_trainer
 from stgcn_lightning.launching.doors import CONF, composed
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.settings.compose import settings_of
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import write_annotations
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 BENCHMARKS = sorted(file.stem for file in (CONF / "benchmark").glob("[!_]*.yaml"))
@@ -49,11 +52,12 @@ def test_experiment_composes_and_instantiates(name, files, tmp_path):
     cfg.data.store_dir = str(tmp_path / "stores")
     if not cfg.benchmark.get("synthetic"):
         cfg.benchmark.annotations = str(files[len(cfg.skeleton.joints)])
-    _, names, data, model = build(cfg)
-    trainer = build_trainer(cfg, steps=7)
+    settings = settings_of("train", cfg)
+    built = build(settings)
+    trainer = build_trainer(settings, steps=7)
     assert trainer.max_epochs == cfg.recipe.epochs
-    assert model.classify.out_features == len(names)
-    batch = next(iter(data.train_dataloader()))
+    assert built.model.classify.out_features == len(built.classes)
+    batch = next(iter(built.data.train_dataloader()))
     assert batch.clips.shape[1:] == (
         1,
         cfg.data.persons,
@@ -72,8 +76,7 @@ def test_benchmark_composes_and_opens(name, files, tmp_path):
     else:
         cfg.benchmark.synthetic.train_samples = cfg.benchmark.synthetic.val_samples = 20
     assert cfg.benchmark.name == name
-    _, _, data, _ = build(cfg)
-    assert len(data.val_numbers) > 0
+    assert len(build(settings_of("test", cfg)).data.val_numbers) > 0
 
 
 @pytest.mark.parametrize("name", NTU)

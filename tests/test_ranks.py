@@ -22,10 +22,12 @@ from stgcn_lightning import ranks
 from stgcn_lightning.data.store import open_store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.scores import read_scores
-from stgcn_lightning.experiment import share_batch, trainer_of
-from stgcn_lightning.files.untrusted import read_checkpoint
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.jobs.description import share_batch
+from stgcn_lightning.jobs.trainers import devices_of_ranks
 from stgcn_lightning.launching import processes as launch
 from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.settings.compose import settings_of
 
 TINY = [
     "benchmark.synthetic.train_samples=27",
@@ -264,20 +266,23 @@ def test_two_machines_train_together_and_survive_a_cut_cable(tmp_path):
         assert last["epoch"] == epochs - 1
 
 
+def settings(*overrides):
+    return settings_of("train", composed("train", "run_dir=run", *overrides))
+
+
 def test_devices_share_the_recipe_s_batch(monkeypatch):
-    cfg = composed("train", "experiment=ntu60_xsub_2d_joint", "trainer=ddp")
-    share_batch(alone := composed("train", "experiment=ntu60_xsub_2d_joint", "trainer=cpu"))
-    assert (alone.data.batch_size, alone.model.norm_group) == (16, None)
+    ddp = settings("experiment=ntu60_xsub_2d_joint", "trainer=ddp")
+    alone = share_batch(settings("experiment=ntu60_xsub_2d_joint", "trainer=cpu"))
+    assert (alone.per_device, alone.norm_group) == (16, None)
     for devices, batch, group in ((8, 16, None), (4, 32, 16), (2, 64, 16), (1, 128, 16)):
         monkeypatch.setattr(ranks, "world_size", lambda devices=devices: devices)
-        share_batch(shared := cfg.copy())
-        assert (shared.data.batch_size, shared.model.norm_group) == (batch, group)
+        shared = share_batch(ddp)
+        assert (shared.per_device, shared.norm_group) == (batch, group)
     monkeypatch.setattr(ranks, "world_size", lambda: 3)
     with pytest.raises(BadInput, match="3 devices cannot share a batch of 128 evenly"):
-        share_batch(cfg.copy())
-    given = OmegaConf.merge(cfg, {"data": {"batch_size": 20}})
-    share_batch(given)
-    assert given.data.batch_size == 20
+        share_batch(ddp)
+    given = settings("experiment=ntu60_xsub_2d_joint", "trainer=ddp", "data.batch_size=20")
+    assert share_batch(given).per_device == 20
 
 
 def test_several_devices_need_a_strategy_and_several_machines_a_launcher(monkeypatch):
@@ -286,7 +291,7 @@ def test_several_devices_need_a_strategy_and_several_machines_a_launcher(monkeyp
         launch.run(lambda _: None, cfg)
     monkeypatch.setattr(ranks, "world_size", lambda: 2)
     with pytest.raises(BadInput, match="2 devices train together with trainer=ddp"):
-        trainer_of(composed("train", "trainer=cpu", "trainer.devices=2"))
+        devices_of_ranks(settings("trainer=cpu", "trainer.devices=2").trainer)
     with pytest.raises(BadInput, match=r"trainer\.devices=0 must be a whole number"):
         launch.devices_of(composed("train", "trainer=cpu", "trainer.devices=0"))
 

@@ -7,12 +7,12 @@ import torch
 from helpers import GOLDEN, skeleton
 from torch.utils.data import DataLoader
 
-from stgcn_lightning.data.datamodule import Batch, SkeletonData
+from stgcn_lightning.data.datamodule import Batch, Feed, SkeletonData
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer, cosine
-from stgcn_lightning.sources.mmaction2 import Sample
+from stgcn_lightning.sources.annotations import Sample
 
 CLASSES = 3
 IDS = np.array(["first", "second", "third", "fourth"])
@@ -132,9 +132,8 @@ def test_training_on_the_device_s_frames_gives_the_same_weights(make_store, tmp_
     store, weights = make_store(samples, body, "2d"), []
     for on_device in (False, True):
         data = SkeletonData(
-            store, body.bone_parents, "joint_motion", train_split="all", val_split="all",
-            clip_frames=8, test_clips=2, persons=2, batch_size=4, workers=0, passes=1, seed=0,
-            on_device=on_device,
+            store, "joint_motion", train_split="all", val_split="all",
+            feed=Feed(clip_frames=8, test_clips=2, batch_size=4, on_device=on_device),
         )  # fmt: skip
         module = recognizer()
         trainer(max_epochs=1, default_root_dir=tmp_path).fit(module, data)

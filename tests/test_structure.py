@@ -13,9 +13,9 @@ STANDARD = set(__import__("sys").stdlib_module_names)
 MAY = {
     "errors": set(),
     "skeleton": set(),
-    "files": {"numpy", "torch", "safetensors", "filelock", "rich"},
+    "files": {"numpy", "torch", "filelock", "rich", "files"},
     "graph": {"numpy", "skeleton"},
-    "sources": {"numpy", "skeleton", "files", "sources"},
+    "sources": {"numpy", "filelock", "files", "sources"},
     "data": {"numpy", "torch", "skeleton", "files", "filelock", "data", "sources"},
     "data/datamodule": {"numpy", "torch", "skeleton", "data", "lightning"},
     "models": {"numpy", "torch", "graph", "models", "engine"},
@@ -26,6 +26,7 @@ MAY = {
     "evaluation/published": {"omegaconf"},
     "report": {"numpy", "evaluation", "skeleton", "report"},
     "ranks": {"torch"},
+    "terminal": {"rich", "ranks"},
     "recognizer": {
         "numpy",
         "torch",
@@ -41,9 +42,10 @@ MAY = {
     "callbacks/dashboard": {"lightning", "torch", "wandb", "evaluation", "report", "files"},
     "callbacks/checkpoints": {"lightning", "torch", "files", "ranks"},
     "checkpoints": {"torch", "files", "models", "checkpoints", "omegaconf", "rich", "onnxruntime"},
+    "checkpoints/safetensors": {"torch", "files", "safetensors"},
 }
 # the front doors and what they share may import everything
-DOORS = {"launching", "sweeps", "jobs", "experiment"}
+DOORS = {"launching", "sweeps", "jobs", "settings"}
 DOORS |= {"train", "test", "fuse", "prepare", "reproduce", "export"}
 FILES = sorted(
     str(file.relative_to(PACKAGE).with_suffix(""))

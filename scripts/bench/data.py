@@ -26,10 +26,11 @@ import torch
 from common import keep_memory, load_skeleton, processor
 from naive import NaiveRoad
 
-from stgcn_lightning.data.datamodule import SkeletonData
+from stgcn_lightning.data.datamodule import Feed, SkeletonData
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.data.store import StoreSpec, open_or_build
-from stgcn_lightning.data.streams import STREAMS
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 SAMPLES, BATCH, CLIP_FRAMES, TEST_CLIPS, PERSONS = 2000, 128, 100, 10, 2
@@ -81,17 +82,10 @@ def race(folder: Path, streams: Sequence[str]) -> None:
         for stream in streams:
             data = SkeletonData(
                 store,
-                skeleton.bone_parents,
                 stream,
                 train_split="train",
                 val_split="train",
-                clip_frames=CLIP_FRAMES,
-                test_clips=TEST_CLIPS,
-                persons=PERSONS,
-                batch_size=BATCH,
-                workers=0,
-                passes=1,
-                seed=0,
+                feed=Feed(CLIP_FRAMES, TEST_CLIPS, PERSONS, BATCH),
             )
             road = NaiveRoad(skeleton, dimension, stream, CLIP_FRAMES, PERSONS)
             training, testing = (

@@ -30,11 +30,12 @@ import torch.nn.functional as F
 from common import BODIES, MIXES, contender, load_skeleton, make_model, take_turns
 from torch import Tensor
 
-from stgcn_lightning.data.datamodule import Batch, SkeletonData
+from stgcn_lightning.data.datamodule import Batch, Feed, SkeletonData
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.engine import kernels
 from stgcn_lightning.models.stgcn import STAGES, STGCN, WIDENED, forward_macs
-from stgcn_lightning.sources.mmaction2 import Annotations, write_annotations
+from stgcn_lightning.sources.annotations import Annotations
+from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 TRAIN, TEST = 40_091, 16_487  # samples of NTU60's cross-subject protocol
@@ -105,18 +106,17 @@ def make_data(choice: argparse.Namespace, device: torch.device, store: Store, ba
     """The data road, with its frames on the device."""
     data = SkeletonData(
         store,
-        load_skeleton(BODIES[choice.dimension]).bone_parents,
         "joint",
         train_split="all",
         val_split="all",
-        clip_frames=FRAMES // 10 if choice.quick else FRAMES,
-        test_clips=TEST_CLIPS,
-        persons=PERSONS,
-        batch_size=batch,
-        workers=0,
-        passes=PASSES,
-        seed=0,
-        on_device=True,
+        feed=Feed(
+            clip_frames=FRAMES // 10 if choice.quick else FRAMES,
+            test_clips=TEST_CLIPS,
+            persons=PERSONS,
+            batch_size=batch,
+            passes=PASSES,
+            on_device=True,
+        ),
     )
     strategy = SimpleNamespace(root_device=device)
     data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)  # pyright: ignore[reportAttributeAccessIssue]
@@ -130,7 +130,7 @@ def whole_batches(data: SkeletonData, device: torch.device) -> Iterator[Batch]:
     while True:
         loader.sampler.set_epoch(epoch)  # pyright: ignore[reportAttributeAccessIssue]
         for batch in loader:
-            if len(batch.labels) == data.batch_size:
+            if len(batch.labels) == data.feed.batch_size:
                 yield data.transfer_batch_to_device(batch, device, 0)
         epoch += 1
 
@@ -313,7 +313,7 @@ def test_seconds(
 
 def least(model: STGCN, data: SkeletonData, rows: float) -> tuple[float, float]:
     """Floating-point operations of a training step on so many persons, and bytes it must move."""
-    frames, joints = data.clip_frames, model.joints
+    frames, joints = data.feed.clip_frames, model.joints
     operations = 3 * 2 * rows * forward_macs(model, frames, 1)  # forward, and two products back
     width, numbers = model.first_graph.project.out_features // 3, 0
     for stage in range(1, STAGES + 1):

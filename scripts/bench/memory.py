@@ -20,10 +20,10 @@ from typing import Any
 from data import large_annotations
 from lightning import Callback, LightningModule, Trainer
 
-from stgcn_lightning.experiment import open_store_of, plain
+from stgcn_lightning.jobs.stores import open_store_of
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.launching.doors import composed
-from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.settings.compose import settings_of
 
 INTERVAL = 0.01  # seconds between two looks
 
@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         annotations, _ = large_annotations(Path(name))
         cfg = configuration(Path(name))
-        store = open_store_of(cfg, Skeleton.from_dict(plain(cfg.skeleton)))
+        store = open_store_of(settings_of("train", cfg))
         size = store.frames.numel() * store.frames.element_size()
         print(f"{len(store.ids):,} samples, {size / 1e9:.2f} GB ({annotations.name})", flush=True)
         torchrun = ["-m", "torch.distributed.run", "--standalone"]
@@ -111,7 +111,7 @@ def be_one(folder: Path) -> None:
     WATCH.start()
     cfg = configuration(folder)
     cfg.callbacks = {"first_step": {"_target_": "__main__.FirstStep"}}
-    train(cfg)
+    train(settings_of("train", cfg))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from stgcn_lightning.skeleton import Normalisation, Skeleton
-from stgcn_lightning.sources.mmaction2 import Sample
+from stgcn_lightning.sources.annotations import Sample
 
 Array = NDArray[Any]
 
@@ -61,6 +61,7 @@ class NaiveRoad:
         """Normalised stream of the whole sample, (M, T, V, C)."""
         keypoint = sample.keypoint
         if self.normalise == "2d":
+            assert sample.img_shape is not None
             keypoint = normalise_2d(keypoint, sample.img_shape)
         if self.normalise == "3d":
             assert self.skeleton.normalise is not None

@@ -43,10 +43,11 @@ from common import (
 )
 from torch import Tensor, nn
 
-from stgcn_lightning.data.datamodule import SkeletonData
+from stgcn_lightning.data.datamodule import Feed, SkeletonData
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
-from stgcn_lightning.data.streams import STREAMS
-from stgcn_lightning.sources.mmaction2 import Annotations, write_annotations
+from stgcn_lightning.sources.annotations import Annotations
+from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 NTU60 = 40_091  # samples of its cross-subject training split
@@ -180,17 +181,10 @@ def drive(
     """Seconds of each training step, and those before it that its data took."""
     data = SkeletonData(
         store,
-        load_skeleton(BODIES[dimension]).bone_parents,
         stream,
         train_split="train",
         val_split="train",
-        clip_frames=100,
-        test_clips=10,
-        persons=2,
-        batch_size=choice.batch,
-        workers=0,
-        passes=1,
-        seed=0,
+        feed=Feed(batch_size=choice.batch),
     )
     model = make_model(dimension).train()
     side: Contender = model, list(model.parameters())

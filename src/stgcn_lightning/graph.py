@@ -1,4 +1,4 @@
-"""Skeleton -> adjacency (K, V, V): who listens to whom, in K subsets with weights of their own.
+"""Skeleton -> adjacency (K, V, V): which joints a joint receives from, in K subsets.
 
 Axes: K neighbour subsets, V joints; `adjacency[k, v, w]` is what joint w receives from joint v.
 
@@ -17,16 +17,21 @@ GRAPH_MODES = ("stgcn_spatial", "spatial", "binary_adj")
 def adjacency(skeleton: Skeleton, mode: str) -> np.ndarray:
     """The graph of a skeleton, in one of `GRAPH_MODES`.
 
-    `stgcn_spatial` (K = 3): a joint hears itself, neighbours at least as far from the centre as it
-    is, and nearer ones; all its weights together sum to one. `spatial` (K = 3): itself, its parent,
-    its children; each subset sums to one. `binary_adj` (K = 1): parent and children, each with
-    weight one.
+    `stgcn_spatial` (K = 3): a joint receives from itself, from neighbours at least as far from the
+    centre as the joint itself, and from nearer ones; all these weights together sum to one.
+    `spatial` (K = 3): from itself, from its parent, from its children; each subset sums to one.
+    `binary_adj` (K = 1): from parent and children, each with weight one.
 
     Returns:
         (K, V, V) float64.
 
     Raises:
         BadInput: the mode is not one of `GRAPH_MODES`.
+
+    Example:
+        >>> leg = Skeleton("leg", ("hip", "knee", "foot"), ((1, 0), (2, 1)), 0, (0, 0, 1), (), None)
+        >>> adjacency(leg, "binary_adj").astype(int).tolist()
+        [[[0, 1, 0], [1, 0, 1], [0, 1, 0]]]
     """
     children, parents = np.array(skeleton.edges, dtype=int).reshape(-1, 2).T
     identity = np.eye(skeleton.num_joints)
@@ -49,10 +54,13 @@ def _columns_to_one(weights: np.ndarray) -> np.ndarray:
 
 
 def _by_distance(weights: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """Split weights (V, V) by where the speaker is: itself, at least as far out, nearer: (3, V, V).
+    """Split weights (V, V) by the sender: the joint itself, one at least as far out, a nearer one.
 
-    The reference sees no farther than one step: beyond the centre's neighbours every joint is
+    The reference measures distances of one step only: beyond the centre's neighbours every joint is
     infinitely far, so that among these both directions of an edge fall into the second subset.
+
+    Returns:
+        (3, V, V).
     """
     centre = skeleton.graph_centre
     distance = np.where(weights[centre] > 0, 1, np.inf)

@@ -1,6 +1,8 @@
 """The LightningModule around the backbone: loss, optimiser, schedule, averaging of clips."""
 
 import math
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -12,16 +14,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
+from typing_extensions import Self
 
+from stgcn_lightning.checkpoints.weights import CARD, load, model_of, weights_in
 from stgcn_lightning.data.datamodule import Batch
+from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import accuracies
-from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.ranks import average_statistics, averaged_statistics, gathered
+from stgcn_lightning.recipe import Optimisation
 
 PARTS = ("val", "holdout")  # what is validated on
-REFERENCE_BATCH = 128  # the global batch that `recipe.base_lr` is meant for
-NORM_GROUP = 16  # clips of it on each of the reference's 8 devices
+DEFAULT = Optimisation()
+HYPER_PARAMETERS = "hyper_parameters"  # Lightning's key of a checkpoint for them
 
 
 class Unchecked:
@@ -48,55 +55,88 @@ class Unchecked:
 
 
 class Recognizer(lightning.LightningModule):
-    """Trains and tests an ST-GCN with the recipe of MMAction2.
+    """Trains and tests a backbone with the recipe of MMAction2.
 
     Args:
-        model: the network.
-        ids: (samples,) names of the store's samples; a NaN loss names them.
-        classes: number of classes.
-        lr: learning rate of the first step.
-        momentum, nesterov, weight_decay: of SGD; the decay acts on every parameter.
-        label_smoothing: of the cross entropy, 0 is off.
+        model: the network, which the recognizer gives an engine.
+        ids: (samples,) names of the store's samples; a loss that is no number names them.
+        optimisation: learning rate and so on.
         card: plain values that `test` and `predict` need to use the checkpoint without its training
             configuration; saved in it under ``stgcn_lightning``.
+        norm_group: clips that share their batch-norm statistics, at most; None is the whole batch.
+        compile_mode: compile training and evaluation, see `Engine`; None does not.
     """
 
     def __init__(
         self,
-        model: STGCN,
+        model: Backbone,
         *,
-        ids: NDArray[np.str_],
-        classes: int,
-        lr: float = 0.1,
-        momentum: float = 0.9,
-        nesterov: bool = True,
-        weight_decay: float = 5e-4,
-        label_smoothing: float = 0.0,
+        ids: NDArray[np.str_] | None = None,
+        optimisation: Optimisation = DEFAULT,
         card: dict[str, Any] | None = None,
+        norm_group: int | None = None,
+        compile_mode: str | None = None,
     ):
         super().__init__()
         self.model = model
-        self.ids = ids
-        self.lr, self.momentum, self.nesterov = lr, momentum, nesterov
-        self.weight_decay, self.label_smoothing = weight_decay, label_smoothing
-        self.card = card or {}
+        self.engine = Engine(model, norm_group, compile_mode)
+        self.ids, self.optimisation, self.card = ids, optimisation, card or {}
+        classes = model.classify.out_features
         # of the data module's validation loaders, in their order
         self.validated = nn.ModuleList([accuracies(classes, f"{part}/") for part in PARTS])
         self.losses = nn.ModuleList([MeanMetric() for _ in PARTS])
         self._unchecked: Unchecked | None = None
         self.tested: list[tuple[Tensor, Tensor]] = []
 
+    @classmethod
+    def load_from_checkpoint(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: torch.device | str | None = None,
+        **arguments: Any,
+    ) -> Self:
+        """The recognizer in a checkpoint of ours, with its weights, in evaluation mode.
+
+        The file is read as an untrusted one, and its model is looked up among those registered.
+
+        Args:
+            checkpoint_path: a `.ckpt` file that a training wrote.
+            map_location: the device that the recognizer is moved to; None is the CPU.
+            **arguments: of the constructor, in place of what the checkpoint says.
+
+        Raises:
+            BadInput: there is no such file, or it is no checkpoint of ours.
+        """
+        path = Path(checkpoint_path)
+        content = read_checkpoint(path)
+        state, card = weights_in(content, path)
+        if not card:
+            raise BadInput(
+                f"{path} is no checkpoint of this package: load it with checkpoint={path}"
+            )
+        numbers = trained_with(content, path)
+        model = model_of(card, path, dropout=numbers.pop("dropout"))
+        load(model, state, path)
+        how = {
+            "norm_group": card["model"].get("norm_group"),
+            "compile_mode": card["model"].get("compile"),
+        }
+        saved = {"optimisation": Optimisation(**numbers), "card": card}
+        recognizer = cls(model, **how | saved | arguments)
+        return recognizer.to(map_location or "cpu").eval()
+
     def forward(self, batch: Batch) -> Tensor:
         """Logits (B, N, classes) of a batch."""
         clips = batch.clips
         assert isinstance(clips, Tensor)
         present = None if batch.present is None else batch.present.flatten(0, 1)
-        return self.model(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
+        return self.engine(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of one clip per sample, and their accuracy for the progress bar."""
         logits = self(batch)[:, 0]
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
+        smoothing = self.optimisation.label_smoothing
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
         self.check_loss()
         self._unchecked = Unchecked(loss.detach(), self.global_step, batch.samples)
         if not loss.is_cuda:
@@ -116,7 +156,8 @@ class Recognizer(lightning.LightningModule):
         unchecked, self._unchecked = self._unchecked, None
         if unchecked is None or math.isfinite(loss := unchecked.value()):
             return
-        names = ", ".join(str(self.ids[i]) for i in unchecked.samples[:16].tolist())
+        some = unchecked.samples[:16].tolist()
+        names = ", ".join(str(i if self.ids is None else self.ids[i]) for i in some)
         more = len(unchecked.samples) - 16
         names += f" and {more} more" if more > 0 else ""
         raise BadInput(
@@ -182,10 +223,10 @@ class Recognizer(lightning.LightningModule):
         """SGD under one cosine over the whole run, stepped every iteration, without warm-up."""
         optimizer = torch.optim.SGD(
             self.model.parameters(),
-            lr=self.lr,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
+            lr=self.optimisation.lr,
+            momentum=self.optimisation.momentum,
+            nesterov=self.optimisation.nesterov,
+            weight_decay=self.optimisation.weight_decay,
             fused=self.device.type == "cuda",
         )
         steps = int(self.trainer.estimated_stepping_batches)
@@ -196,11 +237,42 @@ class Recognizer(lightning.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the card: everything that using the weights takes."""
+        """Add the card, everything that using the weights takes, and what the training was with."""
         self.check_loss()  # weights after a loss that is no number are not saved
         for name, average in averaged_statistics(self.model).items():
             checkpoint["state_dict"][f"model.{name}"] = average
-        checkpoint["stgcn_lightning"] = self.card
+        checkpoint[CARD] = self.card
+        checkpoint[HYPER_PARAMETERS] = asdict(self.optimisation) | {
+            "dropout": float(getattr(self.model.classify, "dropout", 0.0))
+        }
+
+
+def trained_with(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The numbers of `Optimisation` and the dropout that a checkpoint of ours was trained with.
+
+    Version 0.1.0 saved them in the optimiser's state alone, without smoothing and dropout.
+
+    Raises:
+        BadInput: one of them is no number.
+    """
+    found: dict[str, Any] = asdict(DEFAULT) | {"dropout": 0.0}
+    saved = content.get(HYPER_PARAMETERS)
+    try:
+        if saved is None:
+            saved = content["optimizer_states"][0]["param_groups"][0]
+            saved = {**saved, "lr": saved["initial_lr"]}
+        saved = dict(saved)
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise BadInput(f"{path} does not say what it was trained with: train it again") from None
+    for key, standard in found.items():
+        value = saved.get(key, standard)
+        kinds = (bool,) if isinstance(standard, bool) else (int, float)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise BadInput(
+                f"{path} was trained with {key}={value}, which is no number: train it again"
+            )
+        found[key] = value
+    return found
 
 
 def cosine(step: int, steps: int) -> float:

@@ -1,9 +1,9 @@
 """What a body is: joints, the graph over them, bones, left and right.
 
-One source for the graph, the bone stream, flips and drawings. It holds two truths that differ in
-places, because the published weights were trained with both: `edges` are what the graph convolution
-sees, `bone_parents` what the bone stream subtracts (in `coco17` the graph joins the hips to the
-shoulders while the bones run to the nose). The tables themselves are in `conf/skeleton/`.
+One source for the graph, the bone stream, flips and drawings. It holds two tables that contradict
+each other in places, because the published weights were trained with both: the graph convolution
+uses `edges`, the bone stream `bone_parents` (in `coco17` the graph joins the hips to the shoulders
+while the bones run to the nose). The tables themselves are in `conf/skeleton/`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from stgcn_lightning.errors import BadInput
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Joints that say where a 3D body is and how it stands.
+    """Joints that define the position and the orientation of a 3D body.
 
     Attributes:
         centre: the joint moved to the origin.
@@ -41,6 +41,21 @@ class Skeleton:
         bone_parents: for every joint the one its bone starts at; the root is its own parent.
         left_right: pairs of joints that a mirror exchanges.
         normalise: joints for 3D normalisation; None for a body that is never seen in 3D.
+
+    Example:
+        >>> leg = Skeleton.from_dict(
+        ...     {
+        ...         "name": "leg",
+        ...         "joints": ["hip", "knee", "foot"],
+        ...         "edges": [[1, 0], [2, 1]],
+        ...         "graph_centre": 0,
+        ...         "bone_parents": [0, 0, 1],
+        ...         "left_right": [],
+        ...         "normalise": None,
+        ...     }
+        ... )
+        >>> leg.num_joints, leg.joints[leg.bone_parents[2]]
+        (3, 'knee')
     """
 
     name: str
@@ -98,7 +113,7 @@ class Skeleton:
         return skeleton
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers; `from_dict` undoes it."""
+        """Plain lists and numbers, of which `from_dict` makes the same skeleton."""
         table = asdict(self)
         table["joints"] = list(self.joints)
         table["edges"] = [list(edge) for edge in self.edges]

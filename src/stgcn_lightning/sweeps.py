@@ -28,8 +28,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.experiment import shown
-from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.launching.processes import (
     PAUSE,
     SIGNALLED,
@@ -42,6 +41,7 @@ from stgcn_lightning.launching.processes import (
     run,
 )
 from stgcn_lightning.ranks import global_rank, world_size
+from stgcn_lightning.terminal import shown
 
 RESULT = "result.json"
 
@@ -69,7 +69,7 @@ class Sweep:
         self.signals: list[int] = []  # that have come; the jobs have them too
         self.listening = contextlib.ExitStack()
 
-    def add(self, task: Task, cfg: DictConfig) -> Any:
+    def add(self, task: Task, cfg: DictConfig, door: str | None = None) -> Any:
         """Start the job that Hydra has composed, when there are devices for it.
 
         In a job of submitit we are the job, and run it.
@@ -78,7 +78,7 @@ class Sweep:
         overrides = [str(part) for part in hydra.overrides.task]
         run_directory = Path(cfg.run_dir)
         if "submitit" in hydra.launcher._target_:
-            return here(task, cfg, overrides)
+            return here(task, cfg, door, overrides)
         if world_size() > 1:
             raise BadInput("-m starts the ranks of each job itself: leave torchrun or srun away")
         if run_directory in self.runs:  # the table would show one's figures as the other's
@@ -99,7 +99,7 @@ class Sweep:
             log, environment = run_directory / "output.log", environment_of(cfg, slot, each)
         devices = devices_of(cfg)
         check_devices(cfg, devices)
-        job = Job(task, cfg, devices, log=log, environment=environment)
+        job = Job(task, cfg, devices, door=door, log=log, environment=environment)
         self.jobs.append(job)
         self.running.append(Running(run_directory, overrides, job, slot, time.monotonic()))
         self.runs.append(run_directory)
@@ -171,11 +171,11 @@ def swept_keys(arguments: list[str]) -> set[str]:
     return {key for key, _, value in split if value[:1] not in "[{" and re.search(r"[,(]", value)}
 
 
-def here(task: Task, cfg: DictConfig, overrides: list[str]) -> Any:
+def here(task: Task, cfg: DictConfig, door: str | None, overrides: list[str]) -> Any:
     """Run a job in this process, or as one of its ranks, and keep what it reached."""
     figures, failure = {}, None
     try:
-        figures = run(task, cfg) or {}
+        figures = run(task, cfg, door) or {}
     except BaseException as error:
         failure = str(error) or type(error).__name__
         raise

@@ -19,16 +19,17 @@ from stgcn_lightning.checkpoints.names import to_reference
 from stgcn_lightning.checkpoints.zoo import card_of, checkpoint_file, published
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.published import published_top1
-from stgcn_lightning.experiment import checkpoint_of
 from stgcn_lightning.files.downloads import Downloads
-from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs import testing
 from stgcn_lightning.jobs.preparing import prepare
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.launching.doors import CONF, cache_folder, composed
 from stgcn_lightning.models.stgcn import STGCN
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.settings.compose import settings_of
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import write_annotations
 
 NAME = "ntu60_xsub_2d_bone"
 FILE = "stgcn_8xb16-bone-u100-80e_ntu60-xsub-keypoint-2d_20221129-c4b44488.pth"
@@ -182,9 +183,9 @@ def test_the_mirror_is_the_environments_or_the_command_lines(monkeypatch):
 
 
 def test_settings_that_make_no_sense_are_refused():
-    cfg = composed("test", f"checkpoint=zoo:{NAME}", "downloads.folder=null")
+    cfg = composed("test", f"checkpoint=zoo:{NAME}", "downloads.folder=null", "run_dir=run")
     with pytest.raises(BadInput, match=r"downloads\.folder=null is no path"):
-        checkpoint_of(cfg)
+        settings_of("test", cfg)
 
 
 @pytest.fixture
@@ -228,13 +229,13 @@ def test_from_nothing_to_scores_with_two_commands_and_a_mirror(mirror, tmp_path,
 
 @pytest.fixture
 def compose(mirror, tmp_path, monkeypatch):
-    """A function to the configuration of a door whose files come from the mirror."""
+    """A function to the settings of a door whose files come from the mirror."""
     monkeypatch.chdir(tmp_path)
 
     def make(door, *overrides):
         places = [f"downloads.address={mirror.address}", "downloads.folder=cache", "run_dir=run"]
         checkpoint = [] if door == "prepare" else [f"checkpoint=zoo:{NAME}"]
-        return composed(door, *TINY, *places, *checkpoint, *overrides)
+        return settings_of(door, composed(door, *TINY, *places, *checkpoint, *overrides))
 
     return make
 

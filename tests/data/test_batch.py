@@ -1,4 +1,4 @@
-"""Annotations -> store -> clips, held against the reference's figures and against a naive twin."""
+"""Annotations -> store -> clips, compared with the reference and with a naive implementation."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,13 @@ from naive import NaiveRoad
 
 from stgcn_lightning.data.batch import ClipGatherer
 from stgcn_lightning.data.datamodule import ClipDataset
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.data.sampling import evaluation_indices, train_indices
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.streams import own_stream
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation, Skeleton
-from stgcn_lightning.sources.mmaction2 import DEFAULT_IMG_SHAPE, Sample
+from stgcn_lightning.sources.annotations import Sample
+from stgcn_lightning.sources.mmaction2 import DEFAULT_IMG_SHAPE
 
 SHORT = {"j": "joint", "b": "bone", "jm": "joint_motion", "bm": "bone_motion"}
 BODIES = {"2d": "coco17", "3d": "ntu25"}
@@ -57,7 +59,7 @@ def test_against_mmaction2_test_clips(make_store, dimension, name, stream):
     samples, figures = golden(dimension)
     body = skeleton(BODIES[dimension])
     store = make_store(samples, body, dimension)
-    gather = ClipGatherer(store, body.bone_parents, stream, persons=2)
+    gather = ClipGatherer(store, stream, persons=2)
     data = ClipDataset(gather, store.split("all"), clip_frames=100, clips=10, seed=0)
     clips = data[list(range(len(samples)))].clips.numpy()  # B, N, M, T, V, C
     assert clips.shape == (len(samples), 10, 2, 100, body.num_joints, 3)
@@ -72,11 +74,11 @@ def test_against_mmaction2_test_clips(make_store, dimension, name, stream):
 
 @pytest.mark.parametrize(("name", "stream"), SHORT.items())
 @pytest.mark.parametrize("dimension", BODIES)
-def test_the_twin_makes_the_training_clips_of_mmaction2(dimension, name, stream):
+def test_the_naive_implementation_makes_the_training_clips_of_mmaction2(dimension, name, stream):
     samples, figures = golden(dimension)
-    road = NaiveRoad(skeleton(BODIES[dimension]), dimension, stream)
+    naive = NaiveRoad(skeleton(BODIES[dimension]), dimension, stream)
     for i, sample in enumerate(samples):
-        clip = road.train_batch([sample], np.random.RandomState(20260 + i))[0, 0].numpy()
+        clip = naive.train_batch([sample], np.random.RandomState(20260 + i))[0, 0].numpy()
         expected = figures[f"{i}|{name}|train"]
         if i < 2:
             assert np.allclose(clip, expected, rtol=0, atol=TOLERANCE[dimension]), i
@@ -103,14 +105,14 @@ def random_samples(dimension: str, dtype: str) -> list[Sample]:
 @pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("dimension", ["2d", "3d"])
-def test_a_batch_is_what_the_twin_makes_of_each_sample(
+def test_a_batch_is_what_the_naive_implementation_makes_of_each_sample(
     make_store, dimension, dtype, stream, persons
 ):
     samples = random_samples(dimension, dtype)
     store = make_store(samples, CHAIN, dimension)
-    gather = ClipGatherer(store, CHAIN.bone_parents, stream, persons)
-    road = NaiveRoad(CHAIN, dimension, stream, clip_frames=20, persons=persons)
-    sequences = [road.sequence(sample) for sample in samples]
+    gather = ClipGatherer(store, stream, persons)
+    naive = NaiveRoad(CHAIN, dimension, stream, clip_frames=20, persons=persons)
+    sequences = [naive.sequence(sample) for sample in samples]
     numbers = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
     frames = store.num_frames[numbers]
     assert frames.tolist() == [sequences[i].shape[1] for i in numbers]
@@ -119,7 +121,7 @@ def test_a_batch_is_what_the_twin_makes_of_each_sample(
     for indices in (random, fixed):
         expected = np.stack(
             [
-                road.clips(sequences[i], rows.numpy())
+                naive.clips(sequences[i], rows.numpy())
                 for i, rows in zip(numbers, indices, strict=True)
             ]
         )
@@ -134,18 +136,18 @@ def test_a_batch_is_what_the_twin_makes_of_each_sample(
 def test_not_normalised_key_points_are_those_of_the_annotations(make_store, stream):
     samples = random_samples("2d", "float16")
     store = make_store(samples, CHAIN, "2d", normalise="none")
-    road = NaiveRoad(CHAIN, "none", stream, clip_frames=20)
-    gather = ClipGatherer(store, CHAIN.bone_parents, stream, persons=2)
+    naive = NaiveRoad(CHAIN, "none", stream, clip_frames=20)
+    gather = ClipGatherer(store, stream, persons=2)
     data = ClipDataset(gather, store.split("all"), clip_frames=20, clips=3, seed=0)
     clips = data[list(range(len(samples)))].clips
-    assert torch.equal(clips, road.test_batch(samples, 3))
+    assert torch.equal(clips, naive.test_batch(samples, 3))
 
 
 def test_clips_may_be_changed_without_changing_the_store(make_store):
     store = make_store(random_samples("2d", "float32"), CHAIN, "2d")
     before = store.frames.clone()
     for stream in STREAMS:
-        gather = ClipGatherer(store, CHAIN.bone_parents, stream, persons=2)
+        gather = ClipGatherer(store, stream, persons=2)
         gather(torch.arange(3), torch.zeros(3, 1, 4, dtype=torch.int64)).fill_(7)
     assert torch.equal(store.frames, before)
 
@@ -153,4 +155,32 @@ def test_clips_may_be_changed_without_changing_the_store(make_store):
 def test_an_unknown_stream_is_refused(make_store):
     store = make_store(random_samples("2d", "float16"), CHAIN, "2d")
     with pytest.raises(BadInput, match="stream 'speed' is none of"):
-        ClipGatherer(store, CHAIN.bone_parents, "speed", persons=2)
+        ClipGatherer(store, "speed", persons=2)
+
+
+def shifted(joints, sequences):
+    """Each frame minus the first of its sequence, plus one."""
+    starts = torch.cat([sequences.last.new_zeros(1), sequences.last.unique() + 1])[:-1]
+    sizes = torch.diff(torch.cat([starts, starts.new_tensor([len(joints)])]))
+    return joints - joints[starts].repeat_interleave(sizes, 0) + 1
+
+
+@pytest.mark.parametrize("persons", [1, 2, 4])
+@pytest.mark.parametrize("dimension", ["2d", "3d"])
+def test_a_stream_of_the_user_s_own_is_made_of_whole_sequences(make_store, dimension, persons):
+    samples = random_samples(dimension, "float32")
+    store = make_store(samples, CHAIN, dimension)
+    gather = ClipGatherer(store, own_stream("shifted", shifted), persons)
+    naive = NaiveRoad(CHAIN, dimension, "joint", clip_frames=20, persons=persons)
+    numbers = torch.arange(len(samples))
+    frames = store.num_frames[numbers]
+    indices = train_indices(frames, 20, numbers)[:, None]
+    expected = []
+    for sample, rows in zip(samples, indices, strict=True):
+        sequence = np.asarray(naive.sequence(sample))[:persons]
+        made = np.where(
+            sequence.any((1, 2, 3), keepdims=True), sequence - sequence[:, :1] + np.float32(1), 0
+        )
+        expected.append(naive.clips(made, rows.numpy()))
+    tolerance = TOLERANCE[dimension]
+    assert np.allclose(gather(numbers, indices).numpy(), np.stack(expected), rtol=0, atol=tolerance)

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import asdict, fields
 from types import SimpleNamespace
 
 import lightning
@@ -7,12 +8,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
-from stgcn_lightning.data.datamodule import Draws, SkeletonData, pack, sample_of
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.datamodule import Draws, Feed, SkeletonData, pack, sample_of
+from stgcn_lightning.data.names import STREAMS
+from stgcn_lightning.data.streams import own_stream
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.launching.doors import CONF
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.mmaction2 import Sample
+from stgcn_lightning.sources.annotations import Sample
 
 PAIR = Skeleton("pair", ("a", "b"), ((1, 0),), 0, (0, 0), (), None)
 LENGTHS = [1, 3, 4, 5, 7, 8, 9, 12, 20, 30, 40]
@@ -31,18 +35,10 @@ def store(make_store):
 
 
 def make_data(store, *, rank: int = 0, ranks: int = 1, **changes) -> SkeletonData:
-    settings = {
-        "train_split": "all",
-        "val_split": "all",
-        "clip_frames": 4,
-        "test_clips": 10,
-        "persons": 2,
-        "batch_size": 4,
-        "workers": 0,
-        "passes": 1,
-        "seed": 0,
-    } | changes
-    data = SkeletonData(store, PAIR.bone_parents, settings.pop("stream", "joint"), **settings)
+    settings = {"train_split": "all", "val_split": "all"} | changes
+    names = {field.name for field in fields(Feed)} & set(settings)
+    feed = {"clip_frames": 4, "batch_size": 4} | {name: settings.pop(name) for name in names}
+    data = SkeletonData(store, **settings, feed=Feed(**feed))
     if ranks > 1:
         data.trainer = SimpleNamespace(global_rank=rank, world_size=ranks)
     return data
@@ -234,7 +230,12 @@ def test_an_unknown_stream_is_refused(store):
         make_data(store, stream="j")
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+def mirrored(joints, sequences):
+    """Not zero where a person is absent."""
+    return 1 - sequences.motion(joints)
+
+
+@pytest.mark.parametrize("stream", [*STREAMS, own_stream("mirrored", mirrored)])
 def test_frames_on_the_device_make_the_same_clips(make_store, stream):
     rng = np.random.default_rng(0)
     samples = []
@@ -249,6 +250,7 @@ def test_frames_on_the_device_make_the_same_clips(make_store, stream):
         global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=torch.device("cpu"))
     )
     there.setup("fit")
+    known_absent = 0
     for ours, theirs in (
         (here.train_dataloader(), there.train_dataloader()),
         (here.test_dataloader(), there.test_dataloader()),
@@ -258,8 +260,10 @@ def test_frames_on_the_device_make_the_same_clips(make_store, stream):
             assert all(torch.equal(a, b) for a, b in zip(batch[:3], expected[:3], strict=True))
             moving = expected.clips.flatten(3).any(-1)
             assert not (moving & ~batch.present).any(), "nobody is forgotten"
-            if not stream.endswith("motion"):
+            if stream in ("joint", "bone"):
                 assert torch.equal(batch.present, moving)
+            known_absent += int((~batch.present).sum())
+    assert known_absent, "who is absent is known before the frames are read"
 
 
 class Witness(lightning.LightningModule):
@@ -298,3 +302,55 @@ def test_lightning_trains_each_epoch_on_draws_of_its_own(store, tmp_path):
     for epoch in (0, 1):
         assert witness.trained[epoch] == train_clips(store, epoch=epoch, passes=2)
         assert witness.validated[epoch] == list(range(len(LENGTHS)))
+
+
+class Toy(lightning.LightningModule):
+    """Somebody else's model: a linear layer on the mean over clips, persons, frames, and joints."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.right = torch.nn.Linear(3, len(LENGTHS)), []
+
+    def training_step(self, batch):
+        logits = self.layer(batch.clips.mean((1, 2, 3, 4)))
+        return torch.nn.functional.cross_entropy(logits, batch.labels)
+
+    def validation_step(self, batch):
+        self.log("val/loss", self.training_step(batch), batch_size=len(batch.labels))
+
+    def test_step(self, batch):
+        logits = self.layer(batch.clips.mean((1, 2, 3, 4)))
+        self.right += (logits.argmax(1) == batch.labels).tolist()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_a_model_of_the_user_s_own_trains_and_tests_in_a_plain_trainer(store, tmp_path, on_device):
+    trainer = lightning.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+    feed = Feed(clip_frames=4, batch_size=4, on_device=on_device)
+    data = SkeletonData(store, "bone", train_split="all", val_split="all", feed=feed)
+    toy = Toy()
+    before = toy.layer.weight.clone()
+    trainer.fit(toy, data)
+    assert not torch.equal(toy.layer.weight, before)
+    assert trainer.callback_metrics["val/loss"].isfinite()
+    trainer.test(toy, data, verbose=False)
+    assert len(toy.right) == len(LENGTHS)
+
+
+def test_the_defaults_of_a_python_user_are_those_of_the_configuration(store):
+    table = OmegaConf.load(CONF / "data" / "default.yaml")
+    feed = asdict(Feed())
+    for key in ("clip_frames", "test_clips", "persons", "workers", "frame_order"):
+        assert feed[key] == table[key]
+    assert SkeletonData(store, train_split="all", val_split="all").feed == Feed()

@@ -1,6 +1,6 @@
-"""Sampling has a twin, naive.py, which is right: its training draws are those of the reference.
+"""naive.py is the reference implementation of sampling: its training draws are MMAction2's.
 
-The package draws from another generator, so its draws are held against the twin's law.
+The package draws from another generator, so its draws are compared with the distribution of those.
 """
 
 from itertools import combinations, product
@@ -32,7 +32,7 @@ def draws(T: int, L: int, count: int) -> np.ndarray:
     return train_indices(torch.full((count,), T), L, keys(count)).numpy()
 
 
-def twin_draws(T: int, L: int, count: int) -> np.ndarray:
+def naive_draws(T: int, L: int, count: int) -> np.ndarray:
     rng = np.random.RandomState(0)
     return np.stack([naive.train_indices(T, L, rng) for _ in range(count)])
 
@@ -65,14 +65,14 @@ def test_evaluation_takes_the_frames_that_the_reference_takes(indices, clips, na
         assert indices(int(T), 100, clips).flatten().tolist() == expected.tolist(), T
 
 
-def test_the_twin_draws_for_training_what_the_reference_draws():
+def test_the_naive_draws_for_training_what_the_reference_draws():
     for T, expected in zip(golden["train_T"], golden["train"], strict=True):
         for i, indices in enumerate(expected):
             rng = np.random.RandomState(int(golden["train_seed0"]) + i)
             assert naive.train_indices(int(T), 100, rng).tolist() == indices.tolist(), (T, i)
 
 
-@pytest.mark.parametrize(("draw", "count"), [(draws, 40_000), (twin_draws, 4_000)])
+@pytest.mark.parametrize(("draw", "count"), [(draws, 40_000), (naive_draws, 4_000)])
 @pytest.mark.parametrize("T", range(1, 13))
 def test_every_outcome_for_a_short_clip_is_drawn_equally_often(draw, count, T):
     possible = sorted(outcomes(T, 4))
@@ -81,14 +81,14 @@ def test_every_outcome_for_a_short_clip_is_drawn_equally_often(draw, count, T):
     assert is_uniform(counts[None])
 
 
-@pytest.mark.parametrize("draw", [draws, twin_draws])
+@pytest.mark.parametrize("draw", [draws, naive_draws])
 def test_a_long_clip_of_a_short_sample_starts_anywhere(draw):
     drawn = draw(37, 100, 10_000)
     assert (drawn == (drawn[:, :1] + np.arange(100)) % 37).all()
     assert is_uniform(np.bincount(drawn[:, 0], minlength=37)[None])
 
 
-@pytest.mark.parametrize("draw", [draws, twin_draws])
+@pytest.mark.parametrize("draw", [draws, naive_draws])
 @pytest.mark.parametrize("T", [101, 150, 199])
 def test_a_long_clip_of_a_longer_sample_skips_any_subset(draw, T):
     count, cells = 10_000, 101
@@ -105,7 +105,7 @@ def test_a_long_clip_of_a_longer_sample_skips_any_subset(draw, T):
     assert np.abs(together[apart] - two).max() < 6 * (max(two, 1 / count) / count) ** 0.5
 
 
-@pytest.mark.parametrize("draw", [draws, twin_draws])
+@pytest.mark.parametrize("draw", [draws, naive_draws])
 @pytest.mark.parametrize("T", [200, 257, 1000])
 def test_a_long_clip_of_a_long_sample_takes_one_frame_of_each_segment(draw, T):
     drawn = draw(T, 100, 10_000)
@@ -129,7 +129,7 @@ def test_training_indices_are_frames_in_order(T, L, seed):
 
 
 @given(st.integers(1, 400), st.integers(1, 120), st.integers(1, 12))
-def test_evaluation_indices_are_those_of_the_twin(T, L, clips):
+def test_evaluation_indices_are_those_of_the_naive_implementation(T, L, clips):
     assert np.array_equal(evaluation_indices(T, L, clips), naive.test_indices(T, L, clips))
 
 

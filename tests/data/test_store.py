@@ -1,4 +1,6 @@
 import errno
+import importlib
+import json
 import os
 import pickle
 import shutil
@@ -13,11 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from stgcn_lightning.data import store as store_module
-from stgcn_lightning.data.store import StoreSpec, open_or_build, open_store
+from stgcn_lightning.data.store import StoreSpec, is_current, open_or_build, open_store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation, Skeleton
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import write_annotations
+from stgcn_lightning.sources.registry import Source, own_source
 
 PAIR = Skeleton(
     name="pair",
@@ -66,10 +69,10 @@ def folders(root: Path) -> list[str]:
 
 
 def no_building(monkeypatch) -> None:
-    def refuse(path):
+    def refuse(source, path):
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(store_module, "read_annotations", refuse)
+    monkeypatch.setattr(Source, "annotations", refuse)
 
 
 def test_a_store_holds_what_the_annotations_hold(source, root):
@@ -118,7 +121,7 @@ def test_frames_are_float32_unless_all_that_is_given_is_float16(tmp_path, root, 
     assert open_or_build(source, SPEC, root).frames.dtype == torch.float32
 
 
-def test_a_person_who_is_never_there_is_kept_in_2d_only(tmp_path, root):
+def test_a_person_who_is_absent_throughout_is_kept_in_2d_only(tmp_path, root):
     """In 2D, absent is the corner of the picture; in 3D it is zero, as padding is."""
     flat = np.ones((3, 2, 2, 2), np.float32)
     flat[2] = 0
@@ -154,7 +157,7 @@ def test_a_store_is_built_again_when_the_annotations_changed(source, root):
     new = open_or_build(source, SPEC, root)
     assert new.ids.tolist() == ["C"]
     assert folders(root) == [new.folder.name]
-    assert old.frames.shape[0] == 9, "whoever has the old store open keeps it"
+    assert old.frames.shape[0] == 9, "a process that has the old store open keeps it"
 
 
 @pytest.mark.parametrize(
@@ -215,11 +218,11 @@ def test_opening_and_reading_touches_no_file(source, root):
     } == before
 
 
-def test_a_store_travels_to_another_process_as_a_path(source, root):
+def test_another_process_is_sent_the_path_of_a_store(source, root):
     store = open_or_build(source, SPEC, root)
-    parcel = pickle.dumps(store)
-    assert len(parcel) < 1000
-    assert torch.equal(pickle.loads(parcel).frames, store.frames)
+    content = pickle.dumps(store)
+    assert len(content) < 1000
+    assert torch.equal(pickle.loads(content).frames, store.frames)
 
 
 def killed_while_building(source: Path, root: Path) -> None:
@@ -304,9 +307,9 @@ def a_disk_that_runs_full(monkeypatch) -> None:
     monkeypatch.setattr(np, "save", save)
 
 
-@pytest.mark.parametrize("misfortune", [too_small_a_disk, a_disk_that_runs_full])
-def test_without_space_there_is_a_sentence_and_no_trace(source, root, monkeypatch, misfortune):
-    misfortune(monkeypatch)
+@pytest.mark.parametrize("fault", [too_small_a_disk, a_disk_that_runs_full])
+def test_without_space_there_is_a_sentence_and_no_trace(source, root, monkeypatch, fault):
+    fault(monkeypatch)
     with pytest.raises(BadInput, match=f"{root}: .*; free some space or set data.store_dir"):
         open_or_build(source, SPEC, root)
     assert folders(root) == []
@@ -318,14 +321,12 @@ def test_the_space_that_is_needed_is_named(source, root, monkeypatch):
         open_or_build(source, SPEC, root)
 
 
-@pytest.mark.parametrize("misfortune", [too_small_a_disk, a_disk_that_runs_full])
-def test_a_store_stands_if_there_is_no_space_for_its_successor(
-    source, root, monkeypatch, misfortune
-):
+@pytest.mark.parametrize("fault", [too_small_a_disk, a_disk_that_runs_full])
+def test_a_store_stands_if_there_is_no_space_for_its_successor(source, root, monkeypatch, fault):
     store = open_or_build(source, SPEC, root)
     change(source, sample("C"))
     with monkeypatch.context() as patch:
-        misfortune(patch)
+        fault(patch)
         with pytest.raises(BadInput, match="cannot be written"):
             open_or_build(source, SPEC, root)
     assert open_store(store.folder).ids.tolist() == ["A", "B"]
@@ -394,3 +395,74 @@ def test_samples_of_which_3d_normalisation_keeps_two_persons_are_counted(tmp_pat
     for _ in range(2):
         assert open_or_build(source, spec, root).persons_cut == 2
     assert open_or_build(source, replace(spec, normalise="none"), root).persons_cut == 0
+
+
+# A reader of the user's own
+
+READER = """
+import numpy as np
+from stgcn_lightning.sources.annotations import Annotations, Sample
+
+def read(folder, label=1):
+    files = sorted(folder.glob("*.txt"))
+    samples = [Sample(f.stem, label, np.loadtxt(f).reshape(1, -1, 2, 2)) for f in files]
+    return Annotations(samples, {"all": [f.stem for f in files]})
+"""
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """A function that reads a folder of text files, from a module in `tmp_path`."""
+    (tmp_path / "own_reader.py").write_text(READER)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("own_reader").read
+    del sys.modules["own_reader"]
+
+
+@pytest.fixture
+def texts(tmp_path) -> Path:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name in "AB":
+        (folder / f"{name}.txt").write_text("1 2 3 4 5 6 7 8")
+    return folder
+
+
+def test_a_reader_of_the_user_s_own_makes_a_store(reader, texts, root):
+    spec = replace(SPEC, source=own_source(reader))
+    store = open_or_build(texts, spec, root)
+    assert store.ids.tolist() == ["A", "B"]
+    assert store.frames[2].tolist() == [[5, 6, 1], [7, 8, 1]]
+    assert json.loads((store.folder / "manifest.json").read_text())["source"] == "own_reader.read"
+    other = open_or_build(texts, replace(SPEC, source=own_source(reader, label=2)), root)
+    assert other.labels.tolist() == [2, 2]
+    assert len(folders(root)) == 2
+
+
+def test_a_store_is_built_again_when_a_file_of_its_folder_or_its_reader_changed(
+    reader, texts, root, tmp_path
+):
+    spec = replace(SPEC, source=own_source(reader))
+    open_or_build(texts, spec, root)
+    (texts / "B.txt").write_text("1 2 3 4")
+    assert open_or_build(texts, spec, root).num_frames.tolist() == [2, 1]
+    (texts / "C.txt").write_text("1 2 3 4")
+    assert open_or_build(texts, spec, root).ids.tolist() == ["A", "B", "C"]
+    with (tmp_path / "own_reader.py").open("a") as file:
+        file.write("# another reader")
+    again = replace(SPEC, source=own_source(reader))
+    assert again.source.version != spec.source.version
+    assert not is_current(open_or_build(texts, spec, root).folder, texts, again.source)
+    assert open_or_build(texts, again, root).ids.tolist() == ["A", "B", "C"]
+    assert len(folders(root)) == 1
+
+
+def test_key_points_are_not_scaled_to_a_picture_of_unknown_size(reader, texts, root):
+    spec = replace(SPEC, source=own_source(reader), normalise="2d")
+    with pytest.raises(BadInput, match=r"sample 'A' has no img_shape, .* give \(height, width\)"):
+        open_or_build(texts, spec, root)
+
+
+def test_stores_of_the_default_source_have_the_names_of_version_0_1_0(source, root, monkeypatch):
+    monkeypatch.setattr(Path, "resolve", lambda path: Path("/data") / path.name)
+    assert open_or_build(source, SPEC, root).folder.name == "skeletons-ba9e1b16"

@@ -40,6 +40,14 @@ def test_a_dump_of_mmaction2_keeps_scores_and_labels_but_no_ids(tmp_path):
     np.testing.assert_array_equal(read.labels, SCORES.labels)
 
 
+def test_scores_without_ids_can_only_be_written_as_a_dump(tmp_path):
+    nameless = dataclasses.replace(SCORES, ids=None)
+    with pytest.raises(BadInput, match=r"scores.npz have no ids: .* FILE.pkl"):
+        write_scores(tmp_path / "scores.npz", nameless)
+    write_scores(tmp_path / "scores.pkl", nameless)
+    assert read_scores(str(tmp_path / "scores.pkl")).hits.tolist() == [True, True]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -12,18 +12,21 @@ import torch
 from helpers import CHECKOUT, GOLDEN, shared, skeleton
 
 from stgcn_lightning.checkpoints.names import to_reference
+from stgcn_lightning.checkpoints.safetensors import read_safetensors
 from stgcn_lightning.checkpoints.weights import read_weights
 from stgcn_lightning.data.normalise import normalise
 from stgcn_lightning.data.streams import bone
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.experiment import class_names, model_card, plain
-from stgcn_lightning.files.untrusted import read_checkpoint, read_safetensors, sha256
-from stgcn_lightning.graph import adjacency
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs import exporting
+from stgcn_lightning.jobs.building import build_model
+from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.exporting import export
+from stgcn_lightning.jobs.stores import class_names
 from stgcn_lightning.launching.doors import composed
 from stgcn_lightning.models.stgcn import STGCN
-from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.settings.compose import settings_of
 
 TINY = ("model.base_channels=4", "data.clip_frames=12", "data.test_clips=3")
 PAGE = (CHECKOUT / "docs" / "export.md").read_text()
@@ -36,15 +39,13 @@ def in_its_own_folder(tmp_path, monkeypatch):
 
 def save_ours(*overrides, path="ours.ckpt") -> STGCN:
     """A checkpoint of ours, as a run with `overrides` leaves it, with statistics of a few clips."""
-    cfg = composed("train", "run_dir=run", *overrides)
-    body = Skeleton.from_dict(plain(cfg.skeleton))
-    names = class_names(cfg.benchmark.classes)
+    settings = settings_of("train", composed("train", "run_dir=run", *overrides))
+    names = class_names(settings.benchmark.classes)
     torch.manual_seed(0)
-    model = STGCN(adjacency(body, cfg.model.graph), len(names),
-                  base_channels=cfg.model.base_channels)  # fmt: skip
-    model(torch.randn(2, 2, 12, body.num_joints, 3))
+    model = build_model(settings.model, settings.skeleton, len(names))
+    model(torch.randn(2, 2, 12, settings.skeleton.num_joints, 3))
     state = {f"model.{name}": value for name, value in model.state_dict().items()}
-    torch.save({"state_dict": state, "stgcn_lightning": model_card(cfg, body, names)}, path)
+    torch.save({"state_dict": state, "stgcn_lightning": model_card(settings, names)}, path)
     return model.eval()
 
 
@@ -53,7 +54,7 @@ def save_theirs(model, path="theirs.pth"):
 
 
 def run(*overrides):
-    export(composed("export", "run_dir=runs/export/now", *overrides))
+    export(settings_of("export", composed("export", "run_dir=runs/export/now", *overrides)))
 
 
 def equal(state, again):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from interrupted_run import Run
 
-from stgcn_lightning.callbacks.checkpoints import CheckpointFiles
+from stgcn_lightning.callbacks.checkpoint_files import CheckpointFiles
 from stgcn_lightning.errors import BadInput
 
 SEED = 5  # of the random moments

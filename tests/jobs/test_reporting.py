@@ -2,7 +2,7 @@ import numpy as np
 from helpers import skeleton
 
 from stgcn_lightning.jobs.reporting import bodies, logged, pose
-from stgcn_lightning.sources.mmaction2 import Sample
+from stgcn_lightning.sources.annotations import Sample
 
 
 def sample_2d(keypoint, score):

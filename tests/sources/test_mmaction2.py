@@ -1,36 +1,17 @@
 import os
 import pickle
-import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import shared
+from helpers import annotations_of_five_joints as good
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.mmaction2 import (
-    Annotations,
-    Sample,
-    check_annotations,
-    read_annotations,
-    split_ids,
-    write_annotations,
-)
-
-CHAIN = Skeleton(
-    name="chain",
-    joints=("a", "b", "c", "d", "e"),
-    edges=((1, 0), (2, 1), (3, 2), (4, 3)),
-    graph_centre=0,
-    bone_parents=(0, 0, 1, 2, 3),
-    left_right=(),
-    normalise=None,
-)
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.mmaction2 import read_annotations, write_annotations
 
 
 def record(**changes) -> dict:
@@ -51,28 +32,6 @@ def written(folder: Path, content: object) -> Path:
     path = folder / "x.pkl"
     path.write_bytes(pickle.dumps(content))
     return path
-
-
-def good(*changes: dict) -> Annotations:
-    """Samples S0, S1, ... with changes, the first half of them in `train` and the rest in `val`."""
-    base = Sample(
-        "", 1, np.ones((2, 4, 5, 2), np.float32), np.ones((2, 4, 5), np.float32), (480, 640)
-    )
-    samples = [replace(base, id=f"S{i}", **change) for i, change in enumerate(changes)]
-    ids = [sample.id for sample in samples]
-    half = len(ids) // 2
-    return Annotations(samples, {"train": ids[:half], "val": ids[half:]})
-
-
-def check(annotations, on_bad_sample="error", **changes):
-    settings = {"skeleton": CHAIN, "classes": 3, "dimension": "2d"} | changes
-    return check_annotations(annotations, on_bad_sample=on_bad_sample, **settings)
-
-
-def with_value(shape, index, value) -> np.ndarray:
-    array = np.ones(shape, np.float16)
-    array[index] = value
-    return array
 
 
 # Reading
@@ -212,149 +171,7 @@ def test_annotations_survive_writing_and_reading(tmp_path_factory, data, dtype):
             np.testing.assert_array_equal(one.score, other.score, strict=True)
 
 
-# Splits
-
-
-def test_a_split_is_in_the_order_of_the_samples():
-    annotations = replace(good({}, {}, {}), splits={"t": ["S2", "S0"]})
-    assert split_ids(annotations, "t") == ["S0", "S2"]
-
-
-def test_an_unknown_split_offers_the_nearest_names():
-    annotations = Annotations([], {"xsub_train": [], "xsub_val": [], "other": []})
-    with pytest.raises(BadInput, match="no split 'xsub_vl'; did you mean xsub_val") as caught:
-        split_ids(annotations, "xsub_vl")
-    assert str(caught.value).endswith("there are: other, xsub_train, xsub_val")
-    with pytest.raises(BadInput, match=r"no split '\?'; there are: other, xsub_train"):
-        split_ids(annotations, "?")
-
-
-# Checking
-
-
-def test_good_annotations_pass_unchanged():
-    annotations = good({}, {"score": None}, {"label": 0}, {"label": 2})
-    for on_bad_sample in ("error", "drop"):
-        found, lines = check(annotations, on_bad_sample)
-        assert found is annotations
-        assert lines == []
-
-
-def test_3d_without_score_passes():
-    body = {"keypoint": np.zeros((1, 2, 5, 3)), "score": None}
-    annotations = good(body, body)
-    assert check(annotations, dimension="3d") == (annotations, [])
-
-
-CONTENT = [
-    ({"keypoint": np.ones((0, 4, 5, 2)), "score": None}, "has no persons"),
-    ({"keypoint": np.ones((2, 0, 5, 2)), "score": None}, "has no frames"),
-    ({"label": 3}, r"has label 3, outside 0 to 2 of benchmark\.classes"),
-    ({"label": -1}, r"has label -1, outside 0 to 2 of benchmark\.classes"),
-    (
-        {"keypoint": with_value((2, 4, 5, 2), (1, 2, 3, 0), np.nan)},
-        r"has coordinate nan \(person 1, frame 2, joint 3\)",
-    ),
-    (
-        {"keypoint": with_value((2, 4, 5, 2), (0, 3, 4, 1), -np.inf)},
-        r"has coordinate -inf \(person 0, frame 3, joint 4\)",
-    ),
-    (
-        {"score": with_value((2, 4, 5), (1, 0, 2), np.inf)},
-        r"has score inf \(person 1, frame 0, joint 2\)",
-    ),
-]
-
-
-@pytest.mark.parametrize(("change", "fault"), CONTENT)
-def test_bad_content_names_the_sample_the_value_and_the_remedy(change, fault):
-    with pytest.raises(
-        BadInput, match=f"^sample 'S1' {fault}; correct it, or .*data.on_bad_sample=drop"
-    ):
-        check(good({}, change))
-
-
-@pytest.mark.parametrize(("change", "fault"), CONTENT)
-def test_bad_content_can_be_dropped_also_from_the_splits(change, fault):
-    found, (line,) = check(good({}, change, {}, {}), "drop")
-    assert [sample.id for sample in found.samples] == ["S0", "S2", "S3"]
-    assert found.splits == {"train": ["S0"], "val": ["S2", "S3"]}
-    assert re.fullmatch(f"dropped sample 'S1', which {fault}", line)
-
-
-def test_every_dropped_sample_has_its_line():
-    found, lines = check(good({}, {"label": 9}, {"label": 8}, {}), "drop")
-    assert len(found.samples) == 2
-    assert ["'S1'" in lines[0], "'S2'" in lines[1]] == [True, True]
-
-
-def test_a_split_that_dropping_empties_is_refused():
-    with pytest.raises(BadInput, match="split 'train' has no samples left without its bad ones"):
-        check(good({"label": 9}, {}), "drop")
-
-
-STRUCTURE = [
-    (
-        good({}, {"keypoint": np.ones((2, 4, 6, 2)), "score": None}),
-        "sample 'S1' has 6 joints but the skeleton chain has 5; choose the skeleton",
-    ),
-    (
-        good({}, {"keypoint": np.ones((2, 4, 5, 3))}),
-        "sample 'S1' has 3 coordinates per joint where a 2d benchmark has 2",
-    ),
-    (
-        good({}, {"score": np.ones((2, 5, 4))}),
-        r"sample 'S1' has key points of shape \(2, 4, 5, 2\) but scores of \(2, 5, 4\)",
-    ),
-    (
-        good({}, {"img_shape": (0, 9)}),
-        r"sample 'S1' has img_shape \(0, 9\); give the height and width",
-    ),
-    (good({}, {"img_shape": (9, -1)}), r"sample 'S1' has img_shape \(9, -1\)"),
-    (
-        replace(good({}, {}), samples=good({}, {}).samples * 2),
-        r"2 ids \('S0', 'S1'\) occur more than once in the annotations",
-    ),
-    (
-        replace(good({}), splits={"t": ["S0", "A", "B", "C", "D"]}),
-        r"split 't' lists 4 ids \('A', 'B', 'C', \.\.\.\) without annotation",
-    ),
-    (replace(good({}), splits={"t": ["X"]}), r"split 't' lists 1 id \('X'\) without annotation"),
-    (replace(good({}), splits={"t": []}), "split 't' has no samples; list ids in it, or remove it"),
-]
-
-
-@pytest.mark.parametrize("on_bad_sample", ["error", "drop"])
-@pytest.mark.parametrize(("annotations", "sentence"), STRUCTURE)
-def test_a_fault_in_the_structure_is_always_raised(annotations, sentence, on_bad_sample):
-    with pytest.raises(BadInput, match=f"^{sentence}"):
-        check(annotations, on_bad_sample)
-
-
-def test_2d_key_points_for_a_3d_benchmark_are_refused():
-    with pytest.raises(
-        BadInput, match="'S0' has 2 coordinates per joint where a 3d benchmark has 3"
-    ):
-        check(good({}, {}), dimension="3d")
-
-
-# Real files
-
-
-@pytest.mark.parametrize(
-    ("name", "V", "classes", "dimension", "splits"),
-    [
-        ("data/jhmdb14_2d.pkl", 15, 14, "2d", {"split1_train": 433, "split1_val": 176}),
-        ("data/msr_action3d.pkl", 20, 20, "3d", {"xsub_train": 291, "xsub_val": 275}),
-        ("interop/tiny_2d.pkl", 17, 4, "2d", {"xsub_train": 28, "xsub_val": 12}),
-    ],
-)
-def test_real_annotations_are_read_and_pass(name, V, classes, dimension, splits):
-    skeleton = replace(CHAIN, joints=tuple(map(str, range(V))))
-    annotations = read_annotations(shared(name))
-    assert check(annotations, skeleton=skeleton, classes=classes, dimension=dimension)[1] == []
-    assert {split: len(split_ids(annotations, split)) for split in splits} == splits
-    with pytest.raises(BadInput, match=f"{V} joints but the skeleton chain has 5"):
-        check(annotations, classes=classes, dimension=dimension)
-    with pytest.raises(BadInput, match=f"outside 0 to {classes - 2}"):
-        check(annotations, skeleton=skeleton, classes=classes - 1, dimension=dimension)
+def test_a_sample_whose_picture_has_no_size_is_written_without(tmp_path):
+    write_annotations(tmp_path / "x.pkl", good({"img_shape": None}, {}))
+    first, second = pickle.loads((tmp_path / "x.pkl").read_bytes())["annotations"]
+    assert set(second) - set(first) == {"img_shape", "original_shape"}

@@ -15,7 +15,7 @@ from stgcn_lightning.sources.ntu import (
     read_samples,
 )
 
-FIRST = 72057594037931101  # what the tracker calls a body: floats do not tell such numbers apart
+FIRST = 72057594037931101  # what the tracker calls a body: too large a number for a float
 
 
 def keypoint_of(folder, frames, name="S001C002P003R001A013"):
@@ -35,7 +35,7 @@ def test_one_body_is_taken_as_it_is_and_absent_frames_are_zero(tmp_path):
     assert not sample.keypoint[0, 1].any()
 
 
-def test_bodies_are_told_apart_by_the_last_digit_of_their_ids(tmp_path):
+def test_bodies_are_distinguished_by_the_last_digit_of_their_ids(tmp_path):
     frames = [{FIRST: body_at(0), FIRST + 1: body_at(2)} for _ in range(3)]
     _, bodies = read_bodies(write(tmp_path, frames))
     assert [len(seen) for seen, _ in bodies] == [3, 3]
@@ -175,7 +175,7 @@ def test_a_file_that_is_no_sample_is_named(tmp_path, name):
         list_files(tmp_path, "ntu120")
 
 
-def test_folders_that_hold_nothing_of_use_are_told_apart(tmp_path):
+def test_folders_that_hold_nothing_of_use_are_distinguished(tmp_path):
     with pytest.raises(BadInput, match=r"there is no folder .*absent"):
         list_files(tmp_path / "absent", "ntu60")
     with pytest.raises(BadInput, match=r"there are no .skeleton files in"):

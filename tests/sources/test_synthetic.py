@@ -7,20 +7,14 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from stgcn_lightning.data.checks import check_annotations
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.mmaction2 import check_annotations, read_annotations, write_annotations
-from stgcn_lightning.sources.synthetic import (
-    ACTIONS,
-    COCO17,
-    FOCAL,
-    PAIRS,
-    PIXELS_PER_METRE,
-    draw_scene,
-    make_bodies,
-    render,
-    synthetic_annotations,
-)
+from stgcn_lightning.sources.mmaction2 import read_annotations, write_annotations
+from stgcn_lightning.sources.synthetic import synthetic_annotations
+from stgcn_lightning.sources.synthetic_actions import ACTIONS, PAIRS
+from stgcn_lightning.sources.synthetic_bodies import COCO17, make_bodies
+from stgcn_lightning.sources.synthetic_scenes import FOCAL, PIXELS_PER_METRE, draw_scene, render
 
 CONF = Path(__file__).parents[2] / "conf" / "skeleton"
 ROUNDING = 0.005  # metres; float16 is 2 mm apart at 4 m, and two ends of a limb are rounded

@@ -1,1 +1,1 @@
-"""What happens around training: checkpoints, and what a person sees of it."""
+"""What happens around training: checkpoints, signals, and what a person and the loggers see."""

@@ -1,4 +1,4 @@
-"""What Weights & Biases shows of a job: the one file that talks to it."""
+"""What Weights & Biases shows of a job. No other file imports wandb."""
 
 import json
 import secrets
@@ -16,14 +16,9 @@ from wandb.errors import Error as WandbError
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.reproduction import Row
-from stgcn_lightning.files.untrusted import write_atomically
-from stgcn_lightning.report.pages import (
-    AfterTest,
-    class_rows,
-    confused_rows,
-    render_matrix,
-    render_movie,
-)
+from stgcn_lightning.evaluation.statistics import class_rows, confused_rows
+from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.report.pages import AfterTest, render_matrix, render_movie
 
 WATCHED = (None, "gradients", "parameters", "all")
 MOST_ROWS = 10_000  # of a table: W&B cuts longer ones
@@ -33,19 +28,25 @@ FUSION = ("stream", "top-1", "low", "high", "published", "difference")
 
 
 class RunLogger(WandbLogger):
-    """Lightning's logger, for one W&B run per job and run directory.
+    """Lightning's logger, with one W&B run per job and run directory.
 
-    The run begins with the first thing that is logged, and ends with `close`. Its id is kept in the
-    run directory, ``wandb_<job>.json``, so that a job that is resumed goes on with the same run.
+    The run begins when something is logged for the first time, and ends with `close`. Its id is
+    kept in the run directory, ``wandb_<job>.json``, so that a job that is resumed goes on with the
+    same run.
 
     Args:
-        project, entity: where it lies in W&B; without an entity in the account's default one.
-        group, name: of the run; what is None is filled in by `describe`.
+        project: of the run.
+        entity: user or team of the project; None is the account's default.
+        group: of the run; None is that of `describe`.
+        name: of the run; None is that of `describe`.
         tags: of the run, besides those of `describe`.
         save_dir: the run directory.
         offline: keep the run in the run directory; ``wandb sync`` uploads it.
-        watched: gradients, parameters or all: their histograms are shown; None for neither.
-        watch_every: steps between two of them.
+        watched: gradients, parameters or all: their histograms are logged; None: no histograms.
+        watch_every: steps between two histograms.
+
+    Raises:
+        BadInput: a value is of another kind; it is called ``logger.wandb.<name>``.
     """
 
     def __init__(
@@ -77,18 +78,20 @@ class RunLogger(WandbLogger):
         for key, value in named.items():
             if value is not None and not isinstance(value, str):
                 raise BadInput(f"logger.wandb.{key}={value} must be text: \"'{value}'\"")
-        super().__init__(
-            project=project,
-            name=name,
-            save_dir=save_dir,
-            entity=entity,
-            group=group,
-            tags=list(tags),
-            mode="offline" if offline else None,  # None: as WANDB_MODE says
-            allow_val_change=True,  # a resumed run may have more epochs
-            settings=wandb.Settings(silent=True),  # what is worth saying is said here
-        )
-        del self._wandb_init["anonymous"]  # which W&B no longer knows
+        super().__init__(project=project, name=name, save_dir=save_dir)
+        self.settings: dict[str, Any] = {  # of `wandb.init`
+            "project": self.name,  # WANDB_PROJECT if none was given
+            "name": name,
+            "dir": save_dir,
+            "entity": entity,
+            "group": group,
+            "tags": list(tags),
+            "resume": "allow",
+            "mode": "offline" if offline else None,  # None: as WANDB_MODE says
+            "allow_val_change": True,  # a resumed run may have more epochs
+            "settings": wandb.Settings(silent=True),  # this class prints what is worth printing
+        }
+        self.run: Any = None  # between its begin and `close`
         self.watched, self.watch_every = watched, watch_every
         self.file = Path(save_dir) / "wandb.json"
         self.ids: dict[str, Any] = {}  # id, entity, project, url
@@ -96,8 +99,16 @@ class RunLogger(WandbLogger):
     def describe(
         self, job: str, *, group: str | None, name: str, tags: Sequence[str], config: Any
     ) -> None:
-        """Say what the run is about; a group and a name that were given stay."""
-        run = self._wandb_init
+        """Set what is shown of the run; a group and a name of the constructor stay.
+
+        Args:
+            job: train, test or fuse.
+            group: used if the constructor got none.
+            name: used if the constructor got none.
+            tags: besides those of the constructor.
+            config: plain values, shown beside the curves.
+        """
+        run = self.settings
         run |= {"job_type": job, "group": run["group"] or group, "name": run["name"] or name}
         run |= {"tags": [*dict.fromkeys([*run["tags"], *tags])], "config": config}
         self.file = self.file.with_name(f"wandb_{job}.json")
@@ -105,25 +116,25 @@ class RunLogger(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The run, begun now if it is not yet."""
-        if self._experiment is None:
+        """The W&B run; it begins now if it has not yet."""
+        if self.run is None:
             self._begin()
-        return self._experiment
+        return self.run
 
     def _begin(self) -> None:
-        init = self._wandb_init
+        init = self.settings
         if self.file.exists():
             init["id"] = json.loads(self.file.read_text())["id"]
         else:
-            init["id"] = secrets.token_hex(4)  # no generator that a seed fixes
+            init["id"] = secrets.token_hex(4)  # a seed must not repeat it
         self.file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            run = self._experiment = wandb.init(**init)
+            run = self.run = wandb.init(**init)
         except WandbError as error:
             raise BadInput(
                 f"W&B cannot be used: {error}; mend logger.wandb, or leave it out: logger=csv"
             ) from error
-        # the horizontal axis, also after a resumption
+        # the horizontal axis, also of a resumed run
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         url = None if run.offline else run.url
@@ -134,13 +145,13 @@ class RunLogger(WandbLogger):
         print(f"W&B: {url or where}", flush=True)
 
     def begin(self) -> dict[str, Any]:
-        """Begin the run if it is not yet; returns its id, entity, project and address."""
+        """Begin the run if it has not yet; returns its id, entity, project and address."""
         _ = self.experiment
         return self.ids
 
     @rank_zero_only
     def log_graph(self, model: nn.Module, input_array: Any = None) -> None:
-        """Lightning's call before the first step: watch what is to be watched."""
+        """Lightning calls this before the first step: from now on log the histograms, if any."""
         if self.watched:
             self.experiment.watch(model, log=self.watched, log_freq=self.watch_every)
 
@@ -148,60 +159,72 @@ class RunLogger(WandbLogger):
     def show_test(
         self, tested: AfterTest, figures: Mapping[str, float], published: float | None, page: Path
     ) -> None:
-        """Tables, matrix, report page and moving skeletons of a test.
+        """Log tables, matrix, report page and moving skeletons of a test.
 
         Args:
             tested: what the report shows.
             figures: the accuracies, in [0, 1].
-            published: top-1 in % of others, if there is one.
-            page: the report.
+            published: top-1 in %; None if there is none.
+            page: file of the report.
         """
+        confused = [row[: len(CONFUSIONS)] for row in confused_rows(tested.scores)]
         self.experiment.log(
             {
                 "test/classes": _table(CLASSES, class_rows(tested.scores)),
-                "test/confusions": _table(CONFUSIONS, confused_rows(tested.scores)),
+                "test/confusions": _table(CONFUSIONS, confused),
                 "test/confusion_matrix": _html(render_matrix(tested)),
                 "test/worst_errors": [_html(render_movie(tested, row)) for row in tested.movies],
                 "test/report": _html(page.read_text("utf-8")),
             }
         )
-        told = {f"test/{name}": value for name, value in figures.items()}
+        summary = {f"test/{name}": value for name, value in figures.items()}
         if published is not None:
-            told["test/published"] = published / 100
-            told["test/difference"] = figures["top1"] - published / 100
-        self.experiment.summary.update(told)
+            summary["test/published"] = published / 100
+            summary["test/difference"] = figures["top1"] - published / 100
+        self.experiment.summary.update(summary)
 
     @rank_zero_only
     def show_page(self, name: str, page: Path) -> None:
-        """A report."""
+        """Log the page in a file under `name`."""
         self.experiment.log({name: _html(page.read_text("utf-8"))})
 
     @rank_zero_only
     def show_fusion(self, rows: Sequence[Row], runs: Mapping[str, Any]) -> None:
-        """Streams and fusions beside what was published, and the runs of the streams."""
+        """Log streams and fusions beside the published figures.
+
+        Args:
+            rows: a stream or fusion each.
+            runs: stream -> id and url of the W&B run that tested it; None if it is unknown.
+        """
         table: list[Sequence[Any]] = []
-        told = {f"{name}/run": run and (run["url"] or run["id"]) for name, run in runs.items()}
+        summary = {f"{name}/run": run and (run["url"] or run["id"]) for name, run in runs.items()}
         for row in rows:
             top1, low, high = row.interval
             published = row.published and row.published.top1 / 100
             difference = None if published is None else top1 - published
             table.append((row.name, top1, low, high, published, difference))
-            told[f"{row.name}/top1"] = top1
+            summary[f"{row.name}/top1"] = top1
             if published is not None and difference is not None:
-                told |= {f"{row.name}/published": published, f"{row.name}/difference": difference}
+                summary |= {
+                    f"{row.name}/published": published,
+                    f"{row.name}/difference": difference,
+                }
         self.experiment.log({"fusion": _table(FUSION, table)})
-        self.experiment.summary.update(told)
+        self.experiment.summary.update(summary)
 
     @rank_zero_only
     def close(self, status: int) -> None:
-        """End the run, so that the next job of this process has its own, and say where it is."""
-        if self._experiment is None:
+        """End the run with an exit status, and print where it is.
+
+        The next job of this process then begins a run of its own.
+        """
+        if self.run is None:
             return
-        run, self._experiment = self._experiment, None
+        run, self.run = self.run, None
         if self.watched:
             run.unwatch()
         run.finish(exit_code=status)
-        if run.offline:  # one folder each time that the run was resumed
+        if run.offline:  # one folder for the run and one for each time that it was resumed
             here, folders = Path.cwd(), self.file.parent.glob(f"wandb/offline-run-*-{run.id}")
             shown = [str(f.relative_to(here) if f.is_relative_to(here) else f) for f in folders]
             print(f"W&B: wandb sync {shlex.join(sorted(shown))}", flush=True)
@@ -214,5 +237,5 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> wandb.Table
 
 
 def _html(page: str) -> wandb.Html:
-    # our pages load nothing: W&B's style sheet would not come anyway
+    # no style sheet of W&B: our pages load nothing
     return wandb.Html(page, inject=False, data_is_not_path=True)

@@ -1,75 +1,112 @@
 """Weight names of MMAction2 and PYSKL <-> ours: one-to-one, bit-exact, nothing computed.
 
-Every ST-GCN, whatever its width and classes, holds exactly the tensors of one table, so a name that
-is missing or not in it is refused in either direction. Shapes differ in one place: the reference
-projects with a 1x1 convolution, (K O, C, 1, 1), where ours is linear, (K O, C).
+Each family says in its own file how its names read there (`Backbone.foreign_names`); here they are
+applied. Every model of a family, whatever its width and classes, holds tensors of the same names,
+so a name that is missing or unknown is refused in either direction. Shapes differ in one place: the
+reference mixes channels with a 1x1 convolution, (O, C, 1, 1), where ours is linear, (O, C).
 """
 
+import functools
+import re
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.models.stgcn import STAGES, STGCN, WIDENED
-
-AFFINE = (".weight", ".bias")
-NORM = (*AFFINE, ".running_mean", ".running_var", ".num_batches_tracked")
-STAGE = (  # our part of a stage, the reference's, the tensors in it
-    ("graph.adjacency", "gcn.A", ("",)),
-    ("graph.edge_importance", "gcn.PA", ("",)),
-    ("graph.project", "gcn.conv", AFFINE),
-    ("graph.norm", "gcn.bn", NORM),
-    ("temporal.conv", "tcn.conv", AFFINE),
-    ("temporal.norm", "tcn.bn", NORM),
-)
-SHORTCUT = (
-    ("residual.project", "residual.conv", AFFINE),
-    ("residual.norm", "residual.bn", NORM),
-)
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.backbone import Backbone
 
 
-def _names() -> dict[str, str]:
-    """Our name -> the reference's, of every tensor of a model."""
-    parts = [("data_norm", "backbone.data_bn", NORM), ("classify", "cls_head.fc", AFFINE)]
-    for i in range(STAGES):
-        for our, reference, tensors in STAGE + (SHORTCUT if i + 1 in WIDENED else ()):
-            parts.append((f"stages.{i}.{our}", f"backbone.gcn.{i}.{reference}", tensors))
-    return {our + t: reference + t for our, reference, tensors in parts for t in tensors}
-
-
-TO_REFERENCE = _names()
-FROM_REFERENCE = {reference: our for our, reference in TO_REFERENCE.items()}
-
-
-def to_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """MMAction2's `state_dict` for the weights of an `STGCN`.
+@functools.cache
+def foreign_names(family: type[Backbone]) -> dict[str, str]:
+    """Our name -> the reference's, of every tensor of a family; empty if the reference has none.
 
     Raises:
-        BadInput: a tensor that every ST-GCN has is missing, or one that none has is there.
+        TypeError: the family's pairs leave a tensor without a name.
     """
-    _check_names(state, TO_REFERENCE, "an ST-GCN of this package")
+    if not family.foreign_names:
+        return {}
+    patterns = [
+        (re.compile(re.escape(ours).replace(r"\*", r"(\d+)") + r"(\.\w+)*"), ours, theirs)
+        for ours, theirs in family.foreign_names
+    ]
+    return {name: _foreign(name, patterns) for name in _template(family).state_dict()}
+
+
+def _foreign(name: str, patterns: list[tuple[re.Pattern[str], str, str]]) -> str:
+    for pattern, ours, theirs in patterns:
+        found = pattern.fullmatch(name)
+        if found:
+            numbers = found.groups()[: ours.count("*")]
+            replaced = theirs
+            for number in numbers:
+                ours, replaced = ours.replace("*", number, 1), replaced.replace("*", number, 1)
+            return replaced + name.removeprefix(ours)
+    raise TypeError(f"no pair of `foreign_names` fits `{name}`")
+
+
+@functools.cache
+def _template(family: type[Backbone]) -> Backbone:
+    """A model of the family without numbers."""
+    with torch.device("meta"):
+        return family(torch.ones(1, 1, 1), 1)
+
+
+@functools.cache
+def _mixing(family: type[Backbone]) -> set[str]:
+    """Our names of the weights that are 1x1 convolutions in the reference."""
     return {
-        TO_REFERENCE[name]: value[..., None, None] if name.endswith("project.weight") else value
+        f"{name}.weight"
+        for name, module in _template(family).named_modules()
+        if isinstance(module, nn.Linear) and name != "classify"
+    }
+
+
+def to_reference(family: type[Backbone], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """MMAction2's `state_dict` for our weights of a model of `family`.
+
+    Raises:
+        BadInput: the reference has no such family, a tensor that every model of it has is missing,
+            or one that none has is there.
+    """
+    names, mixing = foreign_names(family), _mixing(family)
+    if not names:
+        raise BadInput(
+            f"MMAction2 has no names for the weights of {family.title}: use format=safetensors"
+        )
+    _check_names(state, names, f"{family.title} of this package")
+    return {
+        names[name]: value[..., None, None] if name in mixing else value
         for name, value in state.items()
     }
 
 
-def from_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our `state_dict` for the weights of an ST-GCN trained by MMAction2 or PYSKL.
+def from_reference(family: type[Backbone], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our `state_dict` for the weights of a model of `family`, trained by MMAction2 or PYSKL.
 
     PYSKL's name of the head is understood as well, and the prefix `module.` of a model that was
     saved inside a wrapper for several GPUs.
 
     Raises:
-        BadInput: a tensor that every ST-GCN has is missing, or one that none has is there.
+        BadInput: a tensor that every model of the family has is missing, or one that none has is
+            there.
     """
     state = {_unwrapped(name): value for name, value in state.items()}
-    _check_names(state, FROM_REFERENCE, "an ST-GCN of MMAction2 or PYSKL")
+    ours = {theirs: name for name, theirs in foreign_names(family).items()}
+    _check_names(state, ours, f"{family.title} of MMAction2 or PYSKL")
+    mixing = _mixing(family)
     return {
-        our: value.flatten(1) if our.endswith("project.weight") else value
-        for our, value in ((FROM_REFERENCE[name], value) for name, value in state.items())
+        ours[name]: value.flatten(1) if ours[name] in mixing else value
+        for name, value in state.items()
     }
+
+
+def family_of_reference(names: Iterable[str]) -> type[Backbone]:
+    """The registered family that weights of MMAction2 or PYSKL have most names in common with."""
+    given = {_unwrapped(name) for name in names}
+    families = [registry.family_of(name) for name in registry.names()]
+    return min(families, key=lambda one: len(given ^ set(foreign_names(one).values())))
 
 
 def is_reference(names: Iterable[str]) -> bool:
@@ -77,21 +114,30 @@ def is_reference(names: Iterable[str]) -> bool:
     return any(_unwrapped(name).startswith("backbone.") for name in names)
 
 
-def check_graph(state: Mapping[str, Tensor], model: STGCN) -> None:
+def family_of_ours(names: Iterable[str]) -> type[Backbone] | None:
+    """The registered family whose tensors have just these names; None if there is none."""
+    given = set(names)
+    families = (registry.family_of(name) for name in registry.names())
+    return next((one for one in families if given == _template(one).state_dict().keys()), None)
+
+
+def check_graph(state: Mapping[str, Tensor], model: Backbone) -> None:
     """Refuse weights, under our names, that were trained with another skeleton or graph mode.
 
-    `load_state_dict` would put their adjacency in place of the skeleton's without a word.
+    `load_state_dict` would put their adjacency in place of the skeleton's without a word. One that
+    is learned differs by nature, and is compared in its shape alone.
 
     Raises:
-        BadInput: an adjacency has another shape or differs by more than 1e-5.
+        BadInput: an adjacency has another shape or, not being learned, differs by more than 1e-5.
     """
+    learned = dict(model.named_parameters())
     for name, ours in model.state_dict().items():
         if not name.endswith(".adjacency"):
             continue
         theirs = state[name]
         if theirs.shape != ours.shape:
             difference = f"(K, V, V) = {tuple(theirs.shape)} instead of {tuple(ours.shape)}"
-        elif not torch.allclose(theirs.to(ours), ours, rtol=0, atol=1e-5):
+        elif name not in learned and not torch.allclose(theirs.to(ours), ours, rtol=0, atol=1e-5):
             difference = (
                 f"with edges that differ by up to {(theirs.to(ours) - ours).abs().max():.3g}"
             )

@@ -1,17 +1,18 @@
-"""An ST-GCN as an ONNX file, and the proof that onnxruntime computes what PyTorch does.
+"""A model as an ONNX file, and the proof that onnxruntime computes what PyTorch does.
 
 The packages `onnx`, `onnxscript` and `onnxruntime` are optional and imported where they are used.
 
 Axes: N clips, M persons, T frames, V joints, C channels; R = N x M; K subsets, O output channels.
 """
 
-import copy
 import logging
 from itertools import product
 
 import torch
+from torch import nn
 
-from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.engine.folded import fold
+from stgcn_lightning.models.backbone import Backbone, plain_copy
 
 OPSET = 20
 INPUT, OUTPUT = "clips", "logits"
@@ -19,21 +20,24 @@ PARITY_FRAMES = (20, 37, 100, 300)
 PARITY_CLIPS = (1, 3, 16)
 TOLERANCE = 1e-4  # of a logit, or of the largest one where that is above 1
 
-# torch warns that torchvision, whose operators are not used here, is absent; the optimiser tells
+# torch warns that torchvision, whose operators are not used here, is absent; the optimiser reports
 # every step
 logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
 for name in ("onnx_ir", "onnxscript"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def to_onnx(model: STGCN) -> bytes:
+def to_onnx(model: Backbone) -> bytes:
     """The ONNX file of `model`: clips (N, M, T, V, C) in, logits (N, classes) out.
 
-    N, M and T are free; no node normalises, and no node says on which machine it was made.
+    N, M and T are free, and no node says on which machine it was made. The folded form is exported,
+    in which no node normalises; of a family without one, the model itself.
     """
+    plain = plain_copy(model).eval()
+    folded = fold(plain)
     N, M, T = (torch.export.Dim(name) for name in "NMT")
     program = torch.onnx.export(
-        copy.deepcopy(model).fold().eval(),
+        plain if folded is None else folded,
         (torch.zeros(3, 2, 37, model.joints, model.channels),),  # 0 and 1 would be constants
         dynamo=True,
         input_names=[INPUT],
@@ -50,11 +54,12 @@ def to_onnx(model: STGCN) -> bytes:
     return proto.SerializeToString()
 
 
-def parity(model: STGCN, content: bytes, persons: int) -> list[dict[str, float]]:
+def parity(model: Backbone, content: bytes, persons: int) -> list[dict[str, float]]:
     """How far onnxruntime is from PyTorch, for every number of frames and clips in `PARITY_*`.
 
-    The clips are noise with the mean and variance of each channel that the model was trained on;
-    in every third clip only the first person is there.
+    PyTorch computes the plain model. The clips are noise, with the mean and variance of each
+    channel that the model was trained on where its input is normalised by a `data_norm`; in every
+    third clip only the first person is present.
 
     Returns:
         One dict per case: `frames`, `clips`, the largest `difference` of a logit, and the
@@ -62,16 +67,18 @@ def parity(model: STGCN, content: bytes, persons: int) -> list[dict[str, float]]
     """
     import onnxruntime
 
-    model = copy.deepcopy(model).float().cpu().eval()
+    model = plain_copy(model).float().cpu().eval()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
     shape = (model.joints, model.channels)
-    assert model.data_norm.running_mean is not None
-    assert model.data_norm.running_var is not None
-    mean = model.data_norm.running_mean.view(shape)
-    deviation = model.data_norm.running_var.sqrt().view(shape)
+    mean, deviation = torch.zeros(shape), torch.ones(shape)
+    norm = getattr(model, "data_norm", None)
+    if isinstance(norm, nn.BatchNorm1d) and norm.num_features == mean.numel():
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        mean, deviation = norm.running_mean.view(shape), norm.running_var.sqrt().view(shape)
     cases: list[dict[str, float]] = []
     for T, N in product(PARITY_FRAMES, PARITY_CLIPS):
         clips = mean + deviation * torch.randn(N, persons, T, *shape, generator=generator)

@@ -1,67 +1,153 @@
-"""Checkpoint files to models: ours, MMAction2's and PYSKL's, or a sentence why not."""
+"""Checkpoint files to weights, cards and models: ours, MMAction2's and PYSKL's, or why not."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from stgcn_lightning.checkpoints.names import check_graph, from_reference, is_reference
+from stgcn_lightning.checkpoints.names import (
+    check_graph,
+    family_of_ours,
+    family_of_reference,
+    from_reference,
+    is_reference,
+)
+from stgcn_lightning.checkpoints.safetensors import read_safetensors
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import read_checkpoint, read_safetensors
-from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.graph import adjacency
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.skeleton import Skeleton
 
-HOW = ("norm_group", "compile")  # a model is computed, not what it is
+HOW = ("norm_group", "compile")  # settings of a model that say how it is computed, not what it is
+NOT_ITS_OWN = ("name", "_target_", "graph", *HOW)  # settings that its constructor does not take
+CARD = "stgcn_lightning"  # the key of our checkpoints' card
+HEAD = "classify.weight"  # which every model of ours has
 
 
 def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Weights under our names, and the card, from a checkpoint of ours, MMAction2's or PYSKL's.
 
     Ours are Lightning's (`.ckpt`) and what `export` writes (`.safetensors`). The file is never
-    unpickled by torch.
+    unpickled by torch. A foreign one has no card; its family is found by its names.
 
     Raises:
-        BadInput: there is no such file, or it holds no ST-GCN.
+        BadInput: there is no such file, or it holds no model that is registered.
     """
     if path.suffix == ".safetensors":
         state, card = read_safetensors(path)
-        if "stages.0.graph.adjacency" not in state:
-            raise BadInput(f"{path} holds no ST-GCN of this package: write it with the export door")
+        if HEAD not in state:
+            raise BadInput(f"{path} holds no model of this package: write it with the export door")
         return state, card
-    content = read_checkpoint(path)
+    return weights_in(read_checkpoint(path), path)
+
+
+def weights_in(
+    content: dict[str, Any], path: Path
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """`read_weights` of what a torch checkpoint holds.
+
+    Args:
+        content: the checkpoint.
+        path: where it was, for sentences.
+    """
     state = content.get("state_dict", content)
     if not isinstance(state, dict):
         raise BadInput(f"{path} holds no state_dict: give a checkpoint of an ST-GCN")
     if is_reference(state):
-        return from_reference(state), {}
+        return from_reference(family_of_reference(state), state), {}
     prefix = "model."
     ours = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-    if "stgcn_lightning" not in content or "stages.0.graph.adjacency" not in ours:
+    card = content.get(CARD)
+    if not isinstance(card, dict) or HEAD not in ours:
         raise BadInput(f"{path} is no checkpoint of this package, MMAction2's or PYSKL's ST-GCN")
-    return ours, content["stgcn_lightning"]
+    return ours, card
 
 
-def load(model: STGCN, state: dict[str, torch.Tensor], checkpoint: Path) -> None:
-    """Load all weights, or say which setting makes the model fit them."""
+def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> None:
+    """Load all weights, or say which setting makes the model fit them.
+
+    Raises:
+        BadInput: the weights are those of another family, width, graph or number of classes.
+    """
     ours = model.state_dict()
     differing = sorted(state.keys() ^ ours.keys())
     if differing:
+        other = family_of_ours(state)
+        if other is not None:
+            name = registry.name_of(other)
+            raise BadInput(f"{checkpoint} holds {other.title}: set model={name}")
         raise BadInput(
             f"{checkpoint} holds other weights than this version's model, {differing[0]} among them"
             ": test it with the version that wrote it"
         )
-    width, classes = (len(state[name]) for name in ("stages.0.temporal.conv.bias", "classify.bias"))
-    if width != len(ours["stages.0.temporal.conv.bias"]):
-        raise BadInput(f"{checkpoint} has {width} base channels: set model.base_channels={width}")
+    configured = type(model).options_of(ours)
+    for option, value in type(model).options_of(state).items():
+        if value != configured[option]:
+            name = option.replace("_", " ")
+            raise BadInput(f"{checkpoint} has {value} {name}: set model.{option}={value}")
     check_graph(state, model)
-    if classes != len(ours["classify.bias"]):
+    classes = len(state[HEAD])
+    if classes != len(ours[HEAD]):
         raise BadInput(
             f"{checkpoint} knows {classes} classes but the benchmark has "
-            f"{len(ours['classify.bias'])}: set benchmark.classes={classes}"
+            f"{len(ours[HEAD])}: set benchmark.classes={classes}"
+        )
+    wrong = [name for name in ours if state[name].shape != ours[name].shape]
+    if wrong:
+        raise BadInput(
+            f"{checkpoint} holds `{wrong[0]}` of shape {tuple(state[wrong[0]].shape)}, where the "
+            f"model has {tuple(ours[wrong[0]].shape)}: give the model the settings that the "
+            "checkpoint was trained with"
         )
     model.load_state_dict(state)
 
 
-def fine_tune(model: STGCN, checkpoint: Path) -> tuple[int, list[str]]:
+def load_model(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
+    """The plain model in a checkpoint with a card, in evaluation mode, and the card.
+
+    Raises:
+        BadInput: there is no such file, it has no card, or they do not fit each other.
+    """
+    path = Path(path)
+    state, card = read_weights(path)
+    if not card:
+        raise BadInput(
+            f"{path} does not say what it was trained on: export it with experiment=NAME "
+            "format=safetensors, which adds that"
+        )
+    model = model_of(card, path)
+    load(model, state, path)
+    return model.eval(), card
+
+
+def model_of(card: dict[str, Any], path: Path, **options: Any) -> Backbone:
+    """An untrained model as a card describes it; its family is looked up among those registered.
+
+    Args:
+        card: of a checkpoint, which is untrusted.
+        path: of the checkpoint, for sentences.
+        **options: more for the model's constructor, as `dropout`.
+
+    Raises:
+        BadInput: the card lacks something, or names a family that is not registered.
+    """
+    try:
+        settings, skeleton, classes = dict(card["model"]), card["skeleton"], len(card["classes"])
+        name, mode = settings["name"], settings["graph"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{path} has a card without {error}: train it again") from None
+    graph = adjacency(Skeleton.from_dict(skeleton), mode)
+    return registry.build(name, graph, classes, **own_options(settings), **options)
+
+
+def own_options(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those settings of a model that its constructor takes."""
+    return {key: value for key, value in settings.items() if key not in NOT_ITS_OWN}
+
+
+def fine_tune(model: Backbone, checkpoint: Path) -> tuple[int, list[str]]:
     """Start from other weights; a head for other classes is left as it is.
 
     Returns:
@@ -69,7 +155,7 @@ def fine_tune(model: STGCN, checkpoint: Path) -> tuple[int, list[str]]:
     """
     state, _ = read_weights(checkpoint)
     ours = model.state_dict()
-    head = [name for name in state if name.startswith("classify.")]
+    head = [name for name in state if name.startswith("classify.") and name in ours]
     skipped = [name for name in head if state[name].shape != ours[name].shape]
     load(model, state | {name: ours[name] for name in skipped}, checkpoint)
     return len(state) - len(skipped), skipped

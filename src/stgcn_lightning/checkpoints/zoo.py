@@ -7,12 +7,12 @@ import difflib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import OmegaConf
+import yaml
 from rich.console import Console
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads, fetch
-from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.files.reading import sha256
 
 TABLE = Path(__file__).with_name("zoo.yaml")
 ZOO = "zoo:"
@@ -32,9 +32,9 @@ class Entry(NamedTuple):
         return self.file.rsplit("/", 1)[-1]
 
 
-def published() -> dict[str, Entry]:
+def zoo_entries() -> dict[str, Entry]:
     """All published checkpoints, by the names of their experiments."""
-    table: Any = OmegaConf.to_container(OmegaConf.load(TABLE))
+    table: Any = yaml.safe_load(TABLE.read_text())
     found = {}
     for benchmark, streams in table["sha256"].items():
         protocol, dimension = benchmark.replace("_", "-").rsplit("-", 1)
@@ -56,7 +56,7 @@ def checkpoint_file(text: str, downloads: Downloads, console: Console) -> Path:
     """
     if not text.startswith(ZOO):
         return Path(text)
-    name, known = text.removeprefix(ZOO), published()
+    name, known = text.removeprefix(ZOO), zoo_entries()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3)
         remedy = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
@@ -86,7 +86,7 @@ def card_of(checkpoint: Path) -> dict[str, str]:
 
     MMAction2 does not write it into its checkpoints.
     """
-    for entry in published().values():
+    for entry in zoo_entries().values():
         if checkpoint.name == entry.filename:
             dimension = entry.benchmark.rsplit("_", 1)[-1]
             return {

@@ -1,25 +1,24 @@
 """A batch of clips at once: the streams of whole sequences, and the clips picked from them.
 
 Every frame of a sample is turned into the stream once, however many of its clips show it, and with
-no loop over samples or frames. Persons who do not exist are read from an empty row.
+no loop over samples or frames. Persons who do not exist are read from the empty row 0.
 
-It happens in two steps. A *plan* says which rows of the store are read and where they go: it
-takes the samples' sizes alone, is small, and is always made on the CPU, where its shapes are known
-without waiting. *Reading* it happens where the frames lie; on a GPU nothing but the plan crosses
-the bus.
+A batch is made in two steps. A *plan* says which rows of the store are read and where they go: it
+needs the samples' sizes alone, is small, and is always made on the CPU, where its shapes are known
+without waiting for a device. *Reading* happens where the frames lie; to a GPU only the plan is
+copied.
 
 Axes: B samples, N clips, M persons, T frames, V joints, C channels; R rows, the frames of the
 persons of all samples end to end.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from stgcn_lightning.data.store import Store
-from stgcn_lightning.data.streams import check_stream, stream_of
+from stgcn_lightning.data.streams import Sequences, Stream, rows_with_someone, stream_named
 
 
 class Plan(NamedTuple):
@@ -30,7 +29,8 @@ class Plan(NamedTuple):
             empty.
         sequences: (R,) int64 rows of the store, whole samples end to end, whose stream is
             computed; None for the joints, which the store holds.
-        last: (any number,) int64 rows of the sequences that no frame follows; None for the joints.
+        last: (any number,) int64 rows of the sequences that no frame of the same person follows,
+            row 0 among them; None for the joints.
     """
 
     picked: Tensor
@@ -43,26 +43,35 @@ class ClipGatherer:
 
     Args:
         store: opened store.
-        bone_parents: one parent per joint.
-        stream: joint, bone, joint_motion or bone_motion.
+        stream: the name of one of the four, or a stream of your own (`streams.own_stream`).
         persons: M; persons beyond it are cut, missing ones are zero.
+
+    Raises:
+        BadInput: there is no stream of this name.
     """
 
-    def __init__(self, store: Store, bone_parents: Sequence[int], stream: str, persons: int):
+    def __init__(self, store: Store, stream: str | Stream, persons: int):
         self.store = store
-        self.parents = torch.tensor(bone_parents)
-        self.stream = check_stream(stream)
+        self.parents = torch.tensor(store.skeleton.bone_parents)
+        self.stream = stream_named(stream) if isinstance(stream, str) else stream
         self.persons = persons
-        self._moved: Tensor | None = None  # not kept here before: a store travels as a path
-        self._filled: Tensor | None = None
+        self._moved: Tensor | None = None  # frames on another device
+        self._filled: Tensor | None = None  # (rows of the store,) bool
 
     def move_to(self, device: torch.device) -> None:
-        """Keep a copy of all frames on `device`, and which of them are not empty on the CPU."""
+        """Copy all frames to `device`, and keep on the CPU in which of them the stream is not zero.
+
+        The second is an upper bound: a stream may be zero in further frames.
+        """
         if self._moved is not None and self._moved.device == device:
             return
         self._moved, self.parents = self.store.frames.to(device), self.parents.to(device)
+        if self.stream.reads == "sequence":
+            last = self.store.last_rows().to(device)
+            self._filled = rows_with_someone(self._moved, last).cpu()
+            return
         filled = self._moved.flatten(1).any(1).cpu()
-        if self.stream.endswith("motion"):  # a frame moves if it or the next one is there
+        if self.stream.reads == "next":
             filled[1:-1] = filled[1:-1] | filled[2:]
         self._filled = filled
 
@@ -75,6 +84,9 @@ class ClipGatherer:
 
         Returns:
             (B, N, M, T, V, C) float32.
+
+        Raises:
+            BadInput: a stream of the user's own returns another shape or type.
         """
         return self.read(self.plan(samples, indices))
 
@@ -87,13 +99,14 @@ class ClipGatherer:
         exists = person < persons  # B, M
 
         sequences = last = None
-        if self.stream != "joint":
+        if self.stream.make is not None:
             size = frames * persons
             ends = size.cumsum(0) + 1  # row 0 is empty
             begins = ends - size
             sequences = torch.arange(int(ends[-1]) if len(ends) else 1)
             sequences[1:] += (first - begins).repeat_interleave(size.flatten())
             last = ((begins + (person + 1) * frames - 1) * exists).flatten()  # B M
+            last = torch.cat([last.new_zeros(1), last])
             first = begins
         begins = first + person * frames  # B, M
         picked = begins[:, None, :, None] + indices[:, :, None]  # B, N, M, T
@@ -101,20 +114,18 @@ class ClipGatherer:
         return Plan(picked, sequences, last)
 
     def read(self, plan: Plan) -> Tensor:
-        """The clips (B, N, M, T, V, C) float32 of a plan that lies where the frames do."""
+        """The clips (B, N, M, T, V, C) float32 of a plan that is where the frames are."""
         rows = self.store.frames if self._moved is None else self._moved  # which are the joints
-        if plan.sequences is not None and plan.last is not None:
-            rows = stream_of(
-                _take(rows, plan.sequences),
-                self.stream,
-                parents=self.parents,
-                last=plan.last,
-                scored=self.store.scored,
-            )
+        if self.stream.make is not None:
+            assert plan.sequences is not None
+            assert plan.last is not None
+            store = self.store
+            sequences = Sequences(store.skeleton, self.parents, plan.last, store.scored)
+            rows = self.stream.make(_take(rows, plan.sequences), sequences)
         return _take(rows, plan.picked).float()
 
     def present(self, plan: Plan) -> Tensor:
-        """(B, N, M) bool: who may be other than zero in the clips of a plan; after `move_to`."""
+        """(B, N, M) bool: persons who may be other than zero in a plan's clips; after `move_to`."""
         assert self._filled is not None
         filled = self._filled if plan.sequences is None else self._filled[plan.sequences]
         return filled[plan.picked].any(-1)

@@ -1,13 +1,14 @@
-"""Wires the rooms of this folder into Lightning's loaders; no arithmetic.
+"""The parts of this folder as Lightning's data loaders; no arithmetic.
 
 A *draw* is one integer that says which clip to make: (epoch, pass, sample), packed. The sampler
-hands out lists of draws, and the data set turns a list into a batch, so the frames of a clip do not
-depend on the worker or rank that makes it, nor on the rest of its batch.
+yields lists of draws, and the data set turns a list into a batch, so the frames of a clip do not
+depend on the worker or rank that makes the clip, nor on the rest of its batch.
 """
 
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType
 from typing import Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from stgcn_lightning.data.batch import ClipGatherer, Plan
+from stgcn_lightning.data.names import FRAME_ORDERS
 from stgcn_lightning.data.sampling import (
     draw_keys,
     evaluation_indices,
@@ -25,12 +27,12 @@ from stgcn_lightning.data.sampling import (
     train_indices,
 )
 from stgcn_lightning.data.store import Store
+from stgcn_lightning.data.streams import Stream
 from stgcn_lightning.errors import BadInput
 
 EVALUATED_AT_ONCE = 2048  # clips of an evaluation batch on a GPU
-FREE_PART = 2  # of a device's free memory that the frames may take, unless told to
+FREE_PART = 2  # on_device=auto: the frames may take one part in two of a device's free memory
 OUTLAST = 2  # seconds that a loader process stays after SIGTERM, also at the end of a run
-FRAME_ORDERS = ("ordered", "shuffled", "single")
 
 
 def check_frame_order(name: str) -> str:
@@ -41,12 +43,12 @@ def check_frame_order(name: str) -> str:
 
 
 class Batch(NamedTuple):
-    """What the model sees, and whose it is."""
+    """What the model sees, and of which samples."""
 
-    clips: Tensor | Plan  # B, N, M, T, V, C float32; what is to be read where frames are on a GPU
+    clips: Tensor | Plan  # B, N, M, T, V, C float32; a plan until frames on a GPU are read
     labels: Tensor  # B int64
     samples: Tensor  # B int64, sample numbers in the store
-    present: Tensor | None = None  # B, N, M bool on the CPU, who may be other than zero, if known
+    present: Tensor | None = None  # B, N, M bool on the CPU: persons who may be other than zero
 
 
 class Draws(Sampler[list[int]]):
@@ -54,15 +56,15 @@ class Draws(Sampler[list[int]]):
 
     Rank r takes the r-th part of every global batch, so that all ranks together train on what one
     process with a larger batch would. In evaluation all ranks make equally many batches, the last
-    of which may be empty: nobody misses a meeting of the ranks.
+    of which may be empty, so that every rank takes part in every collective operation.
 
     Args:
         samples: number of samples in the split.
         batch_size: per rank.
         passes: how often an epoch goes through the split; the passes are shuffled together.
         seed: of the order; None keeps the order of the split and gives every sample exactly once.
-        rank, ranks: which part of the draws is ours. Training repeats a few draws so that all ranks
-            get equally many; evaluation never does.
+        rank, ranks: which part of the draws this rank takes. Training repeats a few draws so that
+            all ranks get equally many; evaluation never does.
         begin: epoch and batch that a resumed run goes on with.
     """
 
@@ -80,7 +82,7 @@ class Draws(Sampler[list[int]]):
         self.samples, self.batch_size, self.passes, self.seed = samples, batch_size, passes, seed
         self.rank, self.ranks = rank, ranks
         self.begin = begin
-        self.epoch = begin[0]  # Lightning tells it only after loader processes have started
+        self.epoch = begin[0]  # Lightning sets the epoch only after loader processes have started
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -131,7 +133,7 @@ class ClipDataset(Dataset[Batch]):
         frame_order: ``ordered``; ``shuffled`` takes the order of frames away, ``single`` repeats
             one frame: what a model of joints or bones loses then is what it had learned from
             motion. (A frame of a motion stream is the motion itself, and is not changed.)
-        planned: leave the reading of the frames to whoever holds them.
+        planned: give batches whose `clips` are a plan, to be read where the frames lie.
     """
 
     def __init__(
@@ -180,57 +182,75 @@ class ClipDataset(Dataset[Batch]):
         return Batch(self.gather.read(plan), labels, numbers)
 
 
-class SkeletonData(lightning.LightningDataModule):
-    """Training, one-clip validation and N-clip testing on one stream of a store.
+@dataclass(frozen=True)
+class Feed:
+    """How clips are cut and fed; the defaults are those of the reference on one device.
 
-    With subjects held out, they are validated on too, after the validation split.
-
-    Args:
-        store: opened store.
-        bone_parents: one parent per joint.
-        stream: joint, bone, joint_motion or bone_motion.
-        train_split: name of the split to train on.
-        val_split: name of the split to validate and test on: NTU's `val` is its test set.
+    Attributes:
         clip_frames: frames of a clip.
         test_clips: clips of a sample in the test.
-        persons: persons of a clip.
+        persons: persons of a clip; further ones are cut, missing ones are zero.
         batch_size: samples per device; evaluation on a GPU takes more.
         workers: loader processes; 0 loads in the process that trains.
         passes: how often a training epoch goes through the split.
-        seed: of order and frames.
+        seed: of the order of samples and the choice of frames.
         frame_order: see `ClipDataset`.
-        held_out: sample numbers kept out of the training; None keeps none.
-        test_held_out: test on those instead of on the validation split.
-        on_device: keep all frames where the network is, so that only frame numbers travel there;
-            ``auto`` does on a GPU whose free memory they fill by half at most.
+        on_device: keep all frames where the network is, so that only frame numbers are copied
+            there; ``auto`` does on a GPU if they fill at most half of its free memory.
 
     Raises:
-        BadInput: a split does not exist, or the stream or frame order has no such name.
+        BadInput: there is no such frame order.
+    """
+
+    clip_frames: int = 100
+    test_clips: int = 10
+    persons: int = 2
+    batch_size: int = 16
+    workers: int = 0
+    passes: int = 1
+    seed: int = 0
+    frame_order: str = "ordered"
+    on_device: bool | Literal["auto"] = False
+
+    def __post_init__(self) -> None:
+        check_frame_order(self.frame_order)
+
+
+class SkeletonData(lightning.LightningDataModule):
+    """Training, one-clip validation and N-clip testing on one stream of a store.
+
+    Batches are `Batch`es: any LightningModule can be trained on them (in `self.log`, give
+    ``batch_size=len(batch.labels)``). On several devices, give the trainer
+    ``use_distributed_sampler=False``, since the samples are divided here. Samples that are held out
+    are a second validation set.
+
+    Args:
+        store: opened store.
+        stream: joint, bone, joint_motion, bone_motion, or a stream of your own.
+        train_split: name of the split to train on.
+        val_split: name of the split to validate and test on: NTU's `val` is its test set.
+        feed: how clips are cut and fed.
+        held_out: (any number,) int64 sample numbers kept out of the training; None keeps none.
+        test_held_out: test on those instead of on the validation split.
+
+    Raises:
+        BadInput: a split or stream of this name does not exist.
     """
 
     def __init__(
         self,
         store: Store,
-        bone_parents: tuple[int, ...],
-        stream: str,
+        stream: str | Stream = "joint",
         *,
         train_split: str,
         val_split: str,
-        clip_frames: int,
-        test_clips: int,
-        persons: int,
-        batch_size: int,
-        workers: int,
-        passes: int,
-        seed: int,
-        frame_order: str = "ordered",
+        feed: Feed | None = None,
         held_out: Tensor | None = None,
         test_held_out: bool = False,
-        on_device: bool | Literal["auto"] = False,
     ):
         super().__init__()
-        self.store = store
-        self.gather = ClipGatherer(store, bone_parents, stream, persons)
+        self.store, self.feed = store, feed or Feed()
+        self.gather = ClipGatherer(store, stream, self.feed.persons)
         self.train_numbers, self.val_numbers = store.split(train_split), store.split(val_split)
         self.held_out = held_out
         if held_out is not None:
@@ -239,30 +259,33 @@ class SkeletonData(lightning.LightningDataModule):
         if test_held_out:
             assert held_out is not None
             self.test_numbers = held_out
-        self.clip_frames, self.test_clips = clip_frames, test_clips
-        self.batch_size, self.workers, self.passes = batch_size, workers, passes
-        self.seed, self.frame_order = seed, check_frame_order(frame_order)
-        self.on_device, self.planned, self.evaluated_at_once = on_device, False, 0
+        self.planned, self.evaluated_at_once = False, 0
         self.begin: tuple[int, int] = (0, 0)  # epoch and batch, of a resumed run
 
+    @property
+    def test_clips(self) -> int:
+        """Clips of a sample in the test."""
+        return self.feed.test_clips
+
     def setup(self, stage: str) -> None:
-        """Take the frames to the device, where they are to lie there."""
+        """Copy the frames to the device, if they are to be kept there."""
         if self.trainer is None:
             return
         device = self.trainer.strategy.root_device
-        self.planned = self.planned or self.on_device is True  # once there, they stay there
+        # frames that are on the device stay there
+        self.planned = self.planned or self.feed.on_device is True
         if device.type == "cuda":
             self.evaluated_at_once = EVALUATED_AT_ONCE
             free, _ = torch.cuda.mem_get_info(device)
             fits = FREE_PART * self.store.frames.nbytes < free
-            self.planned = self.planned or (self.on_device == "auto" and fits)
+            self.planned = self.planned or (self.feed.on_device == "auto" and fits)
         if self.planned:
             self.gather.move_to(device)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Read the clips on the device, where they were only planned."""
+        """Read the clips on the device, if the batch holds only their plan."""
         if not isinstance(batch.clips, Plan):
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
         picked, *rest = (
@@ -285,17 +308,17 @@ class SkeletonData(lightning.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """`test_clips` fixed clips per sample, every sample once."""
-        return self._loader(self.test_numbers, clips=self.test_clips)
+        return self._loader(self.test_numbers, clips=self.feed.test_clips)
 
     def _loader(self, numbers: Tensor, clips: int | None) -> DataLoader[Batch]:
-        training, batch_size = clips is None, self.batch_size
+        feed, training, batch_size = self.feed, clips is None, self.feed.batch_size
         if clips is not None:
             batch_size = max(batch_size, self.evaluated_at_once // clips)
         draws = Draws(
             len(numbers),
             batch_size,
-            passes=self.passes if training else 1,
-            seed=self.seed if training else None,
+            passes=feed.passes if training else 1,
+            seed=feed.seed if training else None,
             rank=self.trainer.global_rank if self.trainer else 0,
             ranks=self.trainer.world_size if self.trainer else 1,
             begin=self.begin if training else (0, 0),
@@ -303,29 +326,30 @@ class SkeletonData(lightning.LightningDataModule):
         dataset = ClipDataset(
             self.gather,
             numbers,
-            clip_frames=self.clip_frames,
+            clip_frames=feed.clip_frames,
             clips=clips,
-            seed=self.seed,
-            frame_order=self.frame_order,
+            seed=feed.seed,
+            frame_order=feed.frame_order,
             planned=self.planned,
         )
         return DataLoader(
             dataset,
             sampler=draws,
             batch_size=None,  # a list of draws is a whole batch
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
+            num_workers=feed.workers,
+            persistent_workers=feed.workers > 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=outlast_signals,
-            # loaders draw seeds, which nobody uses: not from the generator that dropout draws from
+            # Loaders draw seeds, which are not used, from a generator of their own: dropout draws
+            # from the global one.
             generator=torch.Generator(),
         )
 
 
 def outlast_signals(_: int) -> None:
-    """Let a loader process end after the process that trains, which saves first.
+    """Let a loader process outlive a signal, so that the process that trains can save first.
 
-    Terminals and SLURM signal all processes of a job.
+    Terminals and SLURM send a signal to all processes of a job.
     """
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
@@ -338,4 +362,4 @@ def _end_later(number: int, frame: FrameType | None) -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    os._exit(0)  # in good order: torch makes an error of any other end
+    os._exit(0)  # torch raises an error for any other exit status

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
 
-DRAWN_WITH = 0  # seed of the subjects of a fraction: the same ones in every run of a sweep
+DRAWN_WITH = 0  # the seed: a share is the same subjects in every run of a sweep
 
 
 def subjects_of(ids: NDArray[np.str_], pattern: str | None) -> NDArray[np.str_]:
-    """Who performs in each sample (B,), found in its id by the first group of `pattern`.
+    """The subject of each sample (B,), found in its id by the first group of `pattern`.
 
     Raises:
-        BadInput: there is no pattern, it is none, or an id does not match it.
+        BadInput: there is no pattern, it is no regular expression, or an id does not match it.
     """
     if pattern is None:
         raise BadInput(
@@ -42,14 +42,16 @@ def subjects_of(ids: NDArray[np.str_], pattern: str | None) -> NDArray[np.str_]:
 def held_out_subjects(
     subjects: NDArray[np.str_], wanted: float | Sequence[int | str]
 ) -> NDArray[np.str_]:
-    """The subjects to keep aside, sorted: those wanted, or a fraction of all, drawn at random.
+    """The subjects to keep aside, sorted: the ones named, or a share of all, drawn at random.
 
     Args:
         subjects: (B,) who performs in each training sample.
-        wanted: names (numbers match with and without leading zeros), or a share between 0 and 1.
+        wanted: their names (numbers match with and without leading zeros), or a share of all,
+            between 0 and 1.
 
     Raises:
-        BadInput: one of them does not train, nobody would be left, or the share is none.
+        BadInput: a name is no training subject, nobody would be left, or the share is not
+            between 0 and 1.
     """
     everyone = np.unique(subjects)
     if isinstance(wanted, int | float):

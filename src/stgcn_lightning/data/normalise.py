@@ -1,4 +1,4 @@
-"""Put every sample into the frame of reference that the network expects, once, before the store.
+"""Move every sample into the coordinate system that the network expects, once, before the store.
 
 2D key points are scaled to the picture; 3D bodies are centred and turned upright. The order of the
 operations and the type in which each is rounded are MMAction2's (PreNormalize2D, PreNormalize3D),
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stgcn_lightning.data.names import MODES
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Normalisation
 
 Array = NDArray[np.floating[Any]]
 
-MODES = ("2d", "3d", "none")
 UP = np.array([0.0, 0.0, 1.0])
 RIGHT = np.array([1.0, 0.0, 0.0])
 ALIGNED = 1e-6  # below this a vector has no direction, an angle no effect (PreNormalize3D)
@@ -28,7 +28,7 @@ def normalise(
     score: Array | None,
     *,
     mode: str,
-    img_shape: tuple[int, int],
+    img_shape: tuple[int, int] | None,
     joints: Normalisation | None = None,
 ) -> Array:
     """Normalise one sample and join its scores to it.
@@ -37,7 +37,7 @@ def normalise(
         keypoint: (M, T, V, 2) in pixels or (M, T, V, 3) in metres, in the type it is stored in.
         score: (M, T, V) confidence of 2D key points; None means that every joint is certain (1).
         mode: ``2d``, ``3d`` or ``none``.
-        img_shape: (height, width) of the picture in pixels; used by ``2d``.
+        img_shape: (height, width) of the picture in pixels; ``2d`` needs it.
         joints: which joints give centre, body axis and shoulder line; used by ``3d``.
 
     Returns:
@@ -64,6 +64,8 @@ def normalise(
             )
         return upright(keypoint, joints)
     if mode == "2d":
+        if img_shape is None:
+            raise BadInput("benchmark.normalise=2d needs the size of the picture: give img_shape")
         keypoint = scale_to_picture(keypoint, img_shape)
     if keypoint.shape[-1] == 3:
         return keypoint
@@ -73,7 +75,12 @@ def normalise(
 
 
 def scale_to_picture(keypoint: Array, img_shape: tuple[int, int]) -> Array:
-    """Pixels to [-1, 1], the middle of the picture at zero; a joint at (0, 0) goes to (-1, -1)."""
+    """Pixels to [-1, 1], the middle of the picture at zero; a joint at (0, 0) goes to (-1, -1).
+
+    Example:
+        >>> scale_to_picture(np.array([[0.0, 0.0], [960.0, 1080.0]]), (1080, 1920)).tolist()
+        [[-1.0, -1.0], [0.0, 1.0]]
+    """
     height, width = img_shape
     half = np.array([width / 2, height / 2], keypoint.dtype)
     return (keypoint - half) / half

@@ -1,14 +1,14 @@
 """Number of frames in, frame indices out: uniform sampling (PYSKL, Duan et al., arXiv:2205.09443).
 
-Three laws, for a sample of T frames and a clip of L:
+Three cases, for a sample of T frames and a clip of L:
 
 - T < L: a random start, then the sample round and round;
 - L <= T < 2 L: L frames in order, T - L random ones skipped;
 - T >= 2 L: one random frame from each of L equal segments.
 
 Training draws come from a counter-based generator: which frames a clip gets is a function of (seed,
-epoch, pass, sample), whoever computes it and in whatever company. Test draws are the reference's,
-from numpy's legacy generator, seeded afresh for every sample.
+epoch, pass, sample), and depends neither on the process nor on the other clips of a batch. Test
+draws are the reference's, from numpy's legacy generator, seeded afresh for every sample.
 
 Axes: B samples, N clips, L frames of a clip.
 """
@@ -41,7 +41,7 @@ def draw_keys(seed: int, draws: Tensor) -> Tensor:
 
 
 def train_indices(num_frames: Tensor, clip_frames: int, keys: Tensor) -> Tensor:
-    """Random frame indices of one clip per sample, by the three laws of this module.
+    """Random frame indices of one clip per sample, by the three cases of this module.
 
     Args:
         num_frames: (B,) int64, frames of each sample, at least 1.
@@ -53,18 +53,18 @@ def train_indices(num_frames: Tensor, clip_frames: int, keys: Tensor) -> Tensor:
     """
     L = clip_frames
     indices = keys.new_empty(len(keys), L)
-    for law, applies in (
+    for draw, applies in (
         (_go_round, num_frames < L),
         (_skip_some, (num_frames >= L) & (num_frames < 2 * L)),
         (_one_per_segment, num_frames >= 2 * L),
     ):
         chosen = applies.nonzero().flatten()
-        indices.index_copy_(0, chosen, law(num_frames[chosen, None], L, keys[chosen]))
+        indices.index_copy_(0, chosen, draw(num_frames[chosen, None], L, keys[chosen]))
     return indices
 
 
 def shuffle_frames(indices: Tensor, keys: Tensor) -> Tensor:
-    """The frames of each clip in random order: what is left when time is taken away.
+    """The frames of each clip in random order, which removes what depends on time.
 
     Args:
         indices: (B, N, L) int64.
@@ -89,9 +89,13 @@ def evaluation_indices(num_frames: int, clip_frames: int, clips: int) -> NDArray
     Returns:
         (N, L) int64 in [0, num_frames).
 
+    Example:
+        >>> evaluation_indices(num_frames=3, clip_frames=5, clips=2).tolist()
+        [[0, 1, 2, 0, 1], [1, 2, 0, 1, 2]]
+
     Source:
         MMAction2 1.2.0, UniformSampleFrames in test mode (clips of a short sample start at i, or at
-        i T // N where T >= N; they are the only ones that are not drawn).
+        i T // N where T >= N; only these are not drawn).
     """
     T, L, N = num_frames, clip_frames, clips
     if T < L:
@@ -107,7 +111,7 @@ def evaluation_indices(num_frames: int, clip_frames: int, clips: int) -> NDArray
     return np.stack([bounds[:-1] + rng.randint(np.diff(bounds)) for _ in range(N)])
 
 
-# The laws: T (B, 1) frames, keys (B,) -> (B, L)
+# The three cases: T (B, 1) frames, keys (B,) -> (B, L)
 
 
 def _go_round(T: Tensor, L: int, keys: Tensor) -> Tensor:

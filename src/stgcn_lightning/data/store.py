@@ -9,9 +9,9 @@ A store is a folder:
     ids.npy         per sample: its name
     splits.npy      sample numbers of all splits, one after the other
 
-Frames are float16 if all that the annotations hold is, otherwise float32. A store is built under a
-lock in a folder of another name and renamed, so nobody ever sees half of one. It is built again
-when the annotations changed.
+Frames are float16 if all arrays of the annotations are, otherwise float32. A store is built under a
+lock in a folder of another name and renamed, so that no process ever opens half a store. It is
+built again when the annotations changed.
 """
 
 import errno
@@ -19,9 +19,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,39 +29,33 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stgcn_lightning.data.checks import check_annotations, split_ids
 from stgcn_lightning.data.normalise import normalise
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.mmaction2 import (
-    Annotations,
-    Sample,
-    check_annotations,
-    read_annotations,
-    split_ids,
-)
+from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.registry import Source, source_named
 
 VERSION = 2
 CHANNELS = 3
+MMACTION2 = source_named("mmaction2")
 SAMPLE_FIELDS = np.dtype(
     [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
 )
 
-# no space, no permission, no folder: what another place, or a cleared one, mends
-MENDABLE = (
-    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EEXIST, errno.ENOTDIR,
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class StoreSpec:
-    """Everything but the annotations that decides what is in a store.
+    """Everything but the annotation file that decides what is in a store.
 
     Args:
-        skeleton: the bodies' joints.
+        skeleton: the joints of every body.
         dimension: ``2d`` or ``3d``.
         normalise: ``2d``, ``3d`` or ``none``.
         classes: number of classes; labels are checked against it.
-        on_bad_sample: ``error``, or ``drop`` to count and report them instead.
+        on_bad_sample: ``error``, or ``drop`` to leave bad samples out, counted and reported.
+        source: who reads the annotation file.
     """
 
     skeleton: Skeleton
@@ -71,10 +63,20 @@ class StoreSpec:
     normalise: str
     classes: int
     on_bad_sample: Literal["error", "drop"] = "error"
+    source: Source = MMACTION2
 
     def describe(self) -> dict[str, Any]:
         """Plain values, for the manifest and for the store's name."""
-        return {**asdict(self), "skeleton": self.skeleton.to_dict(), "version": VERSION}
+        described: dict[str, Any] = {
+            "skeleton": self.skeleton.to_dict(),
+            "dimension": self.dimension,
+            "normalise": self.normalise,
+            "classes": self.classes,
+            "on_bad_sample": self.on_bad_sample,
+            "version": VERSION,
+        }
+        # stores of the default source were named before there was a choice
+        return described if self.source == MMACTION2 else described | {"source": self.source.name}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,7 @@ class Store:
         dropped: one line for each bad sample that was left out.
         persons_cut: samples of which 3D normalisation kept the first two of more persons.
         scored: the last channel is a score (2D).
+        skeleton: the joints of every body.
     """
 
     folder: Path
@@ -103,6 +106,15 @@ class Store:
     dropped: list[str]
     persons_cut: int
     scored: bool
+    skeleton: Skeleton
+
+    def last_rows(self) -> Tensor:
+        """(1 + persons of all samples,) int64: row 0, and the last row of each person."""
+        sample = torch.arange(len(self.labels)).repeat_interleave(self.num_persons)
+        begins = self.num_persons.cumsum(0) - self.num_persons
+        person = torch.arange(len(sample)) - begins[sample]
+        last = self.first_row[sample] + (person + 1) * self.num_frames[sample] - 1
+        return torch.cat([last.new_zeros(1), last])
 
     def split(self, name: str) -> Tensor:
         """Sample numbers of the split `name`, or BadInput with the nearest names."""
@@ -110,7 +122,7 @@ class Store:
         return self.splits[name]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as a path, not as gigabytes."""
+        """Send another process the path, not gigabytes of frames."""
         return open_store, (self.folder,)
 
 
@@ -118,8 +130,8 @@ def open_or_build(annotations: Path, spec: StoreSpec, root: Path) -> Store:
     """Open the store of these annotations under `root`, after building it if there is none.
 
     Args:
-        annotations: pickle file in the MMAction2/PYSKL format.
-        spec: how it is checked and normalised.
+        annotations: file or folder that `spec.source` reads.
+        spec: how it is read, checked and normalised.
         root: folder of all stores; made if absent.
 
     Raises:
@@ -128,14 +140,15 @@ def open_or_build(annotations: Path, spec: StoreSpec, root: Path) -> Store:
     """
     text = json.dumps([str(annotations.resolve()), spec.describe()], sort_keys=True)
     folder = root / f"{annotations.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    if is_current(folder, annotations):
+    if is_current(folder, annotations, spec.source):
         return open_store(folder)
     if not annotations.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(annotations))
     with explaining_where(root):
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{folder.name}.lock"):
-            if not is_current(folder, annotations):  # another process may have built it meanwhile
+            # another process may have built it meanwhile
+            if not is_current(folder, annotations, spec.source):
                 _build(folder, annotations, spec)
     return open_store(folder)
 
@@ -168,11 +181,12 @@ def open_store(folder: Path) -> Store:
         dropped=manifest["dropped"],
         persons_cut=manifest["persons_cut"],
         scored=manifest["dimension"] == "2d",
+        skeleton=Skeleton.from_dict(manifest["skeleton"]),
     )
 
 
-def is_current(folder: Path, annotations: Path) -> bool:
-    """Whether `folder` is a finished store of these annotations as they are now.
+def is_current(folder: Path, annotations: Path, source: Source) -> bool:
+    """Whether `folder` is a finished store of these annotations, and of their reader, as they are.
 
     A store whose annotations have been moved away is still good.
     """
@@ -184,20 +198,29 @@ def is_current(folder: Path, annotations: Path) -> bool:
             return False
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
         return False  # absent, or damaged since
-    return not annotations.exists() or fingerprint(annotations).items() <= manifest.items()
+    return not annotations.exists() or fingerprint(annotations, source).items() <= manifest.items()
 
 
-def fingerprint(annotations: Path) -> dict[str, int]:
-    """What tells one state of the annotation file from another."""
-    stat = annotations.stat()
-    return {"source_bytes": stat.st_size, "source_changed_ns": stat.st_mtime_ns}
+def fingerprint(annotations: Path, source: Source) -> dict[str, int | str]:
+    """What changes when an annotation file, the files in such a folder, or their reader change."""
+    files = [path for path in annotations.rglob("*") if path.is_file()]  # of a folder
+    stats = [path.stat() for path in files or [annotations]]
+    found: dict[str, int | str] = {
+        "source_bytes": sum(stat.st_size for stat in stats),
+        "source_changed_ns": max(stat.st_mtime_ns for stat in stats),
+    }
+    if files:
+        found["source_files"] = len(files)
+    if source.version:
+        found["source_version"] = source.version
+    return found
 
 
 def _build(folder: Path, annotations: Path, spec: StoreSpec) -> None:
     """Put a finished store in the place of `folder`, or leave everything as it is."""
-    source = fingerprint(annotations)  # before reading: a later change is then noticed
+    source = fingerprint(annotations, spec.source)  # before reading: a later change is then noticed
     checked, dropped = check_annotations(
-        read_annotations(annotations),
+        spec.source.annotations(annotations),
         skeleton=spec.skeleton,
         classes=spec.classes,
         dimension=spec.dimension,
@@ -267,6 +290,11 @@ def _write(
 
 
 def _normalised(sample: Sample, spec: StoreSpec) -> NDArray[np.floating[Any]]:
+    if spec.normalise == "2d" and sample.img_shape is None:
+        raise BadInput(
+            f"sample {sample.id!r} has no img_shape, to which benchmark.normalise=2d scales key "
+            "points; give (height, width) in pixels, or set benchmark.normalise=none"
+        )
     bodies = normalise(
         sample.keypoint,
         sample.score,
@@ -275,8 +303,8 @@ def _normalised(sample: Sample, spec: StoreSpec) -> NDArray[np.floating[Any]]:
         joints=spec.skeleton.normalise,
     )
     if spec.dimension == "3d" and len(bodies) > 1:
-        # an empty 3D person is all zero, as padding is: only those who exist are kept. In 2D the
-        # corner (-1, -1) stands for an absent person, so there every stored person stays.
+        # An absent person is all zero in 3D, as padding is: trailing ones are not kept. In 2D a
+        # normalised absent person is at the corner (-1, -1), so all stored persons are kept.
         bodies = bodies[: max(np.flatnonzero(bodies.any(axis=(1, 2, 3))), default=0) + 1]
     return bodies
 
@@ -285,17 +313,3 @@ def _remove(*folders: Path) -> None:
     for folder in folders:
         if folder.exists():
             shutil.rmtree(folder)
-
-
-@contextmanager
-def explaining_where(root: Path) -> Generator[None]:
-    """Turn an error that the user can mend into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in MENDABLE:
-            raise
-        raise BadInput(
-            f"the store cannot be written under {root}: {error.strerror}; "
-            "free some space or set data.store_dir to another folder"
-        ) from error

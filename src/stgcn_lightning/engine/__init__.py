@@ -1,1 +1,1 @@
-"""The same models, faster, applied from outside."""
+"""The same models, faster, from outside: see `engine.engine.Engine`."""

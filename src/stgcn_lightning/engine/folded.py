@@ -1,14 +1,17 @@
-"""The evaluation form of an ST-GCN: whatever is constant once training stops, folded into weights.
+"""The evaluation form of a model: whatever is constant once training stops, folded into weights.
 
-Every batch norm disappears into the product or convolution before it, edges times importance become
-one matrix, the norm of the input becomes part of the first stage, which is a single product. Logits
-differ from the unfolded ones by rounding alone.
+Every batch norm disappears into the product or convolution before it, edges become one matrix, the
+norm of the input becomes part of the first stage, which is a single product. Logits differ from the
+unfolded ones by rounding alone. `fold` makes the form of a model whose family has one; these are
+the parts that families share.
 
 Axes: R rows (persons of clips), T frames, V joints (W where they listen), C channels (O where they
 come out), K subsets.
 """
 
-from collections.abc import Callable, Iterable
+import copy
+import functools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -16,7 +19,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.engine.nine_taps import at_points, convolve, pays
-from stgcn_lightning.engine.persons import sent
+from stgcn_lightning.models.parts import Shortcut, SubsetLinear
+
+
+@functools.singledispatch
+def fold(model: nn.Module, *, quick: bool = False) -> "Folded | None":
+    """The evaluation form of a model's present weights; None: the family has none.
+
+    A family's own is registered by its class: ``@fold.register`` before a function of a model of
+    that class and `quick`.
+
+    Args:
+        model: any backbone, which stays as it is.
+        quick: leave out products that are known to be zero, and multiply less often along time
+            where that pays; otherwise the form is for export: fewer and plainer operations.
+    """
+    return None
 
 
 def scale_and_shift(norm: nn.modules.batchnorm._BatchNorm) -> tuple[Tensor, Tensor]:
@@ -25,6 +43,14 @@ def scale_and_shift(norm: nn.modules.batchnorm._BatchNorm) -> tuple[Tensor, Tens
     assert norm.running_var is not None
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
     return scale, norm.bias - norm.running_mean * scale
+
+
+def linear_and_norm(
+    weight: Tensor, bias: Tensor, norm: nn.modules.batchnorm._BatchNorm
+) -> tuple[Tensor, Tensor]:
+    """Weight (O, ...) and bias (O,) of a product or convolution with the norm behind it."""
+    scale, shift = scale_and_shift(norm)
+    return weight * scale.view(-1, *[1] * (weight.ndim - 1)), bias * scale + shift
 
 
 class Order(NamedTuple):
@@ -56,16 +82,65 @@ class Order(NamedTuple):
         )
 
 
-class FoldedGraphConv(nn.Module):
-    """Gather, project, shift, rectify.
+def fold_graph(
+    edges: Tensor,
+    project: SubsetLinear,
+    norm: nn.BatchNorm2d,
+    order: Order,
+    *,
+    input_norm: nn.BatchNorm1d | None = None,
+    down: tuple[Tensor, Tensor] | None = None,
+    identity: bool = False,
+) -> "FoldedGraphConv | FoldedFirst":
+    """The evaluation form of a graph convolution that is followed by a rectifier.
 
     Args:
         edges: (K, V, W), from joint to joint.
+        project: (K O, C).
+        norm: of the O channels.
+        order: of the joints.
+        input_norm: that of the input, if this is the first stage.
+        down: weight (O, C) and bias (O,) of a residual inside, its norm folded.
+        identity: whether the residual inside is the input itself.
+    """
+    scale, shift = scale_and_shift(norm)
+    K, C = len(edges), project.in_features
+    weight = project.weight.view(K, -1, C) * scale[:, None]  # K, O, C
+    bias = edges.sum(1).t() @ project.bias.view(K, -1) * scale + shift  # W, O
+    if identity and input_norm is not None:
+        down, identity = (torch.eye(C).to(weight), torch.zeros(C).to(weight)), False
+    if down is not None:
+        bias = bias + down[1]
+    bias = bias[order.joints]
+    if input_norm is None:
+        edges = edges[:, order.joints][:, :, order.joints]
+        past = None if down is None else down[0]
+        return FoldedGraphConv(edges, weight, bias, order, past, identity)
+    dense = torch.einsum("kvw,koc->wovc", edges[:, :, order.joints], weight)
+    if down is not None:
+        dense[torch.arange(len(order.joints)), :, order.joints] += down[0]
+    before, offset = (part.view(dense.shape[2:]) for part in scale_and_shift(input_norm))  # V, C
+    bias = bias + (dense * offset).sum((2, 3))
+    return FoldedFirst((dense * before).flatten(2).flatten(0, 1), bias.flatten())
+
+
+def fold_residual(residual: nn.Module | None) -> tuple[Tensor, Tensor] | None:
+    """Weight (O, C) and bias (O,) of a projected residual; None for another one."""
+    if not isinstance(residual, Shortcut):
+        return None
+    return linear_and_norm(residual.project.weight, residual.project.bias, residual.norm)
+
+
+class FoldedGraphConv(nn.Module):
+    """Gather, project, shift, add what passes by, rectify.
+
+    Args:
+        edges: (K, V, W), from joint to joint, in the order.
         weight: (K, O, C) of the projection.
         bias: (W, O).
-        sparse: a subset that only the first `listeners` joints hear, to be computed for those
-            alone.
-        listeners: how many those are.
+        order: its sparse subset is computed for its listeners alone, which come first.
+        down: (O, C) of a projected residual, or none.
+        identity: whether the input itself is added.
     """
 
     gather: Tensor
@@ -73,26 +148,30 @@ class FoldedGraphConv(nn.Module):
     bias: Tensor
     few: Tensor
     few_weight: Tensor
+    down: Tensor | None
 
     def __init__(
         self,
         edges: Tensor,
         weight: Tensor,
         bias: Tensor,
-        sparse: int | None = None,
-        listeners: int = 0,
+        order: Order,
+        down: Tensor | None = None,
+        identity: bool = False,
     ):
         super().__init__()
         K, V, W = edges.shape
-        others = [k for k in range(K) if k != sparse]
+        others = [k for k in range(K) if k != order.sparse]
         gather = edges[others].permute(2, 0, 1).reshape(W * len(others), V)
         self.register_buffer("gather", gather)  # W K, V
         self.register_buffer("weight", weight[others].transpose(0, 1).flatten(1))  # O, K C
         self.register_buffer("bias", bias)
-        self.listeners = listeners
-        if sparse is not None:
-            self.register_buffer("few", edges[sparse, :, :listeners].t().contiguous())
-            self.register_buffer("few_weight", weight[sparse])
+        self.register_buffer("down", down)
+        self.listeners, self.identity = order.listeners, identity
+        if order.sparse is not None:
+            few = edges[order.sparse, :, : order.listeners].t().contiguous()
+            self.register_buffer("few", few)
+            self.register_buffer("few_weight", weight[order.sparse])
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, V, C) -> (R, T, V, O)."""
@@ -101,7 +180,12 @@ class FoldedGraphConv(nn.Module):
         y = F.linear(gathered, self.weight)
         if self.listeners:
             y[:, :, : self.listeners] += F.linear(torch.matmul(self.few, x), self.few_weight)
-        return y.add_(self.bias).relu_()
+        y.add_(self.bias)
+        if self.down is not None:
+            y += F.linear(x, self.down)
+        elif self.identity:
+            y += x
+        return y.relu_()
 
 
 class FoldedFirst(nn.Module):
@@ -120,42 +204,72 @@ class FoldedFirst(nn.Module):
         return F.linear(x.flatten(2), self.weight, self.bias).relu_().unflatten(2, (x.shape[2], -1))
 
 
+class FoldedTimeConv(nn.Module):
+    """A convolution along time, by fewer multiplications where that pays.
+
+    Args:
+        weight: (O, C, frames seen, 1).
+        bias: (O,).
+        stride: frames from one output to the next.
+        dilation: frames from one of those seen to the next.
+        quick: whether fewer multiplications are wanted.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor, stride: int, dilation: int = 1, *, quick: bool = False
+    ):
+        super().__init__()
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+        self.stride, self.dilation = stride, dilation
+        self.taps: list[Tensor] = []  # of `nine_taps.convolve`
+        if quick and (stride, dilation, weight.shape[2]) == (1, 1, 9) and pays(weight, len(weight)):
+            self.taps = at_points(weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
+        if self.taps and pays(x, x.shape[-1]):
+            return convolve(x, self.taps, self.bias)
+        x = x.permute(0, 3, 1, 2)  # R, C, T, V
+        padding = (self.dilation * (self.weight.shape[2] // 2), 0)
+        x = F.conv2d(x, self.weight, self.bias, (self.stride, 1), padding, (self.dilation, 1))
+        return x.permute(0, 2, 3, 1)
+
+
 class FoldedStage(nn.Module):
-    """One stage: graph, then the temporal convolution on top of what passes it by."""
+    """One stage: graph, then time, on top of what passes both by.
+
+    Args:
+        graph: (R, T, V, C) -> (R, T, V, O).
+        temporal: (R, T, V, O) -> (R, ceil(T / stride), V, O), with the shortcut's bias in its own.
+        stride: of `temporal`.
+        shortcut: (O, C) of a projected residual, or none.
+        identity: whether the input itself is added.
+    """
 
     shortcut: Tensor | None
 
     def __init__(
         self,
         graph: nn.Module,
-        weight: Tensor,
-        bias: Tensor,
+        temporal: nn.Module,
         stride: int,
         *,
-        identity: bool,
         shortcut: Tensor | None,
+        identity: bool,
     ):
         super().__init__()
-        self.graph = graph
-        self.register_buffer("weight", weight)  # O, O, frames seen, 1
-        self.register_buffer("bias", bias)  # O
-        self.register_buffer("shortcut", shortcut)  # O, C
+        self.graph, self.temporal = graph, temporal
+        self.register_buffer("shortcut", shortcut)
         self.stride, self.identity = stride, identity
-        self.taps: list[Tensor] = []  # of `temporal.convolve`, where it pays
-
-    weight: Tensor
-    bias: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
-        y = self.graph(x)
-        if self.taps and pays(y, y.shape[-1]):
-            y = convolve(y, self.taps, self.bias)
-        else:
-            y = y.permute(0, 3, 1, 2)  # R, O, T, V
-            padding = (self.weight.shape[2] // 2, 0)
-            y = F.conv2d(y, self.weight, self.bias, (self.stride, 1), padding)
-            y = y.permute(0, 2, 3, 1)
+        y = self.temporal(self.graph(x))
         if self.shortcut is not None:
             y += F.linear(x[:, :: self.stride], self.shortcut)
         elif self.identity:
@@ -168,29 +282,17 @@ class Folded(nn.Module):
 
     Args:
         stages: the folded stages; the first one takes the raw input.
-        weight, bias: of the classifier.
+        classify: the model's head, which is copied.
     """
 
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, stages: Iterable[FoldedStage], weight: Tensor, bias: Tensor):
+    def __init__(self, stages: Iterable[nn.Module], classify: nn.Linear):
         super().__init__()
         self.stages = nn.ModuleList(stages)
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias)
-        self.empty: dict[int, Tensor] = {}  # frames -> features (O,) of an absent person
-
-    def quicken(self) -> "Folded":
-        """Use fewer multiplications where that pays; returns itself."""
-        for stage in self.stages:
-            assert isinstance(stage, FoldedStage)
-            if stage.stride == 1 and pays(stage.weight, len(stage.weight)):
-                stage.taps = at_points(stage.weight)
-        return self
+        self.classify = copy.deepcopy(classify).requires_grad_(False)
+        self.eval()
 
     def features(self, x: Tensor) -> Tensor:
-        """(R, T, V, C) -> (R, O), the mean over frames and joints."""
+        """(R, T, V, C) -> (R, F), the mean over frames and joints."""
         for stage in self.stages:
             x = stage(x)
         return x.float().mean((1, 2)) if x.dtype == torch.bfloat16 else x.mean((1, 2))
@@ -198,44 +300,4 @@ class Folded(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Logits (N, classes) of clips (N, M, T, V, C), every person computed."""
         features = self.features(clips.flatten(0, 1))
-        return F.linear(features.unflatten(0, clips.shape[:2]).mean(1), self.weight, self.bias)
-
-    def distinct(
-        self,
-        clips: Tensor,
-        rows_at_once: int,
-        present: Tensor | None = None,
-        *,
-        features: Callable[["Folded", Tensor], Tensor] | None = None,
-        step: int = 1,
-    ) -> Tensor:
-        """The same, with absent persons computed once per number of frames.
-
-        Args:
-            clips: (N, M, T, V, C); a person is absent if all zero.
-            rows_at_once: persons computed together, which bounds the memory.
-            present: (N, M) bool on the CPU, see `persons.distinct`; it may be left out.
-            features: the compiled form of `Folded.features`, if there is one.
-            step: what the number of persons given to it is rounded up to.
-        """
-        N, M, T, V, C = clips.shape
-        flat = clips.flatten(0, 1)
-        if present is None:
-            present = (flat != 0).flatten(1).any(1).cpu()
-        here = sent(present.flatten().nonzero()[:, 0], clips.device)
-        parts: list[Tensor] = []
-        for some in here.split(rows_at_once) if len(here) else ():
-            rows = F.pad(flat[some], (0, 0) * 3 + (0, -len(some) % step))
-            part = Folded.features(self, rows) if features is None else features(self, rows)
-            parts.append(part[: len(some)].clone())  # a replayed CUDA graph writes there again
-        if len(here) == N * M:
-            pooled = torch.cat(parts)
-        else:
-            if T not in self.empty:
-                with torch.autocast(clips.device.type, enabled=False):
-                    zeros = torch.zeros(1, T, V, C, dtype=self.weight.dtype, device=clips.device)
-                    self.empty[T] = self.features(zeros)[0]
-            pooled = self.empty[T].repeat(N * M, 1)
-            if parts:
-                pooled[here] = torch.cat(parts).to(pooled.dtype)
-        return F.linear(pooled.view(N, M, -1).mean(1), self.weight, self.bias)
+        return self.classify(features.unflatten(0, clips.shape[:2]))

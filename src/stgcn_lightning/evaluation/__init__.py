@@ -1,1 +1,1 @@
-"""Scores on disk, fusion, metrics and published figures."""
+"""Scores in files, fusion, intervals, accuracies, statistics and published figures."""

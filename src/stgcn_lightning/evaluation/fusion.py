@@ -1,16 +1,15 @@
-"""Late fusion: the weighted sum of the streams' scores, and what can be said about it."""
+"""Late fusion: the weighted mean of the streams' scores, and where the weights come from."""
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.matching import matching_rows
 from stgcn_lightning.evaluation.scores import Scores
 
-# The published fusions (MMAction2's model zoo, PYSKL's README).
+# Weights of the published fusions. Source: MMAction2's model zoo, PYSKL's README.
 PRESETS: dict[str, dict[str, float]] = {
     "two_stream": {"joint": 1, "bone": 1},
     "four_stream": {"joint": 2, "joint_motion": 1, "bone": 2, "bone_motion": 1},
@@ -21,16 +20,23 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
     """Weighted mean of the streams' scores, joined by sample id.
 
     Args:
-        streams: name -> scores. The first stream gives the order of the samples. Streams without
-            ids (MMAction2's dumps) are joined by order.
-        weights: name -> weight, for the same names.
+        streams: name -> scores. The first stream gives the order of the samples. A stream without
+            ids (MMAction2's dumps) is joined by the order of its rows.
+        weights: name -> weight, at least 0, for the same names.
 
     Returns:
-        Scores whose rows sum to 1.
+        Scores (B, classes) whose rows sum to 1.
 
     Raises:
         BadInput: the weights do not fit the streams, or two streams disagree in samples, labels,
             classes, benchmark or split.
+
+    Examples:
+        >>> labels, classes = np.array([0]), np.array(["sit", "stand"])
+        >>> joint = Scores(None, labels, np.array([[1, 0]], np.float32), classes)
+        >>> bone = Scores(None, labels, np.array([[0.5, 0.5]], np.float32), classes)
+        >>> fuse({"joint": joint, "bone": bone}, {"joint": 3, "bone": 1}).scores.tolist()
+        [[0.875, 0.125]]
     """
     if set(weights) != set(streams):
         raise BadInput(
@@ -42,7 +48,7 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
     (first_name, first), *others = streams.items()
     total = weights[first_name] * first.scores.astype(np.float64)
     for name, other in others:
-        rows = _matching_rows(first_name, first, name, other)
+        rows = matching_rows(first_name, first, name, other)
         total += weights[name] * other.scores[rows]
     fused = (total / sum(weights.values())).astype(np.float32)
     origin = {name: scores.meta for name, scores in streams.items()}
@@ -68,7 +74,7 @@ def learned_weights(streams: Mapping[str, Scores]) -> dict[str, float]:
         concave in them, so there is one maximum.
     """
     (first_name, first), *_ = streams.items()
-    rows = [_matching_rows(first_name, first, name, scores) for name, scores in streams.items()]
+    rows = [matching_rows(first_name, first, name, scores) for name, scores in streams.items()]
     likelihood = np.stack(
         [
             scores.scores[order, first.labels].astype(np.float64)
@@ -86,77 +92,16 @@ def learned_weights(streams: Mapping[str, Scores]) -> dict[str, float]:
     return {name: float(weight) for name, weight in zip(streams, weights, strict=True)}
 
 
-class Interval(NamedTuple):
-    """An accuracy and its 95 % interval, all in [0, 1]."""
-
-    top1: float
-    low: float
-    high: float
-
-
-def top1_interval(*runs: Scores, draws: int = 10_000, seed: int = 0) -> Interval:
-    """Top-1 accuracy, averaged over runs, and its bootstrap 95 % interval over the samples.
+def refuse_tuning_on(streams: Mapping[str, Scores], tuning: Mapping[str, Scores]) -> None:
+    """Refuse to learn weights on samples that the streams were trained or are evaluated on.
 
     Args:
-        runs: scores of the same samples by models trained with different seeds, often one alone.
-        draws: resamples.
-        seed: of the resamples.
-
-    Source:
-        Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 1979 (the
-        percentile interval). How often each number of hits occurs in a resample is multinomial.
-    """
-    hits = np.sum([hits_of(run) for run in runs], 0)
-    found = np.bincount(hits, minlength=len(runs) + 1) / len(hits)
-    share = np.arange(len(found)) / len(runs)
-    resampled = np.random.default_rng(seed).multinomial(len(hits), found, draws) @ share / len(hits)
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return Interval(float(found @ share), float(low), float(high))
-
-
-class Comparison(NamedTuple):
-    """Two answers on the same samples: how many only one of them got right, and how sure that is.
-
-    Attributes:
-        only_first, only_second: samples that only this one got right.
-        p: probability of a split at least as uneven if both were equally good.
-    """
-
-    only_first: int
-    only_second: int
-    p: float
-
-
-def compare(first: Scores, second: Scores) -> Comparison:
-    """Is one of two really better? Looks at the samples on which they differ.
-
-    Source:
-        McNemar, "Note on the sampling error of the difference between correlated proportions",
-        Psychometrika 1947; the exact two-sided test of a fair coin.
-    """
-    rows = _matching_rows("first", first, "second", second)
-    ours, theirs = hits_of(first), hits_of(second)[rows]
-    a, b = int((ours & ~theirs).sum()), int((~ours & theirs).sum())
-    n, least = a + b, min(a, b)
-    log_half = n * math.log(2)
-    tail = sum(
-        math.exp(math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - log_half)
-        for k in range(least + 1)
-    )
-    return Comparison(a, b, min(1.0, 2 * tail))
-
-
-def hits_of(scores: Scores) -> NDArray[np.bool_]:
-    """Which samples (B,) have their own class first."""
-    return scores.scores.argmax(1) == scores.labels
-
-
-def refuse_tuning_on(streams: Mapping[str, Scores], tuning: Mapping[str, Scores]) -> None:
-    """Refuse to search weights on samples that the streams learned from, or are judged by.
+        streams: name -> scores of the samples that the fusion is evaluated on.
+        tuning: name -> scores of the samples that the weights are learned on.
 
     Raises:
-        BadInput: a score file names no samples, says nothing of being held out, belongs to another
-            checkpoint than the stream, or shares samples with the evaluation.
+        BadInput: scores have no ids, are not marked as held out, come from another checkpoint than
+            those of the stream, or share samples with the evaluation.
     """
     for name, scores in tuning.items():
         stream = streams[name]
@@ -167,8 +112,7 @@ def refuse_tuning_on(streams: Mapping[str, Scores], tuning: Mapping[str, Scores]
             )
         if stream.ids is None:
             raise BadInput(f"{name} names no samples: learned weights need score files with ids")
-        ours, theirs = (part.meta.get("checkpoint_sha256") for part in (stream, scores))
-        if ours != theirs:
+        if scores.meta.get("checkpoint_sha256") != stream.meta.get("checkpoint_sha256"):
             raise BadInput(
                 f"the tuning scores of {name} come from another checkpoint than its scores: test "
                 "one checkpoint on both"
@@ -179,51 +123,3 @@ def refuse_tuning_on(streams: Mapping[str, Scores], tuning: Mapping[str, Scores]
                 f"the tuning scores of {name} hold {len(both)} samples of the evaluation, "
                 f"{both[0]} among them: weights are learned on others"
             )
-
-
-def _matching_rows(first_name: str, first: Scores, name: str, other: Scores) -> NDArray[np.int64]:
-    """Rows of `other` in the order of `first`."""
-    for key in ("benchmark", "split"):
-        ours, theirs = first.meta.get(key), other.meta.get(key)
-        if ours is not None and theirs is not None and ours != theirs:
-            raise BadInput(
-                f"{first_name} was tested on {key} {ours} but {name} on {theirs}: "
-                "fuse scores of one benchmark"
-            )
-    if first.scores.shape[1] != other.scores.shape[1]:
-        raise BadInput(
-            f"{first_name} has {first.scores.shape[1]} classes but {name} {other.scores.shape[1]}"
-        )
-    if first.ids is None or other.ids is None:
-        if len(first.labels) != len(other.labels):
-            raise BadInput(
-                f"{first_name} holds {len(first.labels)} samples but {name} {len(other.labels)}, "
-                "and without ids they can only be joined by order"
-            )
-        rows = np.arange(len(first.labels))
-        names = [f"number {i}" for i in rows]
-    else:
-        if not np.array_equal(first.classes, other.classes):
-            raise BadInput(f"{first_name} and {name} name their classes differently")
-        _refuse_missing(first_name, first.ids, name, other.ids)
-        _refuse_missing(name, other.ids, first_name, first.ids)
-        order = np.argsort(other.ids)
-        rows = order[np.searchsorted(other.ids, first.ids, sorter=order)]
-        names = first.ids
-    wrong = np.flatnonzero(first.labels != other.labels[rows])
-    if len(wrong):
-        i = wrong[0]
-        raise BadInput(
-            f"sample {names[i]} has label {first.labels[i]} in {first_name} but "
-            f"{other.labels[rows[i]]} in {name} ({len(wrong)} samples disagree)"
-        )
-    return rows
-
-
-def _refuse_missing(
-    in_name: str, present: NDArray[np.str_], name: str, ids: NDArray[np.str_]
-) -> None:
-    missing = np.setdiff1d(present, ids)
-    if len(missing):
-        some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        raise BadInput(f"{name} lacks {len(missing)} samples that {in_name} has: {some}")

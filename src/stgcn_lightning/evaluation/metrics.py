@@ -1,4 +1,4 @@
-"""The three accuracies of the field, counted by torchmetrics."""
+"""The three accuracies that are usual for action recognition, counted by torchmetrics."""
 
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
@@ -7,13 +7,14 @@ NAMES = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "mean class ac
 
 
 def accuracies(classes: int, prefix: str = "") -> MetricCollection:
-    """`top1`, `top5` and `mean_class_accuracy`, fed with (scores or logits, labels).
+    """`top1`, `top5` and `mean_class_accuracy`, in [0, 1].
+
+    They are updated with scores or logits (B, classes) and labels (B,). `mean_class_accuracy` is
+    the mean over the classes that occur in labels or predictions.
 
     Args:
-        classes: number of classes; with fewer than five, `top5` looks at them all.
+        classes: number of classes; if there are fewer than five, `top5` is of all of them.
         prefix: put before each name, e.g. ``val/``.
-
-    The mean goes over the classes that occur in labels or predictions.
     """
     return MetricCollection(
         {

@@ -1,4 +1,4 @@
-"""Our figures of a benchmark beside the published row, as Markdown and JSON."""
+"""Our figures for a benchmark compared with the published ones, as Markdown and JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stgcn_lightning.evaluation.fusion import Interval, hits_of, top1_interval
+from stgcn_lightning.evaluation.intervals import Interval, top1_interval
 from stgcn_lightning.evaluation.published import Published
 from stgcn_lightning.evaluation.scores import Scores
 
@@ -21,8 +21,8 @@ class Row:
     Attributes:
         name: joint, ..., two_stream, four_stream.
         seeds: top-1 of each seed, in [0, 1].
-        interval: their mean, and its bootstrap interval over the samples.
-        published: the figure to be reproduced; None where there is none.
+        interval: mean of the seeds, and its bootstrap interval over the samples.
+        published: the figure to be reproduced; None if there is none.
     """
 
     name: str
@@ -32,12 +32,15 @@ class Row:
 
     @property
     def difference(self) -> float | None:
-        """Ours minus the published figure, in points."""
+        """Our mean minus the published figure, in percentage points."""
         return None if self.published is None else 100 * self.interval.top1 - self.published.top1
 
     @property
     def verdict(self) -> str:
-        """Whether the published figure lies in our interval."""
+        """Whether our figure is above or below the published one, or reproduces it.
+
+        It does if the published figure lies in our interval. Empty if there is none.
+        """
         if self.published is None:
             return ""
         if 100 * self.interval.low > self.published.top1:
@@ -64,16 +67,16 @@ class Row:
 def rows_of(
     runs: Mapping[str, Sequence[Scores]], published: Mapping[str, Published | None]
 ) -> list[Row]:
-    """A row for every stream and fusion.
+    """A row for each stream and fusion.
 
     Args:
         runs: name -> scores of each seed.
-        published: name -> figure, for the same names.
+        published: name -> figure or None, for the same names.
     """
     return [
         Row(
             name,
-            tuple(float(hits_of(run).mean()) for run in scores),
+            tuple(float(run.hits.mean()) for run in scores),
             top1_interval(*scores),
             published[name],
         )
@@ -82,13 +85,13 @@ def rows_of(
 
 
 def to_table(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Names of the columns, and the cells of each row; without what nobody published."""
+    """Names of the columns, and cells of each row; without `published` if no row has a figure."""
     known = len(COLUMNS) if any(row.published for row in rows) else COLUMNS.index("published")
     return COLUMNS[:known], [row.cells[:known] for row in rows]
 
 
 def to_markdown(title: str, rows: Sequence[Row], notes: Sequence[str]) -> str:
-    """A heading, the table and a line for each note."""
+    """A heading, the table, and a list of notes."""
     columns, cells = to_table(rows)
     rule = ["---", *["---:"] * (len(columns) - 1)]
     lines = [f"# {title}", ""]
@@ -97,7 +100,7 @@ def to_markdown(title: str, rows: Sequence[Row], notes: Sequence[str]) -> str:
 
 
 def to_json(rows: Sequence[Row], facts: Mapping[str, Any]) -> str:
-    """The facts and the rows, figures unrounded: accuracies in [0, 1], published ones in %."""
+    """The facts and the rows, not rounded: our accuracies in [0, 1], published ones in %."""
     table = [
         {
             "name": row.name,

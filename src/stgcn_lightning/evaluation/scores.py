@@ -1,21 +1,22 @@
-"""Scores on disk: what a test of one stream answered, sample by sample.
+"""Scores in files: what a test of one stream answered, sample by sample.
 
 `scores.npz` holds no pickle: ids str (B,), labels int64 (B,), scores float32 (B, classes) after
 softmax, classes str (classes,), meta (JSON text: benchmark, split, stream, test_clips, SHA-256 of
-the checkpoint, version of the package; `partial` if not all samples of the split were tested).
+the checkpoint, version of the package; `partial` if some samples of the split were not tested).
 """
 
 import json
 import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import read_test_dump, write_atomically, write_test_dump
+from stgcn_lightning.files.dumps import read_test_dump, write_test_dump
+from stgcn_lightning.files.writing import write_atomically
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,11 @@ class Scores:
     """Answers of one stream, or of a fusion.
 
     Attributes:
-        ids: (B,) sample names; None where the file has none (MMAction2's dumps).
-        labels: (B,) int64.
+        ids: (B,) names of the samples; None if the file has none (MMAction2's dumps).
+        labels: (B,) int64, the true classes.
         scores: (B, classes) float32, rows sum to 1.
-        classes: (classes,) names.
-        meta: where they come from.
+        classes: (classes,) names of the classes.
+        meta: where the scores come from: benchmark, split, stream, ...
     """
 
     ids: NDArray[np.str_] | None
@@ -36,18 +37,40 @@ class Scores:
     classes: NDArray[np.str_]
     meta: dict[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def answers(self) -> NDArray[np.int64]:
+        """(B,) the class with the highest score."""
+        return self.scores.argmax(1)
 
-def write_scores(path: Path, scores: Scores) -> None:
-    """Write `scores.npz`, or MMAction2's test dump where the name ends in ``.pkl``."""
+    @property
+    def hits(self) -> NDArray[np.bool_]:
+        """(B,) whether the answer is the true class."""
+        return self.answers == self.labels
+
+
+def write_scores(path: str | Path, scores: Scores) -> None:
+    """Write `scores.npz`, or MMAction2's test dump if the name ends in ``.pkl``.
+
+    Args:
+        path: the file; its folder is made if it is absent.
+        scores: with ids, unless the file is a dump.
+
+    Raises:
+        BadInput: the scores have no ids, and the file is no dump.
+    """
+    path = Path(path)
+    if scores.ids is None and path.suffix != ".pkl":
+        raise BadInput(
+            f"the scores for {path} have no ids: give them some, or write a dump, FILE.pkl"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".pkl":
         write_test_dump(path, scores.scores, scores.labels)
         return
-    assert scores.ids is not None
     with write_atomically(path) as file:
         np.savez(
             file,
-            ids=scores.ids,
+            ids=cast("NDArray[np.str_]", scores.ids),
             labels=scores.labels,
             scores=scores.scores,
             classes=scores.classes,
@@ -55,17 +78,33 @@ def write_scores(path: Path, scores: Scores) -> None:
         )
 
 
-def read_scores(path: Path, *, apply_softmax: bool = False) -> Scores:
-    """Read `scores.npz` or a test dump of MMAction2 (``.pkl``, which knows no ids).
+def read_scores(path: str | Path, *, apply_softmax: bool = False) -> Scores:
+    """Read `scores.npz`, or a test dump of MMAction2 (``.pkl``, which holds no ids).
+
+    The file is untrusted: no pickle in it is run.
 
     Args:
         path: the file.
-        apply_softmax: the file holds logits; make scores of them.
+        apply_softmax: the file holds logits; turn them into scores.
+
+    Returns:
+        Scores of B samples, checked: rows sum to 1, labels are classes, no id occurs twice.
 
     Raises:
         BadInput: there is no such file, it is neither of the two, it contradicts itself, or it
-            holds logits where scores are expected (or the other way round).
+            holds logits and `apply_softmax` is false, or scores and it is true.
+
+    Examples:
+        >>> import tempfile
+        >>> values = np.array([[0.75, 0.25], [0.5, 0.5]], np.float32)
+        >>> ids, classes = np.array(["first", "second"]), np.array(["sit", "fall"])
+        >>> scores = Scores(ids, np.array([0, 1]), values, classes)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_scores(f"{folder}/scores.npz", scores)
+        ...     read_scores(f"{folder}/scores.npz").hits.tolist()
+        [True, False]
     """
+    path = Path(path)
     if not path.exists():
         raise BadInput(f"there is no score file {path}: write it with the test door, scores={path}")
     if path.suffix == ".pkl":

@@ -1,8 +1,9 @@
-"""Published files into a folder: resumed where they broke off, checked, fetched by one process.
+"""Downloads of published files: resumed where they broke off, checked, done by one process.
 
-A transfer goes to NAME.part; NAME.part.json keeps what the server said of the file (its validator
-and its size), so that a broken or killed transfer goes on where it ended, or starts again if the
-file has changed (RFC 9110: Range, If-Range). The part is checked before it takes its name.
+A transfer is written to NAME.part; NAME.part.json keeps what the server said of the file (its
+validator and its size), so that a broken or killed transfer continues where it ended, or starts
+again if the file has changed (RFC 9110: Range, If-Range). The complete part is checked and then
+renamed.
 
 Certificates and proxies are those of the system (`urllib`).
 """
@@ -37,7 +38,7 @@ from rich.progress import (
 from stgcn_lightning.errors import BadInput
 
 BLOCK = 1 << 18
-PASSING = (408, 425, 429, 500, 502, 503, 504)  # what a server answers that may soon do better
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses after which a server may answer soon
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ class Downloads:
     """Where published files come from, where they are kept, and how patiently they are fetched.
 
     Args:
-        address: of the folder that they are published in, or of a mirror of it.
-        folder: where they are kept.
+        address: of the folder in which the files are published, or of a mirror of that folder.
+        folder: where downloaded files are kept.
         timeout: seconds without a byte after which a server counts as silent.
-        tries: tries before we give up, counted anew after each that brings new bytes.
-        wait: seconds before the second of them, doubled before each further one.
+        tries: tries before we give up; counted from 0 again after a try that brings new bytes.
+        wait: seconds before the second try, doubled before each further one.
     """
 
     address: str
@@ -59,12 +60,12 @@ class Downloads:
     wait: float
 
 
-class _Broken(Exception):  # noqa: N818 - it names what has happened
+class _Broken(Exception):  # noqa: N818 - named after what has happened
     """A transfer that may succeed when it is tried again."""
 
 
-class _Refused(Exception):  # noqa: N818 - it names what has happened
-    """A transfer that will not."""
+class _Refused(Exception):  # noqa: N818 - named after what has happened
+    """A transfer that will not succeed however often it is tried."""
 
 
 def fetch(
@@ -74,18 +75,19 @@ def fetch(
     downloads: Downloads,
     console: Console,
 ) -> None:
-    """Have the file at `path`, fetched from `address` if it is not there.
+    """Download the file at `address` to `path`, unless `path` exists.
 
     Args:
         address: of the file, http or https.
-        path: where it will be; its folder is made.
-        check: called with the complete file before it takes its name; raises BadInput if it is not
-            what was wanted.
-        downloads: how patient to be.
+        path: of the downloaded file; its folder is made.
+        check: called with the complete file before it is renamed to `path`; raises BadInput if it
+            is not the file that is needed.
+        downloads: timeout, tries and wait.
         console: where progress is shown: a bar on a terminal, otherwise a line every 10 %.
 
     Raises:
-        BadInput: it cannot be fetched, or written, or is not what was wanted (and then deleted).
+        BadInput: the file cannot be downloaded or written, or `check` refuses it (it is then
+            deleted).
     """
     if path.exists():
         return
@@ -136,7 +138,7 @@ def _transfer_patiently(address: str, part: Path, downloads: Downloads, console:
 
 
 def _transfer(address: str, part: Path, timeout: float, console: Console) -> None:
-    """Bring `part` to its full length, from where it ends if the server lets us."""
+    """Complete `part`, from where it ends if the server supports that."""
     about = _about(part)
     have = _size(part) if about else 0
     if have and have == about["size"]:
@@ -147,7 +149,7 @@ def _transfer(address: str, part: Path, timeout: float, console: Console) -> Non
         try:
             response = urlopen(request, timeout=timeout)
         except HTTPError as error:
-            if error.code == 416:  # our part is no beginning of the file
+            if error.code == 416:  # our part is not the beginning of the file
                 _forget(part)
             raise
     with response:
@@ -158,13 +160,13 @@ def _transfer(address: str, part: Path, timeout: float, console: Console) -> Non
             if not _continues(response.headers, have, about):
                 _forget(part)
                 raise _Broken("the server sent another piece than was asked for")
-        else:  # the whole file: the first time, or it has changed, or there is no resuming here
+        else:  # the whole file: at first, if it has changed, or if the server cannot resume
             have, size = 0, response.length
         _check_space(part, (size or 0) - have)
         with part.open("ab" if have else "wb") as file:
             if not have:
                 _remember(part, response.headers, size)
-            with _progress(console, part.stem, have, size) as tell:
+            with _progress(console, part.stem, have, size) as show:
                 while size is None or have < size:
                     with _explaining_network(timeout):
                         block = response.read1(min(BLOCK, (size or BLOCK + have) - have))
@@ -172,7 +174,7 @@ def _transfer(address: str, part: Path, timeout: float, console: Console) -> Non
                         break
                     file.write(block)
                     have += len(block)
-                    tell(have)
+                    show(have)
             file.flush()
             os.fsync(file.fileno())
     if size is not None and have < size:
@@ -187,7 +189,7 @@ def _request(address: str, headers: dict[str, str]) -> Request:
 
 @contextmanager
 def _explaining_network(timeout: float) -> Generator[None]:
-    """Turn errors of the network, and answers that are none, into ours."""
+    """Turn errors of the network, and answers that are errors, into `_Broken` or `_Refused`."""
     try:
         yield
     except HTTPError as error:
@@ -232,7 +234,7 @@ def _size(part: Path) -> int:
 
 
 def _about(part: Path) -> dict[str, Any]:
-    """What was remembered of the file that `part` is the beginning of; empty if it is of no use."""
+    """What was kept about the file that `part` is the beginning of; empty if that is unusable."""
     try:
         about = json.loads(_beside(part).read_text())
         return {"validator": str(about["validator"]), "size": int(about["size"])}
@@ -241,13 +243,13 @@ def _about(part: Path) -> dict[str, Any]:
 
 
 def _validator(headers: Message) -> str | None:
-    """What tells one state of a file from another; a weak ETag does not."""
+    """What changes whenever a file changes; a weak ETag need not."""
     etag = headers["ETag"]
     return etag if etag and etag.startswith('"') else headers["Last-Modified"]
 
 
 def _continues(headers: Message, have: int, about: dict[str, Any]) -> bool:
-    """Whether a partial answer begins after `have` bytes of the file that we know `about`."""
+    """Whether a partial answer begins after `have` bytes of the file described by `about`."""
     piece = re.match(r"bytes (\d+)-\d+/(\d+)$", headers["Content-Range"] or "")
     return (
         piece is not None
@@ -258,7 +260,7 @@ def _continues(headers: Message, have: int, about: dict[str, Any]) -> bool:
 
 
 def _remember(part: Path, headers: Message, size: int | None) -> None:
-    """Keep what resuming takes, for the part that has just been emptied."""
+    """Keep what resuming needs, for the part that has just been emptied."""
     _beside(part).unlink(missing_ok=True)
     if (validator := _validator(headers)) and size:
         _beside(part).write_text(json.dumps({"validator": validator, "size": size}))
@@ -273,7 +275,7 @@ def _forget(part: Path) -> None:
 def _progress(
     console: Console, name: str, have: int, size: int | None
 ) -> Generator[Callable[[int], None]]:
-    """A function that is told how many bytes are there, and shows it."""
+    """A function that is called with the number of bytes so far, and shows it."""
     if console.is_terminal:
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with Progress(TextColumn("{task.description}"), *columns, console=console) as bar:
@@ -284,11 +286,11 @@ def _progress(
     step = (size or 1e9) / 10
     shown = have // step
 
-    def tell(have: int) -> None:
+    def show(have: int) -> None:
         nonlocal shown
         if have // step > shown:
             shown = have // step
             share = f"{100 * have / size:.0f} % of " if size else ""
             console.print(f"{name}: {share}{(size or have) / 1e6:.1f} MB")
 
-    yield tell
+    yield show

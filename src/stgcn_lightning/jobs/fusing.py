@@ -4,40 +4,37 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 from rich.table import Table
 
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.fusion import (
-    PRESETS,
-    compare,
-    fuse,
-    learned_weights,
-    refuse_tuning_on,
-    top1_interval,
-)
+from stgcn_lightning.evaluation.fusion import PRESETS, fuse, learned_weights, refuse_tuning_on
+from stgcn_lightning.evaluation.intervals import compare, top1_interval
 from stgcn_lightning.evaluation.reproduction import Row
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
-from stgcn_lightning.experiment import console, path_of, plain, shown
 from stgcn_lightning.jobs.testing import figures_of, scores_path
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
+from stgcn_lightning.settings.doors import FuseSettings
+from stgcn_lightning.settings.fields import path_of
+from stgcn_lightning.settings.frozen import thawed
+from stgcn_lightning.terminal import console, shown
 
 
-def fuse_scores(cfg: DictConfig) -> None:
+def fuse_scores(settings: FuseSettings) -> None:
     """Fuse the scores of several streams, write them and print each stream beside the fusion."""
-    paths = files_of(cfg, "streams", "fuse")
-    weights = stated_weights(cfg, paths)
-    out = scores_path(cfg, *(path_of(name, path) for name, path in paths.items()))
-    streams = read_streams(cfg, paths)
+    paths = files_of("streams", settings.streams, "fuse")
+    weights = stated_weights(settings, paths)
+    inputs = [path_of(name, path) for name, path in paths.items()]
+    out = scores_path(settings.scores, settings.run_dir, *inputs)
+    streams = read_streams(settings, paths)
     if weights is None:
-        weights = learn_weights(cfg, streams)
+        weights = learn_weights(settings, streams)
     fused = fuse(streams, weights)
     if fused.ids is None:
         fused = replace(fused, ids=np.array([str(i) for i in range(len(fused.labels))]))
     write_scores(out, fused)
 
-    rows, fusion = list[Row](), cfg.preset or "fused"
+    rows, fusion = list[Row](), settings.preset or "fused"
     table = Table()
     for column in ("", "weight", "top-1", "95 % interval", "top-5", "mean class"):
         table.add_column(column, justify="right" if column else "left")
@@ -59,29 +56,30 @@ def fuse_scores(cfg: DictConfig) -> None:
     console.print(f"scores: {shown(out)}")
     group, linked = fused.meta.get("benchmark", "fusion"), runs_of(streams)
     name = f"{group}_{fusion}"
-    with watching(cfg, "fuse", group=group, name=name, weights=weights, streams=linked) as loggers:
+    facts: dict[str, Any] = {"weights": weights, "streams": linked}
+    with watching(settings, "fuse", group=group, name=name, **facts) as loggers:
         for dashboard in dashboards_of(loggers):
             dashboard.show_fusion(rows, linked)
 
 
-def files_of(cfg: DictConfig, key: str, purpose: str) -> dict[str, str]:
-    """The score files that `key` names."""
-    paths = plain(cfg[key])
+def files_of(key: str, value: Any, purpose: str) -> dict[str, str]:
+    """The score files that `value`, that of `key`, names."""
+    paths = thawed(value)
     named = isinstance(paths, dict) and all(isinstance(path, str) for path in paths.values())
     if not named or not paths:
         raise BadInput(f"say what to {purpose}: {key}='{{joint: a.npz, bone: b.npz}}'")
     return paths
 
 
-def read_streams(cfg: DictConfig, paths: dict[str, str]) -> dict[str, Scores]:
-    """Their scores."""
-    logits: Any = plain(cfg.apply_softmax)
+def read_streams(settings: FuseSettings, paths: dict[str, str]) -> dict[str, Scores]:
+    """The scores in these files."""
+    logits = thawed(settings.apply_softmax)
     if isinstance(logits, bool):
         logits = list(paths) if logits else []
     if not isinstance(logits, list) or not set(logits) <= set(paths):
         raise BadInput(
-            f"apply_softmax={cfg.apply_softmax} is neither true nor false nor some of the streams "
-            f"{', '.join(paths)}"
+            f"apply_softmax={thawed(settings.apply_softmax)} is neither true nor false nor some of "
+            f"the streams {', '.join(paths)}"
         )
     streams = {
         name: read_scores(path_of(name, path), apply_softmax=name in logits)
@@ -98,17 +96,17 @@ def read_streams(cfg: DictConfig, paths: dict[str, str]) -> dict[str, Scores]:
     return streams
 
 
-def stated_weights(cfg: DictConfig, paths: dict[str, str]) -> dict[str, float] | None:
+def stated_weights(settings: FuseSettings, paths: dict[str, str]) -> dict[str, float] | None:
     """What `preset` or `weights` say, equal ones if neither does; None: they are to be learned."""
-    weights: Any = plain(cfg.weights)
-    if cfg.preset is not None and weights is not None:
-        raise BadInput(f"preset={cfg.preset} already means weights: give one of the two")
-    if cfg.tuning is not None and weights != "learned":
+    weights, preset = thawed(settings.weights), settings.preset
+    if preset is not None and weights is not None:
+        raise BadInput(f"preset={preset} already means weights: give one of the two")
+    if settings.tuning is not None and weights != "learned":
         raise BadInput("tuning scores serve weights=learned alone: add it, or leave tuning away")
-    if cfg.preset is not None:
-        if cfg.preset not in PRESETS:
-            raise BadInput(f"preset={cfg.preset} is none of {', '.join(PRESETS)}")
-        return PRESETS[cfg.preset]
+    if preset is not None:
+        if preset not in PRESETS:
+            raise BadInput(f"preset={preset} is none of {', '.join(PRESETS)}")
+        return PRESETS[preset]
     if weights == "learned":
         return None
     if weights is None:
@@ -123,12 +121,12 @@ def stated_weights(cfg: DictConfig, paths: dict[str, str]) -> dict[str, float] |
     return weights
 
 
-def learn_weights(cfg: DictConfig, streams: dict[str, Scores]) -> dict[str, float]:
+def learn_weights(settings: FuseSettings, streams: dict[str, Scores]) -> dict[str, float]:
     """Weights for `streams` from the scores of held-out training samples in `tuning`."""
-    paths = files_of(cfg, "tuning", "learn the weights on")
+    paths = files_of("tuning", settings.tuning, "learn the weights on")
     if set(paths) != set(streams):
         raise BadInput(f"tuning is given for {', '.join(paths)}, streams for {', '.join(streams)}")
-    tuning = read_streams(cfg, {name: paths[name] for name in streams})
+    tuning = read_streams(settings, {name: paths[name] for name in streams})
     refuse_tuning_on(streams, tuning)
     samples = len(next(iter(tuning.values())).labels)
     console.print(f"weights learned on {samples} held-out training samples")

@@ -2,43 +2,38 @@
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from omegaconf import DictConfig
 from rich.progress import track
 from rich.table import Table
 
-from stgcn_lightning.data.store import explaining_where
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.experiment import (
-    check_values,
-    console,
-    counted,
-    open_store_of,
-    path_of,
-    plain,
-    shown,
-)
-from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.files.writing import explaining_where
+from stgcn_lightning.jobs.stores import open_store_of
+from stgcn_lightning.settings.doors import PrepareSettings
+from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.ntu import annotations_of, fingerprint, list_files, read_samples
+from stgcn_lightning.terminal import console, counted, shown
 
 
-def prepare(cfg: DictConfig) -> None:
+def prepare(settings: PrepareSettings) -> None:
     """Build the store of a benchmark, downloaded if need be, and print a check of what is in it."""
-    check_values(cfg)
-    if cfg.annotations is not None and cfg.raw is not None:
+    annotations = settings.annotations
+    if annotations is not None and settings.raw is not None:
         raise BadInput("annotations= and raw= are two sources of the same: give one of the two")
-    if cfg.annotations is not None:
-        cfg.benchmark.annotations = cfg.annotations
-    if cfg.raw is not None:
-        cfg.benchmark.annotations = str(annotations_from_raw(cfg))
-    skeleton = Skeleton.from_dict(plain(cfg.skeleton))
-    store = open_store_of(cfg, skeleton, download=True)
+    if settings.raw is not None:
+        annotations = str(annotations_from_raw(settings))
+    if annotations is not None:
+        benchmark = replace(settings.benchmark, annotations=annotations)
+        settings = replace(settings, benchmark=benchmark)
+    skeleton = settings.skeleton
+    store = open_store_of(settings, download=True)
     frames = store.num_frames
-    table = Table(title=f"{cfg.benchmark.name}: {shown(store.folder)}")
+    table = Table(title=f"{settings.benchmark.name}: {shown(store.folder)}")
     for column in ("split", "samples", "classes", "two persons and more", "frames (min/mean/max)"):
         table.add_column(column)
     for name, numbers in store.splits.items():
@@ -58,24 +53,25 @@ def prepare(cfg: DictConfig) -> None:
         f"{store.frames.dtype}".replace("torch.", "")
         + f", {size / 1e6:.1f} MB"
     )
-    for split in (cfg.benchmark.train_split, cfg.benchmark.val_split):
+    for split in (settings.benchmark.train_split, settings.benchmark.val_split):
         store.split(split)
 
 
-def annotations_from_raw(cfg: DictConfig) -> Path:
+def annotations_from_raw(settings: PrepareSettings) -> Path:
     """Make annotations of NTU RGB+D's `.skeleton` files in the store directory, once."""
-    data_set = cfg.benchmark.get("skeleton_files")
-    if cfg.benchmark.dimension == "2d":
+    data_set = settings.benchmark.skeleton_files
+    if settings.benchmark.dimension == "2d":
         raise BadInput(
-            f"{cfg.benchmark.name} is 2D, whose key points come from a pose estimator and not from "
-            ".skeleton files: give annotations=FILE, or choose a 3D benchmark"
+            f"{settings.benchmark.name} is 2D, whose key points come from a pose estimator and not "
+            "from .skeleton files: give annotations=FILE, or choose a 3D benchmark"
         )
     if data_set is None:
         raise BadInput(
-            f"{cfg.benchmark.name} is not made of NTU RGB+D's .skeleton files: "
+            f"{settings.benchmark.name} is not made of NTU RGB+D's .skeleton files: "
             "give annotations=FILE, or choose an NTU benchmark in 3D"
         )
-    raw, root = path_of("raw", cfg.raw), path_of("data.store_dir", cfg.data.store_dir)
+    raw = path_of("raw", settings.raw)
+    root = path_of("data.store_dir", settings.data.store_dir)
     files, missing, others = list_files(raw, data_set)
     out = root / f"{data_set}_3d_{fingerprint(files)}.pkl"
     with explaining_where(root):
@@ -84,7 +80,7 @@ def annotations_from_raw(cfg: DictConfig) -> Path:
             if out.exists():
                 done = "unchanged since they were read"
             else:
-                reading = read_samples(files, cfg.data.workers)
+                reading = read_samples(files, settings.data.workers)
                 samples, dropped = zip(*progress(reading, len(files)), strict=True)
                 write_annotations(out, annotations_of(samples, data_set))
                 done = f"read, {counted(sum(dropped), 'body', 'bodies')} dropped"

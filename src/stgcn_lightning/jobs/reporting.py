@@ -7,72 +7,59 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig
 
-from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.store import Store
-from stgcn_lightning.evaluation.fusion import top1_interval
+from stgcn_lightning.evaluation.intervals import top1_interval
 from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.scores import Scores
-from stgcn_lightning.experiment import console, cost, plain, shown
-from stgcn_lightning.files.untrusted import write_atomically
-from stgcn_lightning.models.stgcn import STGCN, Stage
+from stgcn_lightning.evaluation.statistics import typical_pose, worst_errors
+from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.graph import adjacency
+from stgcn_lightning.jobs.answers import Answers
+from stgcn_lightning.jobs.building import Built, backbone
 from stgcn_lightning.report.pages import (
     AfterTest,
     AfterTraining,
     Figure,
     render_test,
     render_training,
-    typical_pose,
-    worst_errors,
 )
 from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.terminal import console, shown
 
 POSES = 500  # samples among whose first frames a pose is looked for
 
 
 def report_test(
-    cfg: DictConfig,
-    store: Store,
-    model: STGCN,
-    scores: Scores,
-    numbers: torch.Tensor,
-    figures: dict[str, float],
-    out: Path,
-    also: Sequence[Figure] = (),
+    built: Built, answers: Answers, out: Path, also: Sequence[Figure] = ()
 ) -> tuple[AfterTest, Path]:
     """Write `test_report.html` beside the scores; returns what it shows, and the page.
 
     Args:
-        cfg: composed configuration of the test.
-        store: frames of the samples.
-        model: what was tested.
-        scores: its answers.
-        numbers: (B,) number in the store of each row of `scores`.
-        figures: the accuracies, in [0, 1].
+        built: what was tested, and on what.
+        answers: of the model.
         out: file of the scores; another name than ``scores`` is kept, as in bone_test_report.html.
         also: further rows of the headline.
     """
-    convolutions = [stage.graph for stage in model.stages if isinstance(stage, Stage)]
-    with torch.no_grad():
-        edges = torch.stack([conv.adjacency * conv.edge_importance for conv in convolutions])
-    persons = store.num_persons[numbers].clamp(max=cfg.data.persons).numpy()
+    settings, store = built.settings, built.data.store
+    scores, numbers = answers.scores, answers.numbers
+    edges = built.model.learned_edges()
+    persons = store.num_persons[numbers].clamp(max=settings.data.persons).numpy()
     samples = numbers.numpy()
-    skeleton = Skeleton.from_dict(plain(cfg.skeleton))
+    skeleton = settings.skeleton
     tested = AfterTest(
-        title=f"{cfg.benchmark.name}, {cfg.stream.name} stream",
-        subtitle=f"{cfg.model.name} tested on the split {scores.meta['split']}, "
+        title=f"{settings.benchmark.name}, {settings.stream.name} stream",
+        subtitle=f"{settings.model.name} tested on the split {scores.meta['split']}, "
         f"{len(scores.labels):,} samples of {len(scores.classes)} classes",
-        headline=[*headline(cfg, model, scores, figures), *also],
+        headline=[*headline(built, answers), *also],
         scores=scores,
         num_frames=store.num_frames[numbers].numpy(),
         num_persons=persons,
         skeleton=skeleton,
-        adjacency=convolutions[0].adjacency.cpu().numpy(),
-        edges=edges.cpu().numpy(),
+        adjacency=adjacency(skeleton, settings.model.graph),
+        edges=None if edges is None else edges.cpu().numpy(),
         pose=pose(store, skeleton, samples[:: -(-len(samples) // POSES)]),
         movies={
             row: bodies(store, skeleton, samples[row], persons[row]) for row in worst_errors(scores)
@@ -84,34 +71,34 @@ def report_test(
     return tested, path
 
 
-def headline(
-    cfg: DictConfig, model: STGCN, scores: Scores, figures: dict[str, float]
-) -> list[Figure]:
+def headline(built: Built, answers: Answers) -> list[Figure]:
     """Accuracies beside what was published, and what they cost."""
+    scores, figures = answers.scores, answers.figures
     _, low, high = top1_interval(scores)
     rows = {key: Figure(name, f"{100 * figures[key]:.2f} %") for key, name in NAMES.items()}
     rows["top1"] = rows["top1"]._replace(interval=f"{100 * low:.2f} to {100 * high:.2f}")
-    if published := published_for(cfg, scores):
+    if published := published_for(built, scores):
         rows["top1"] = rows["top1"]._replace(
             published=f"{published.top1:.2f} %",
             difference=f"{100 * figures['top1'] - published.top1:+.2f}",
             source=published.source,
         )
-    parameters, gmac = cost(model, cfg)
     return [
         *rows.values(),
         Figure("samples", f"{len(scores.labels):,}"),
-        Figure("clips per sample", str(cfg.data.test_clips)),
-        Figure("parameters", f"{parameters:,}"),
-        Figure("GMAC per clip", f"{gmac:.3g}"),
+        Figure("clips per sample", str(built.settings.data.test_clips)),
+        Figure("parameters", f"{built.run.parameters:,}"),
+        Figure("GMAC per clip", f"{built.run.gmac:.3g}"),
     ]
 
 
-def published_for(cfg: DictConfig, scores: Scores) -> Published | None:
+def published_for(built: Built, scores: Scores) -> Published | None:
     """The figure that a test may be compared with: of all of the benchmark's evaluation split."""
-    if cfg.get("split") or scores.meta.get("partial"):
+    if built.run.split or scores.meta.get("partial"):
         return None
-    published = published_top1(cfg.model.name, cfg.benchmark.name, cfg.stream.name)
+    settings = built.settings
+    name, benchmark, stream = settings.model.name, settings.benchmark.name, settings.stream.name
+    published = published_top1(name, benchmark, stream)
     return published if published and published.classes == len(scores.classes) else None
 
 
@@ -147,49 +134,52 @@ def pose(store: Store, skeleton: Skeleton, samples: NDArray[np.int64]) -> NDArra
     return np.nan_to_num(flat[typical_pose(flat)])
 
 
-def report_training(cfg: DictConfig, data: SkeletonData, model: STGCN, lr: float) -> Path | None:
+def report_training(built: Built) -> Path | None:
     """Write `train_report.html` into the run directory, from what was logged there."""
-    run = Path(cfg.run_dir)
-    metrics = logged(run)
+    settings, run = built.settings, built.run
+    metrics = logged(run.folder)
     if "val/top1" not in metrics:
         console.print("no train_report.html: metrics.csv holds no finished epoch (logger=csv)")
         return None
     steps, epochs = metrics.pop("epoch")
-    parameters, gmac = cost(model, cfg)
-    recipe = cfg.recipe
+    trained = AfterTraining(
+        title=f"{settings.benchmark.name}, {settings.stream.name} stream",
+        subtitle=f"Training of {settings.model.name} in {run.folder.name}",
+        settings=shown_settings(built),
+        metrics=metrics,
+        steps_per_epoch=round((steps[-1] + 1) / (epochs[-1] + 1)),
+    )
+    path = run.folder / "train_report.html"
+    _write(path, render_training(trained))
+    return path
+
+
+def shown_settings(built: Built) -> dict[str, str]:
+    """What a report of a training says about it."""
+    settings, run, data = built.settings, built.run, built.data
+    benchmark, recipe = settings.benchmark, settings.recipe
     held_out = "nobody"
     if data.held_out is not None:
-        subjects = ", ".join(cfg.data.holdout_subjects)
+        subjects = ", ".join(run.held_out_subjects or ())
         held_out = f"subjects {subjects}, {len(data.held_out):,} samples"
-    settings = {
-        "model": f"{cfg.model.name}, {cfg.model.base_channels} base channels, "
-        f"{parameters:,} parameters, {gmac:.3g} GMAC per clip",
-        "training split": f"{cfg.benchmark.train_split}, {len(data.train_numbers):,} samples",
-        "validation split": f"{cfg.benchmark.val_split}, {len(data.val_numbers):,} samples, 1 clip",
+    return {
+        "model": f"{backbone(settings.model)}, {run.cost_line}",
+        "training split": f"{benchmark.train_split}, {len(data.train_numbers):,} samples",
+        "validation split": f"{benchmark.val_split}, {len(data.val_numbers):,} samples, 1 clip",
         "held out to select by": held_out,
-        "frames of a clip": str(cfg.data.clip_frames),
-        "persons of a clip": str(cfg.data.persons),
+        "frames of a clip": str(settings.data.clip_frames),
+        "persons of a clip": str(settings.data.persons),
         "epochs": str(recipe.epochs),
         "training passes per epoch": str(recipe.train_passes_per_epoch),
-        "batch size per device": str(cfg.data.batch_size),
-        "learning rate of the first step": f"{lr:g}",
+        "batch size per device": str(run.batch.per_device),
+        "learning rate of the first step": f"{run.rate.lr:g}",
         "momentum": f"{recipe.momentum:g}{', Nesterov' if recipe.nesterov else ''}",
         "weight decay": f"{recipe.weight_decay:g}",
         "label smoothing": f"{recipe.label_smoothing:g}",
         "dropout": f"{recipe.dropout:g}",
-        "seed": str(cfg.seed),
+        "seed": str(settings.seed),
         "version": version("stgcn_lightning"),
     }
-    trained = AfterTraining(
-        title=f"{cfg.benchmark.name}, {cfg.stream.name} stream",
-        subtitle=f"Training of {cfg.model.name} in {run.name}",
-        settings=settings,
-        metrics=metrics,
-        steps_per_epoch=round((steps[-1] + 1) / (epochs[-1] + 1)),
-    )
-    path = run / "train_report.html"
-    _write(path, render_training(trained))
-    return path
 
 
 def logged(run: Path) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:

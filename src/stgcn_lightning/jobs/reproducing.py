@@ -11,39 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from stgcn_lightning import ranks
-from stgcn_lightning.checkpoints.zoo import published
-from stgcn_lightning.data.streams import STREAMS
+from stgcn_lightning.checkpoints.zoo import zoo_entries
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.evaluation.reproduction import Row, rows_of, to_json, to_markdown, to_table
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
-from stgcn_lightning.experiment import check_values, checkpoint_of, console, plain, shown
-from stgcn_lightning.files.untrusted import sha256, write_atomically
+from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.jobs.fetching import checkpoint_of
+from stgcn_lightning.jobs.keeping import keep_settings, settings_that_count
 from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
+from stgcn_lightning.settings.doors import ReproduceSettings
+from stgcn_lightning.settings.frozen import thawed
+from stgcn_lightning.settings.groups import Model
+from stgcn_lightning.terminal import console, shown
 
 SETTINGS = "settings.json"
-ELSEWHERE = ("workers", "store_dir")  # of `data`: they change no figure
 
 
-def reproduce(cfg: DictConfig) -> dict[str, float]:
+def reproduce(settings: ReproduceSettings) -> dict[str, float]:
     """Fill the folder, print and write the table; returns the fusions' top-1 for a sweep."""
-    check_values(cfg)
-    if cfg.debug == "fast":
+    if settings.debug == "fast":
         raise BadInput("debug=fast tests parts of the split: use it with train or test")
-    folder = Path(cfg.run_dir)
-    seeds, checkpoints = seeds_of(cfg), checkpoints_of(cfg)
+    folder = settings.run_dir
+    seeds, checkpoints = seeds_of(settings), checkpoints_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
-        with lock if ranks.global_rank() == 0 else nullcontext():  # it holds it for all ranks
-            return reproduce_in(cfg, folder, seeds, checkpoints)
+        with lock if ranks.global_rank() == 0 else nullcontext():  # rank 0 holds it for all
+            return reproduce_in(settings, folder, seeds, checkpoints)
     except Timeout as error:
         raise BadInput(
             f"another process is at work in {shown(folder)}: wait for it, or set hydra.run.dir=NEW"
@@ -51,14 +53,17 @@ def reproduce(cfg: DictConfig) -> dict[str, float]:
 
 
 def reproduce_in(
-    cfg: DictConfig, folder: Path, seeds: list[int], checkpoints: dict[str, Path | None]
+    settings: ReproduceSettings,
+    folder: Path,
+    seeds: list[int],
+    checkpoints: dict[str, Path | None],
 ) -> dict[str, float]:
     """The work of `reproduce`, alone in its folder."""
     if ranks.global_rank() == 0:
-        keep_settings(folder / SETTINGS, settings_of(cfg, checkpoints))
+        keep_settings(folder / SETTINGS, settings_that_count(settings, checkpoints))
     runs: dict[str, list[Scores]] = {}
     for stream in checkpoints:
-        runs[stream] = [scores_of_run(cfg, folder, stream, n, checkpoints[stream]) for n in seeds]
+        runs[stream] = [scores_of_run(settings, stream, n, checkpoints[stream]) for n in seeds]
     for preset, weights in PRESETS.items():
         if set(weights) <= set(checkpoints):
             runs[preset] = [
@@ -69,13 +74,13 @@ def reproduce_in(
                 for seed, fused in zip(seeds, runs[preset], strict=True):
                     write_scores(folder / preset / f"seed_{seed}" / "scores.npz", fused)
 
-    name = cfg.benchmark.name
-    figures = {run: published_top1(cfg.model.name, name, run) for run in runs}
+    name = settings.benchmark.name
+    figures = {run: published_top1(settings.model.name, name, run) for run in runs}
     classes = len(next(iter(runs.values()))[0].classes)
     known = {run: p if p and p.classes == classes else None for run, p in figures.items()}
     rows = rows_of(runs, known)
     if ranks.global_rank() == 0:
-        report(cfg, folder, rows, seeds, samples=len(next(iter(runs.values()))[0].labels))
+        report(settings, rows, seeds, samples=len(next(iter(runs.values()))[0].labels))
         linked = runs_of(
             {
                 f"{stream}_seed{seed}": scores
@@ -83,25 +88,26 @@ def reproduce_in(
                 for seed, scores in zip(seeds, runs[stream], strict=True)
             }
         )
-        with watching(cfg, "fuse", name=f"{name}_reproduction", streams=linked) as loggers:
+        title = f"{name}_reproduction"
+        with watching(settings, "fuse", name=title, streams=linked) as loggers:
             for dashboard in dashboards_of(loggers):
                 dashboard.show_fusion(rows, linked)
     return {row.name: row.interval.top1 for row in rows if row.name in PRESETS}
 
 
 def scores_of_run(
-    cfg: DictConfig, folder: Path, stream: str, seed: int, checkpoint: Path | None
+    settings: ReproduceSettings, stream: str, seed: int, checkpoint: Path | None
 ) -> Scores:
     """Scores of one stream and seed, from its run directory or made now."""
-    run = folder / stream / f"seed_{seed}"
+    run = settings.run_dir / stream / f"seed_{seed}"
     scores = run / "scores.npz"
     if scores.exists():
         found = read_scores(scores)
         expected = {
-            "benchmark": cfg.benchmark.name,
-            "split": cfg.benchmark.val_split,
+            "benchmark": settings.benchmark.name,
+            "split": settings.benchmark.val_split,
             "stream": stream,
-            "test_clips": cfg.data.test_clips,
+            "test_clips": settings.data.test_clips,
         }
         for key, value in expected.items():
             if found.meta.get(key) != value:
@@ -112,22 +118,19 @@ def scores_of_run(
         console.print(f"{stream}, seed {seed}: done, {shown(scores)}")
         return found
     console.print(f"\n{stream}, seed {seed}:")
-    part = cfg.copy()
-    with open_dict(part):
-        part.stream.name, part.seed, part.run_dir = stream, seed, str(run)
-        part.resume, part.test_after = "auto", True
-        part.split, part.scores = None, str(scores)
-        part.checkpoint = None if checkpoint is None else str(checkpoint)
+    part = {"stream.name": stream, "seed": seed, "run_dir": str(run)}
     if checkpoint is None:
-        train(part)
+        train(settings.part("train", part | {"resume": "auto", "test_after": True}))
     else:
-        test(part)
+        tested = {"checkpoint": str(checkpoint), "split": None, "scores": str(scores)}
+        test(settings.part("test", part | tested))
     return read_scores(scores)
 
 
-def report(cfg: DictConfig, folder: Path, rows: list[Row], seeds: list[int], samples: int) -> None:
+def report(settings: ReproduceSettings, rows: list[Row], seeds: list[int], samples: int) -> None:
     """Print the table and write it as Markdown and JSON."""
-    title = f"{cfg.benchmark.name}, {cfg.model.name}, {cfg.data.test_clips} clips"
+    folder = settings.run_dir
+    title = f"{settings.benchmark.name}, {settings.model.name}, {settings.data.test_clips} clips"
     table = Table(title=title)
     columns, cells = to_table(rows)
     for column in columns:
@@ -138,26 +141,26 @@ def report(cfg: DictConfig, folder: Path, rows: list[Row], seeds: list[int], sam
 
     source = next((row.published.source for row in rows if row.published), None)
     facts = {
-        "benchmark": cfg.benchmark.name,
-        "model": plain(cfg.model),
+        "benchmark": settings.benchmark.name,
+        "model": thawed(settings.composed["model"]),
         "samples": samples,
-        "test_clips": cfg.data.test_clips,
+        "test_clips": settings.data.test_clips,
         "seeds": seeds,
         "published_by": source,
         "version": version("stgcn_lightning"),
     }
     some = ", ".join(map(str, seeds))
     notes = [
-        f"top-1 in % on the {samples} samples of {cfg.benchmark.val_split}; "
+        f"top-1 in % on the {samples} samples of {settings.benchmark.val_split}; "
         + (f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± deviation of seeds {some}"),
         "interval: bootstrap over the samples",
         f"two_stream = {weights_text('two_stream')}; four_stream = {weights_text('four_stream')}",
-        f"{cfg.model.base_channels} base channels, clips of {cfg.data.clip_frames} frames, "
-        f"{cfg.recipe.epochs} epochs of {cfg.recipe.train_passes_per_epoch} passes",
+        f"{width_of(settings.model)}clips of {settings.data.clip_frames} frames, "
+        f"{settings.recipe.epochs} epochs of {settings.recipe.train_passes_per_epoch} passes",
     ]
     if source:
         notes.append(f"published by {source}; reproduced: the published figure is in our interval")
-    if others := differing_from_published(cfg, rows):
+    if others := differing_from_published(settings, rows):
         notes.append(f"not the published setting ({others}): the difference says little")
     put_aside(folder, seeds)
     for name, text in {
@@ -169,14 +172,26 @@ def report(cfg: DictConfig, folder: Path, rows: list[Row], seeds: list[int], sam
         console.print(f"table: {shown(folder / name)}")
 
 
-def differing_from_published(cfg: DictConfig, rows: list[Row]) -> str:
+def width_of(model: Model) -> str:
+    """`64 base channels, `; empty for a backbone that has none."""
+    width = model.options.get("base_channels")
+    return "" if width is None else f"{width} base channels, "
+
+
+def differing_from_published(settings: ReproduceSettings, rows: list[Row]) -> str:
     """Settings other than the published ones, where figures are compared; else empty."""
     if not any(row.published for row in rows):
         return ""
-    trained = {} if cfg.checkpoints else {"recipe.epochs": 16, "recipe.train_passes_per_epoch": 5}
-    wanted = {"model.base_channels": 64, "data.clip_frames": 100, "data.test_clips": 10, **trained}
-    chosen = {key: OmegaConf.select(cfg, key) for key in wanted}
-    return ", ".join(f"{key}={chosen[key]}" for key in wanted if chosen[key] != wanted[key])
+    data, recipe = settings.data, settings.recipe
+    chosen = {  # key -> its value, and the published one
+        "model.base_channels": (settings.model.options.get("base_channels"), 64),
+        "data.clip_frames": (data.clip_frames, 100),
+        "data.test_clips": (data.test_clips, 10),
+    }
+    if not settings.checkpoints:
+        chosen["recipe.epochs"] = recipe.epochs, 16
+        chosen["recipe.train_passes_per_epoch"] = recipe.train_passes_per_epoch, 5
+    return ", ".join(f"{key}={ours}" for key, (ours, known) in chosen.items() if ours != known)
 
 
 def put_aside(folder: Path, seeds: list[int]) -> None:
@@ -198,11 +213,11 @@ def weights_text(preset: str) -> str:
     return f"{':'.join(weights)} {':'.join(f'{weight:g}' for weight in weights.values())}"
 
 
-def seeds_of(cfg: DictConfig) -> list[int]:
+def seeds_of(settings: ReproduceSettings) -> list[int]:
     """The seeds to train with."""
-    seeds = plain(cfg.seeds)
+    seeds = thawed(settings.seeds)
     if seeds is None:
-        return [cfg.seed]
+        return [settings.seed]
     if (
         not isinstance(seeds, list)
         or not seeds
@@ -210,25 +225,26 @@ def seeds_of(cfg: DictConfig) -> list[int]:
         or not all(type(seed) is int and 0 <= seed < 2**32 for seed in seeds)
     ):
         raise BadInput(f"seeds={seeds} are no list of different whole numbers: seeds=[0,1,2]")
-    if cfg.checkpoints is not None and len(seeds) > 1:
+    if settings.checkpoints is not None and len(seeds) > 1:
         raise BadInput("checkpoints are tested once: leave seeds away")
     return seeds
 
 
-def checkpoints_of(cfg: DictConfig) -> dict[str, Path | None]:
+def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
     """The streams, each with the checkpoint to test, or None where it is to be trained."""
-    given: Any = plain(cfg.checkpoints)
-    if cfg.checkpoint:
+    given: Any = thawed(settings.checkpoints)
+    if settings.checkpoint:
         raise BadInput("reproduce wants one per stream: checkpoints='{joint: FILE, bone: FILE}'")
     if given is None:
         return dict.fromkeys(STREAMS)
-    if given == "zoo" and f"{cfg.benchmark.name}_{STREAMS[0]}" not in published():
+    benchmark = settings.benchmark.name
+    if given == "zoo" and f"{benchmark}_{STREAMS[0]}" not in zoo_entries():
         raise BadInput(
-            f"MMAction2 publishes no checkpoints for {cfg.benchmark.name}: leave checkpoints away "
+            f"MMAction2 publishes no checkpoints for {benchmark}: leave checkpoints away "
             "to train, or give checkpoints='{joint: FILE, bone: FILE}'"
         )
     if given == "zoo":
-        given = {stream: f"zoo:{cfg.benchmark.name}_{stream}" for stream in STREAMS}
+        given = {stream: f"zoo:{benchmark}_{stream}" for stream in STREAMS}
     if not isinstance(given, dict) or not given:
         raise BadInput(
             f"checkpoints={given} is neither zoo nor a mapping: "
@@ -240,61 +256,8 @@ def checkpoints_of(cfg: DictConfig) -> dict[str, Path | None]:
     found: dict[str, Path | None] = {}
     for stream in STREAMS:
         if stream in given:
-            path = checkpoint_of(cfg, f"checkpoints.{stream}", given[stream])
+            path = checkpoint_of(given[stream], settings.downloads, f"checkpoints.{stream}")
             if not path.exists():
                 raise BadInput(f"there is no checkpoint {path}")
             found[stream] = path
-    return found
-
-
-def settings_of(cfg: DictConfig, checkpoints: dict[str, Path | None]) -> dict[str, Any]:
-    """Everything that a figure depends on, but for the seed."""
-    annotations = Path(cfg.benchmark.annotations or "").expanduser()
-    data = {key: value for key, value in plain(cfg.data).items() if key not in ELSEWHERE}
-    return {
-        "benchmark": plain(cfg.benchmark),
-        "skeleton": plain(cfg.skeleton),
-        "data": data,
-        "model": plain(cfg.model),
-        "recipe": plain(cfg.recipe),
-        "precision": cfg.trainer.precision,
-        "annotations": annotations.is_file() and sha256(annotations),
-        "checkpoints": {
-            stream: file and sha256(file) for stream, file in checkpoints.items() if file
-        },
-    }
-
-
-def keep_settings(file: Path, settings: dict[str, Any]) -> None:
-    """Write the settings down; refuse to go on where something was done with others."""
-    text = json.dumps(settings, indent=2, default=str)
-    done = [*file.parent.glob("*/seed_*/scores.npz"), *file.parent.glob("*/seed_*/*/*.ckpt")]
-    if not file.exists() or not done:
-        with write_atomically(file) as out:
-            out.write(text.encode())
-        return
-    try:
-        before, now = flat(json.loads(file.read_text())), flat(json.loads(text))
-    except ValueError as error:
-        raise BadInput(
-            f"{shown(file)} is damaged: delete it if the settings are those it was begun with, or "
-            "start afresh with hydra.run.dir=NEW"
-        ) from error
-    differing = sorted(key for key in before | now if before.get(key) != now.get(key))
-    if differing:
-        key = differing[0]
-        raise BadInput(
-            f"{shown(file.parent)} was begun with {key}={before.get(key)}, not {now.get(key)}: go "
-            "on with the same settings, or start afresh with hydra.run.dir=NEW"
-        )
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level with dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
     return found

@@ -8,183 +8,177 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger
-from omegaconf import DictConfig
 from rich.table import Table
 
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
-from stgcn_lightning.checkpoints.zoo import ZOO, card_of, published
-from stgcn_lightning.data.datamodule import SkeletonData
+from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
 from stgcn_lightning.evaluation.scores import Scores, write_scores
-from stgcn_lightning.experiment import (
-    build,
-    build_tester,
-    check_values,
-    checkpoint_of,
-    console,
-    cost,
-    model_card,
-    passing_on_ctrl_c,
-    path_of,
-    shown,
-)
-from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.files.reading import sha256
+from stgcn_lightning.jobs.answers import Answers
+from stgcn_lightning.jobs.building import Built, build, tested_split
+from stgcn_lightning.jobs.cards import model_card
+from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.reporting import published_for, report_test
+from stgcn_lightning.jobs.trainers import build_tester, passing_on_ctrl_c
 from stgcn_lightning.jobs.watching import dashboards_of, run_of, watching
-from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.report.pages import Figure
+from stgcn_lightning.settings.doors import TestSettings
+from stgcn_lightning.settings.fields import path_of
+from stgcn_lightning.settings.groups import check_subjects
+from stgcn_lightning.terminal import console, shown
 
 
-def test(cfg: DictConfig) -> None:
+def test(settings: TestSettings) -> None:
     """Test a checkpoint with `data.test_clips` clips, write the scores and print the table."""
-    check_values(cfg)
-    if not cfg.checkpoint:
+    if not settings.checkpoint:
         raise BadInput("say which weights to test: checkpoint=FILE or checkpoint=zoo:NAME")
-    lightning.seed_everything(cfg.seed, workers=True, verbose=False)
-    refuse_other_zoo(cfg)
-    checkpoint = checkpoint_of(cfg)
-    out = scores_path(cfg, checkpoint)
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    refuse_other_zoo(settings, settings.checkpoint)
+    checkpoint = checkpoint_of(settings.checkpoint, settings.downloads)
+    out = scores_path(settings.scores, settings.run_dir, checkpoint)
     state, card = read_weights(checkpoint)
-    held_out = cfg.split == "holdout"
-    if held_out:
-        cfg.data.holdout_subjects = card.get("held_out_subjects")
-        if not cfg.data.holdout_subjects:
+    held_out = None
+    if settings.split == "holdout":
+        held_out = card.get("held_out_subjects")
+        if not held_out:
             raise BadInput(
                 f"{checkpoint} was trained without holding subjects out: there is no split=holdout "
                 "unless it is trained with data.holdout_subjects=0.1"
             )
-    elif cfg.split is not None:
-        cfg.benchmark.val_split = cfg.split
-    skeleton, names, data, model = build(cfg, test_held_out=held_out)
-    refuse_other_card(card or card_of(checkpoint), model_card(cfg, skeleton, names), checkpoint)
-    load(model, state, checkpoint)
-    with watching(cfg, "test", trained_by=run_of(checkpoint)) as loggers:
-        run_test(cfg, data, model, names, checkpoint, out, loggers)
+        check_subjects("data.holdout_subjects", held_out)
+    built = build(settings, split=settings.split, subjects=held_out)
+    ours = model_card(settings, built.classes, built.run)
+    refuse_other_card(card or card_of(checkpoint), ours, checkpoint)
+    load(built.model, state, checkpoint)
+    with watching(settings, "test", trained_by=run_of(checkpoint), run=built.run.card()) as loggers:
+        run_test(built, checkpoint, out, loggers)
 
 
-def refuse_other_zoo(cfg: DictConfig) -> None:
+def refuse_other_zoo(settings: TestSettings, named: str) -> None:
     """Refuse a published checkpoint of another stream or dimension before it is downloaded."""
-    entry = published().get(str(cfg.checkpoint).removeprefix(ZOO))
-    if entry and str(cfg.checkpoint).startswith(ZOO):
-        dimension = entry.benchmark.rsplit("_", 1)[-1]
-        if (entry.stream, dimension) != (cfg.stream.name, cfg.benchmark.dimension):
+    entry = zoo_entries().get(named.removeprefix(ZOO))
+    if entry and named.startswith(ZOO):
+        stream, dimension = settings.stream.name, settings.benchmark.dimension
+        trained_in = entry.benchmark.rsplit("_", 1)[-1]
+        if (entry.stream, trained_in) != (stream, dimension):
             raise BadInput(
-                f"{cfg.checkpoint} was trained on the stream {entry.stream} in {dimension}, not on "
-                f"{cfg.stream.name} in {cfg.benchmark.dimension}: set "
-                f"experiment={entry.benchmark}_{entry.stream}"
+                f"{named} was trained on the stream {entry.stream} in {trained_in}, not on "
+                f"{stream} in {dimension}: set experiment={entry.benchmark}_{entry.stream}"
             )
 
 
-def scores_path(cfg: DictConfig, *inputs: Path) -> Path:
+def scores_path(scores: str | None, run: Path, *inputs: Path) -> Path:
     """Where the scores go: `scores`, or the run directory; its folder is made.
 
     Raises:
         BadInput: it is one of the `inputs`, no name of a score file, or cannot be written.
     """
-    out = path_of("scores", cfg.scores) if cfg.scores else Path(cfg.run_dir) / "scores.npz"
+    out = path_of("scores", scores) if scores else run / "scores.npz"
     if out.suffix not in (".npz", ".pkl"):
-        raise BadInput(f"scores={cfg.scores} must end in .npz, or .pkl for MMAction2's dump")
+        raise BadInput(f"scores={scores} must end in .npz, or .pkl for MMAction2's dump")
     if out.resolve() in [path.resolve() for path in inputs]:
-        raise BadInput(f"scores={cfg.scores} would overwrite an input: choose another name")
+        raise BadInput(f"scores={scores} would overwrite an input: choose another name")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(
-            f"scores={cfg.scores} cannot be written: {error.strerror}; choose another folder"
+            f"scores={scores} cannot be written: {error.strerror}; choose another folder"
         ) from error
     return out
 
 
 def run_test(
-    cfg: DictConfig,
-    data: SkeletonData,
-    model: STGCN,
-    names: list[str],
+    built: Built,
     checkpoint: Path,
     out: Path,
     loggers: Sequence[Logger],
     also: Sequence[Figure] = (),
 ) -> dict[str, float]:
-    """Test `model`, write scores to `out` and a report, print the table; returns the figures."""
+    """Test the model, write scores to `out` and a report, print the table; returns the figures.
+
+    Args:
+        built: with the weights of `checkpoint`.
+        checkpoint: file of the weights.
+        out: file of the scores.
+        loggers: who keeps a record.
+        also: further rows of the report's headline.
+    """
     dashboards = dashboards_of(loggers)
     runs = [dashboard.begin() for dashboard in dashboards]
-    scores, numbers = scores_of(cfg, data, model, names, checkpoint)
-    figures = figures_of(scores)
+    answers = answers_of(built, checkpoint)
     if ranks.global_rank() == 0:
         if runs:
-            scores.meta["wandb_run"] = runs[0]
-        write_scores(out, scores)
-        print_test(cfg, scores, figures, model, out)
-        tested, page = report_test(cfg, data.store, model, scores, numbers, figures, out, also)
-        published = published_for(cfg, scores)
+            answers.scores.meta["wandb_run"] = runs[0]
+        write_scores(out, answers.scores)
+        print_test(built, answers, out)
+        tested, page = report_test(built, answers, out, also)
+        published = published_for(built, answers.scores)
         for dashboard in dashboards:
-            dashboard.show_test(tested, figures, published and published.top1, page)
+            dashboard.show_test(tested, answers.figures, published and published.top1, page)
     ranks.wait_for_all()  # the scores are there
-    return figures
+    return answers.figures
 
 
-def scores_of(
-    cfg: DictConfig, data: SkeletonData, model: STGCN, names: list[str], checkpoint: Path
-) -> tuple[Scores, torch.Tensor]:
-    """What `model`, with the weights of `checkpoint`, answers; and the numbers of the samples."""
-    recognizer = Recognizer(model, ids=data.store.ids, classes=len(names))
-    trainer = build_tester(cfg)
+def answers_of(built: Built, checkpoint: Path) -> Answers:
+    """What the model, with the weights of `checkpoint`, answers for the split that is tested."""
+    settings, data = built.settings, built.data
+    recognizer = Recognizer(built.model, ids=data.store.ids, compile_mode=settings.model.compile)
+    trainer = build_tester(settings)
     with passing_on_ctrl_c(trainer):
         trainer.test(recognizer, data, verbose=False)
     numbers, values = recognizer.test_scores()
-    fast = cfg.debug == "fast"
+    fast = settings.debug == "fast"
     if not fast and not torch.equal(numbers, data.test_numbers):
         raise RuntimeError(
             f"{len(numbers)} samples were scored, but the split has {len(data.test_numbers)}"
         )
-    held_out = data.test_numbers is data.held_out
+    benchmark, held_out = settings.benchmark, data.test_numbers is data.held_out
+    split = benchmark.train_split if held_out else tested_split(settings, built.run.split)
     scores = Scores(
         ids=np.asarray(data.store.ids[numbers.numpy()]),
         labels=data.store.labels[numbers].numpy(),
         scores=values.numpy(),
-        classes=np.array(names),
+        classes=np.array(built.classes),
         meta={
-            "benchmark": cfg.benchmark.name,
-            "split": cfg.benchmark.train_split if held_out else cfg.benchmark.val_split,
+            "benchmark": benchmark.name,
+            "split": split,
             "held_out": held_out,
-            "stream": cfg.stream.name,
-            "test_clips": cfg.data.test_clips,
+            "stream": settings.stream.name,
+            "test_clips": settings.data.test_clips,
             "checkpoint_sha256": sha256(checkpoint),
             "version": version("stgcn_lightning"),
         }
         | ({"partial": f"{len(numbers)} of {len(data.test_numbers)} samples"} if fast else {}),
     )
-    return scores, numbers
+    return Answers(scores, numbers, figures_of(scores))
 
 
-def print_test(
-    cfg: DictConfig, scores: Scores, figures: dict[str, float], model: STGCN, out: Path
-) -> None:
+def print_test(built: Built, answers: Answers, out: Path) -> None:
     """The table that `test` ends with."""
-    title = f"{cfg.benchmark.name} {cfg.stream.name}, {cfg.data.test_clips} clips"
-    split = f", {scores.meta['split']}, not the evaluation split" if cfg.get("split") else ""
+    settings, scores = built.settings, answers.scores
+    benchmark, stream = settings.benchmark.name, settings.stream.name
+    title = f"{benchmark} {stream}, {settings.data.test_clips} clips"
+    split = f", {scores.meta['split']}, not the evaluation split" if built.run.split else ""
     table = Table(title=title + split)
     table.add_column("")
     table.add_column("%", justify="right")
     for name, title in NAMES.items():
-        table.add_row(title, f"{100 * figures[name]:.2f}")
-    if published := published_for(cfg, scores):
+        table.add_row(title, f"{100 * answers.figures[name]:.2f}")
+    if published := published_for(built, scores):
         table.add_row(f"published top-1 ({published.source})", f"{published.top1:.2f}")
-        table.add_row("difference", f"{100 * figures['top1'] - published.top1:+.2f}")
+        table.add_row("difference", f"{100 * answers.figures['top1'] - published.top1:+.2f}")
     console.print(table)
 
     hits = scores.scores.argmax(1) == scores.labels
     present = np.unique(scores.labels)
     recall = np.array([hits[scores.labels == label].mean() for label in present])
     worst = [f"{scores.classes[present[i]]} {100 * recall[i]:.0f} %" for i in recall.argsort()[:5]]
-    parameters, gmac = cost(model, cfg)
     console.print(f"worst classes: {', '.join(worst)}")
-    console.print(
-        f"{len(scores.labels)} samples, {parameters:,} parameters, {gmac:.3g} GMAC per clip"
-    )
+    console.print(f"{len(scores.labels)} samples, {built.run.cost_line}")
     if "partial" in scores.meta:
         console.print(f"partial scores: {scores.meta['partial']}, because of debug=fast")
     console.print(f"scores: {shown(out)}")

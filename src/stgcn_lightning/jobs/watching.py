@@ -1,4 +1,4 @@
-"""Loggers around a job: what they are told about it, and their end."""
+"""Loggers around a job: what they show about it, and their end."""
 
 import json
 import subprocess
@@ -8,45 +8,54 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger, WandbLogger
-from omegaconf import DictConfig
 
+import stgcn_lightning.jobs.announcements  # noqa: F401 - it takes effect when it is imported
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.scores import Scores
-from stgcn_lightning.experiment import plain
+from stgcn_lightning.settings.doors import (
+    Common,
+    FuseSettings,
+    ReproduceSettings,
+    TestSettings,
+    TrainSettings,
+)
+from stgcn_lightning.settings.frozen import thawed
 
 if TYPE_CHECKING:  # it imports wandb, which takes a second
     from stgcn_lightning.callbacks.dashboard import RunLogger
 
 HERE = Path(__file__).parent
+Watched = TrainSettings | TestSettings | FuseSettings | ReproduceSettings
 
 
 @contextmanager
 def watching(
-    cfg: DictConfig, job: str, *, group: str | None = None, name: str | None = None, **facts: Any
+    settings: Watched, job: str, *, group: str | None = None, name: str | None = None, **facts: Any
 ) -> Generator[list[Logger]]:
     """The configured loggers, closed at the end of the job with its status.
 
     Args:
-        cfg: composed configuration.
+        settings: of the job's door.
         job: train, test or fuse.
         group: of a W&B run; None is the benchmark.
         name: of a W&B run; None is the benchmark with stream and seed.
         facts: shown beside the configuration.
     """
-    loggers: list[Logger] = [instantiate(one) for one in (cfg.get("logger") or {}).values()]
+    loggers: list[Logger] = [one.make() for one in (settings.logger or {}).values()]
     if dashboards := dashboards_of(loggers):
         tags: list[str] = []
-        if "benchmark" in cfg:
-            tags = [cfg.model.name, cfg.benchmark.dimension]
-            group = group or cfg.benchmark.name
-        if name is None:
-            tags.append(cfg.stream.name)
-            name = f"{cfg.benchmark.name}_{cfg.stream.name}_seed{cfg.seed}"
-        if sweep := sweep_of(Path(cfg.run_dir)):
+        if isinstance(settings, Common):
+            benchmark, stream = settings.benchmark, settings.stream
+            tags = [settings.model.name, benchmark.dimension]
+            group = group or benchmark.name
+            if name is None:
+                tags.append(stream.name)
+                name = f"{benchmark.name}_{stream.name}_seed{settings.seed}"
+        if sweep := sweep_of(settings.run_dir):
             tags.append(sweep)
-        config = plain(cfg) | {"code": code_version(), "sweep": sweep} | facts
+        config = thawed(settings.composed) | {"code": code_version(), "sweep": sweep} | facts
+        assert name is not None
         for dashboard in dashboards:
             dashboard.describe(job, group=group, name=name, tags=tags, config=config)
     status = 1
@@ -65,7 +74,7 @@ def watching(
 
 
 def dashboards_of(loggers: Sequence[Logger]) -> "list[RunLogger]":
-    """Those of them that show more than curves."""
+    """The loggers that show more than curves."""
     return [cast("RunLogger", logger) for logger in loggers if isinstance(logger, WandbLogger)]
 
 

@@ -4,7 +4,6 @@ A door ends with status 0, with 2 and one sentence on standard error for bad inp
 after Ctrl-C. ``debug=true`` shows the traceback instead of the sentence.
 """
 
-import difflib
 import functools
 import logging
 import os
@@ -26,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stgcn_lightning import ranks
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.sweeps import Sweep
 
@@ -35,7 +34,7 @@ PACKAGE = Path(__file__).parents[1]
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parents[1] / "conf"
 
 
-def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
+def open_door(task: Callable[[Any], Any], config_name: str) -> None:
     """Compose `config_name` from the command line, run `task` on it, and leave with its status."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
     register_resolvers()
@@ -52,10 +51,10 @@ def open_door(task: Callable[[DictConfig], Any], config_name: str) -> None:
         composing = False
         try:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                return sweep.add(task, cfg)
+                return sweep.add(task, cfg, config_name)
             if OmegaConf.select(cfg, "sweep.devices_per_job") is not None:
                 raise BadInput("sweep.devices_per_job divides the devices of a sweep: add -m")
-            return run(task, cfg)
+            return run(task, cfg, config_name)
         except Failure as failure:
             leave(failure.message, failure.status)
         except (BadInput, HydraException, OmegaConfBaseException) as error:
@@ -137,17 +136,6 @@ def explain(error: Exception, config_name: str) -> str:
     full_key = re.search(r"full_key: (\S+)", text)
     where = f" ({full_key[1]})" if full_key and full_key[1] not in text.splitlines()[0] else ""
     return text.splitlines()[0] + where
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """`did you mean ...?`, or the names there are where none is near."""
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.75)
-    last = name.rsplit(".", 1)[-1]
-    near = near or [known for known in names if known.rsplit(".", 1)[-1] == last]
-    near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
-    return f"choose from {', '.join(names)}" if len(names) < 40 else "--help lists them all"
 
 
 def _options(group: str) -> list[str]:

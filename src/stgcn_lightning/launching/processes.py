@@ -33,7 +33,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.settings.compose import settings_of
 
 GRACE = 5.0  # seconds for other ranks to end by themselves, after one has failed
 CLOSING = 30.0  # the same, after one was told to stop: rank 0 has files and loggers to close
@@ -41,7 +42,7 @@ PAUSE = 0.05  # seconds between looks at them
 SIGNALLED = 128  # a status above it is that and the number of a signal
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 PARENT = "STGCN_LIGHTNING_PARENT"  # process that started us, with whom we end
-Task = Callable[[DictConfig], Any]
+Task = Callable[[Any], Any]  # it takes the settings of its door
 
 
 class Failure(Exception):  # noqa: N818 - it carries a status, and is not always an error
@@ -105,8 +106,13 @@ def check_devices(cfg: DictConfig, devices: int) -> None:
         )
 
 
-def run(task: Task, cfg: DictConfig) -> Any:
+def run(task: Task, cfg: DictConfig, door: str | None = None) -> Any:
     """Run a job in as many processes as it asks for: this one, or ranks of its own.
+
+    Args:
+        task: the job.
+        cfg: its configuration, composed.
+        door: whose settings the job takes; None: it takes the configuration as it is.
 
     Returns:
         What the task returned, in rank 0.
@@ -118,8 +124,8 @@ def run(task: Task, cfg: DictConfig) -> Any:
     devices = devices_of(cfg)
     check_devices(cfg, devices)
     if ranks.world_size() > 1 or devices == 1:
-        return task(cfg)
-    job = Job(task, cfg, devices)
+        return task(settings_of(door, cfg) if door else cfg)
+    job = Job(task, cfg, devices, door=door)
     with passing_on([job]):
         while job.running():
             time.sleep(PAUSE)
@@ -133,6 +139,7 @@ class Job:
         task: a function of a module.
         cfg: its configuration, composed.
         processes: how many ranks.
+        door: as in `run`.
         log: file for what they print; None lets them print here.
         environment: further variables.
     """
@@ -143,6 +150,7 @@ class Job:
         cfg: DictConfig,
         processes: int,
         *,
+        door: str | None = None,
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ):
@@ -155,7 +163,8 @@ class Job:
             placed.run_dir = cfg.run_dir  # all else goes on to follow it: `reproduce` moves it
             file.write(OmegaConf.to_yaml(placed).encode())
         with write_atomically(self.folder / "job.json") as file:
-            job = {"task": f"{task.__module__}:{task.__name__}", "program": sys.argv[0]}
+            name = f"{task.__module__}:{task.__name__}"
+            job = {"task": name, "door": door, "program": sys.argv[0]}
             file.write(json.dumps(job).encode())
         # they meet at a port that we hold from the beginning: nobody can take it before them
         self._meeting = ranks.meeting("127.0.0.1", 0, is_master=True, wait_for_workers=False)
@@ -286,7 +295,8 @@ def main() -> None:
     assert isinstance(cfg, DictConfig)
     status, message, result = 0, "", None
     try:
-        result = getattr(importlib.import_module(module), name)(cfg)
+        task = getattr(importlib.import_module(module), name)
+        result = task(settings_of(job["door"], cfg) if job["door"] else cfg)
     except KeyboardInterrupt:
         status, message = 130, "interrupted"
     except (BadInput, HydraException, OmegaConfBaseException) as error:

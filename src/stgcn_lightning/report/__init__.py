@@ -1,1 +1,1 @@
-"""Statistics to pages and pictures."""
+"""Statistics -> pages: HTML files that open offline."""

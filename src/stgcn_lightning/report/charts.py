@@ -1,19 +1,22 @@
-"""Drawings of a report, as HTML and SVG text that needs no script and no other file.
+"""Where the marks of a chart lie; templates/charts.html writes them as HTML and SVG.
 
-Colours are variables of report.css, so that a drawing follows the page: light, dark, printed. Names
-come from data sets and are escaped here.
+Units are those of the SVG's view box. Colours are variables of report.css, so that a chart follows
+the page: light, dark, printed.
 """
 
 import math
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stgcn_lightning.evaluation.intervals import wilson
+
 SHADES = 20  # of a cell of the confusion matrix
-MOST_LETTERS = 34  # of a label beside it
+MOST_LETTERS = 34  # of a class name beside the confusion matrix
+MOST_DOTS = 40  # of a curve: longer ones are drawn as a line alone
+MOST_FIGURES = 25  # classes of a confusion matrix whose cells have room for a figure
 
 
 class Bar(NamedTuple):
@@ -23,6 +26,177 @@ class Bar(NamedTuple):
     right: int
     samples: int
     hint: str = ""
+
+    @property
+    def share(self) -> float:
+        """The accuracy, in [0, 1]."""
+        return self.right / self.samples
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval, in [0, 1]."""
+        return wilson(self.right, self.samples)
+
+
+class Cells(NamedTuple):
+    """Cells that look the same, all ``right`` or all ``wrong``: an SVG path in units of a cell."""
+
+    css: str
+    opacity: float
+    path: str
+
+
+class Label(NamedTuple):
+    """A class name, and how far the middle of its row lies below the top."""
+
+    name: str
+    middle: float
+
+
+class CellFigure(NamedTuple):
+    """The share of a cell in %, and the middle of the cell."""
+
+    x: float
+    y: float
+    percent: float
+    dense: bool
+
+
+class Matrix(NamedTuple):
+    """The confusion matrix: rows are true classes, columns are answers.
+
+    Attributes:
+        margin: room for the labels, to the left and below.
+        cell: side of a cell.
+        size: side of all cells.
+        letter: size of the letters.
+        cells: all cells that are not empty.
+        labels: one for each class.
+        figures: empty for many classes.
+    """
+
+    margin: float
+    cell: float
+    size: float
+    letter: float
+    cells: list[Cells]
+    labels: list[Label]
+    figures: list[CellFigure]
+
+
+def matrix(counts: NDArray[np.int64], names: Sequence[str]) -> Matrix:
+    """The chart of a confusion matrix.
+
+    A cell is as dense as the root of its share of the row, in one of `SHADES`: all cells of a shade
+    are one path, so the chart of 120 classes stays small.
+
+    Args:
+        counts: (classes, classes) samples by true class and answer.
+        names: of the classes.
+    """
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    classes = len(counts)
+    letter = min(15.0, 780 / classes)
+    margin = 30 + 0.56 * letter * min(MOST_LETTERS, max(len(name) for name in names))
+    cell = (1000 - margin) / classes
+    shades = np.ceil(SHADES * np.sqrt(shares)).astype(int)
+    right = np.eye(classes, dtype=bool)
+    cells: list[Cells] = []
+    for css, where in (("right", right), ("wrong", ~right)):
+        for shade in range(1, SHADES + 1):
+            places = np.argwhere((shades == shade) & (counts > 0) & where).tolist()
+            if places:
+                path = "".join(f"M{column} {row}h1v1h-1z" for row, column in places)
+                cells.append(Cells(css, shade / SHADES, path))
+    figures: list[CellFigure] = []
+    if classes <= MOST_FIGURES:
+        for row, column in np.argwhere(shares >= 0.005).tolist():
+            x, y = margin + (column + 0.5) * cell, (row + 0.5) * cell
+            dense = bool(shades[row, column] > 0.72 * SHADES)
+            figures.append(CellFigure(x, y, 100 * float(shares[row, column]), dense))
+    labels = [Label(_cut(name), (i + 0.5) * cell) for i, name in enumerate(names)]
+    return Matrix(margin, cell, cell * classes, letter, cells, labels, figures)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
+
+
+class EdgeLine(NamedTuple):
+    """An edge of the skeleton.
+
+    Attributes:
+        x1, y1, x2, y2: its two joints.
+        width: by the weight.
+        colour: ``warm`` for an importance above 1, ``cool`` for one below.
+        percent: of that colour.
+        hint: name of the edge.
+        weight, importance: as given.
+    """
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    width: float
+    colour: Literal["warm", "cool"]
+    percent: float
+    hint: str
+    weight: float
+    importance: float
+
+
+class Body(NamedTuple):
+    """A body for each stage, with the lightest edges first, and its joints (x, y)."""
+
+    stages: list[list[EdgeLine]]
+    joints: list[tuple[float, float]]
+
+
+def body(
+    pose: NDArray[Any],
+    edges: Sequence[tuple[int, int]],
+    weights: NDArray[Any],
+    importance: NDArray[Any],
+    hints: Sequence[str],
+) -> Body:
+    """Bodies on which an edge is as wide as its weight and coloured by its learned importance.
+
+    Args:
+        pose: (V, 2) joints, to the right and down.
+        edges: E pairs of joints.
+        weights: (S, E) not negative.
+        importance: (S, E) around 1, where training started.
+        hints: name of each edge.
+    """
+    low, high = pose.min(0), pose.max(0)
+    scale = min(400 / max(high[1] - low[1], 1e-6), 300 / max(high[0] - low[0], 1e-6))
+    points = (pose - (low + high) / 2) * scale + (170, 220)
+    widths = 1.5 + 10.5 * weights / max(weights.max(), 1e-6)
+    strong = strong_change(importance)
+
+    def line(stage: int, edge: int) -> EdgeLine:
+        (x1, y1), (x2, y2) = points[list(edges[edge])].tolist()
+        change = float(importance[stage, edge] - 1) / strong
+        return EdgeLine(
+            *(x1, y1, x2, y2),
+            width=float(widths[stage, edge]),
+            colour="warm" if change > 0 else "cool",
+            percent=min(100, 100 * abs(change)),
+            hint=hints[edge],
+            weight=float(weights[stage, edge]),
+            importance=float(importance[stage, edge]),
+        )
+
+    return Body(
+        [[line(i, int(edge)) for edge in np.argsort(of)] for i, of in enumerate(weights)],
+        points.tolist(),
+    )
+
+
+def strong_change(importance: NDArray[Any]) -> float:
+    """The distance from 1 from which on a colour is full: a tenth of the edges lie beyond it."""
+    return max(float(np.quantile(np.abs(importance - 1), 0.9)), 1e-6)
 
 
 class Curve(NamedTuple):
@@ -35,195 +209,61 @@ class Curve(NamedTuple):
     style: Literal["line", "dots", "faint"]
 
 
-def wilson(right: int, samples: int) -> tuple[float, float]:
-    """The 95 % interval of an accuracy, in [0, 1]; it has a width even where all are right.
+class Mark(NamedTuple):
+    """A place on an axis and its number, or a dot with its value."""
 
-    Source:
-        Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
-    """
-    z, share = 1.96, right / samples
-    middle = share + z * z / (2 * samples)
-    half = z * math.sqrt(share * (1 - share) / samples + (z / (2 * samples)) ** 2)
-    scale = 1 + z * z / samples
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    x: float
+    y: float
+    epoch: float
+    value: float
 
 
-def bars(rows: Sequence[Bar], *, css: str = "") -> str:
-    """A list of bars from 0 to 100 %, each with its interval, accuracy and number of samples."""
-    items: list[str] = []
-    for order, (name, right, samples, hint) in enumerate(rows):
-        share = right / samples
-        low, high = wilson(right, samples)
-        items.append(
-            f'<li data-order="{order}" data-accuracy="{share:.5f}" data-samples="{samples}" '
-            f'title="{escape(hint)}"><span class="name">{escape(name)}</span>'
-            f'<span class="track"><i style="width:{100 * share:.2f}%"></i>'
-            f'<b style="left:{100 * low:.2f}%;width:{100 * (high - low):.2f}%"></b></span>'
-            f'<span class="share">{100 * share:.1f}</span><span class="samples">{samples:,}</span>'
-            "</li>"
-        )
-    return f'<ol class="bars {css}">{"".join(items)}</ol>'
+class Line(NamedTuple):
+    """A curve: the `points` of a polyline, and its dots, if it has any."""
+
+    name: str
+    colour: str
+    faint: bool
+    points: str
+    dots: list[Mark]
 
 
-def matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
-    """The confusion matrix: rows are true classes and sum to one, columns are answers.
+class Curves(NamedTuple):
+    """Curves over the epochs with their two axes; `left` to `bottom` is the area they lie in."""
 
-    A cell is as dense as the root of its share, in one of `SHADES`: all cells of a shade are one
-    path, so 120 classes stay small.
-    """
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    classes = len(counts)
-    letter = min(15.0, 780 / classes)  # height of a label
-    margin = 30 + 0.56 * letter * min(MOST_LETTERS, max(len(name) for name in names))
-    cell = (1000 - margin) / classes
-    size = cell * classes
-    shades = np.ceil(SHADES * np.sqrt(shares)).astype(int)
-    parts = [f'<rect class="frame" x="{margin:.2f}" y="0" width="{size:.2f}" height="{size:.2f}"/>']
-    right = np.eye(classes, dtype=bool)
-    for css, where in (("right", right), ("wrong", ~right)):
-        for shade in range(1, SHADES + 1):
-            cells = np.argwhere((shades == shade) & (counts > 0) & where).tolist()
-            path = "".join(f"M{column} {row}h1v1h-1z" for row, column in cells)
-            if path:
-                parts.append(
-                    f'<path class="{css}" opacity="{shade / SHADES:.2f}" d="{path}" '
-                    f'transform="translate({margin:.2f} 0) scale({cell:.4f})"/>'
-                )
-    for i, name in enumerate(names):
-        label, middle = escape(_cut(name)), (i + 0.5) * cell
-        below = f"translate({margin + middle:.2f} {size + 5:.1f}) rotate(-90)"
-        parts.append(
-            f'<text class="label" x="{margin - 5:.1f}" y="{middle:.2f}" dy=".33em" '
-            f'text-anchor="end">{label}</text>'
-            f'<text class="label" dy=".33em" text-anchor="end" transform="{below}">{label}</text>'
-        )
-    if classes <= 25:  # the cells have room for their figure, in %
-        for row, column in np.argwhere(shares >= 0.005).tolist():
-            light = ' class="on-dense"' if shades[row, column] > 0.72 * SHADES else ""
-            parts.append(
-                f'<text{light} x="{margin + (column + 0.5) * cell:.1f}" '
-                f'y="{(row + 0.5) * cell:.1f}" dy=".35em" text-anchor="middle">'
-                f"{100 * shares[row, column]:.0f}</text>"
-            )
-    parts.append(
-        f'<text class="axis" transform="translate(12 {size / 2:.0f}) rotate(-90)" '
-        'text-anchor="middle">true class</text>'
-        f'<text class="axis" x="{margin + size / 2:.0f}" y="{size + margin - 4:.0f}" '
-        'text-anchor="middle">predicted class</text>'
-        '<rect class="cursor" width="0" height="0"/>'
-    )
-    return (
-        f'<svg id="matrix" viewBox="0 0 1000 {size + margin:.0f}" font-size="{letter:.2f}" '
-        f'data-margin="{margin:.2f}" data-cell="{cell:.4f}" role="img" '
-        f'aria-label="confusion matrix of {classes} classes">{"".join(parts)}</svg>'
-    )
+    unit: str
+    lines: list[Line]
+    across: list[Mark]
+    upwards: list[Mark]
+    width: int = 560
+    height: int = 300
+    left: int = 72
+    right: int = 544
+    top: int = 14
+    bottom: int = 256
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
-
-
-def body(
-    pose: NDArray[Any],
-    edges: Sequence[tuple[int, int]],
-    weights: NDArray[Any],
-    importance: NDArray[Any],
-    hints: Sequence[str],
-) -> str:
-    """Bodies on which an edge is as wide as its weight and coloured by its learned importance.
-
-    Args:
-        pose: (V, 2) joints, to the right and down.
-        edges: E pairs of joints.
-        weights: (S, E) not negative.
-        importance: (S, E) around 1, where training started.
-        hints: name of each edge.
-
-    Returns:
-        An SVG with S groups, the first of them shown.
-    """
-    low, high = pose.min(0), pose.max(0)
-    scale = min(400 / max(high[1] - low[1], 1e-6), 300 / max(high[0] - low[0], 1e-6))
-    points = (pose - (low + high) / 2) * scale + (170, 220)
-    widths = 1.5 + 10.5 * weights / max(weights.max(), 1e-6)
-    strong = strong_change(importance)
-    groups: list[str] = []
-    for stage in range(len(weights)):
-        lines: list[str] = []
-        for edge in map(int, np.argsort(weights[stage])):
-            (x1, y1), (x2, y2) = points[list(edges[edge])].tolist()
-            change = float(importance[stage, edge] - 1) / strong
-            colour = "warm" if change > 0 else "cool"
-            lines.append(
-                f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
-                f'stroke-width="{widths[stage, edge]:.2f}" style="stroke:color-mix(in oklab,'
-                f'var(--{colour}) {min(100, 100 * abs(change)):.0f}%,var(--bone))"><title>'
-                f"{escape(hints[edge])}: weight {weights[stage, edge]:.3f}, "
-                f"importance {importance[stage, edge]:.2f}</title></line>"
-            )
-        hidden = " hidden" if stage else ""
-        groups.append(f'<g class="stage"{hidden}>{"".join(lines)}</g>')
-    joints = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in points.tolist())
-    return (
-        '<svg class="body" viewBox="0 0 340 440" role="img" aria-label="weights of the edges">'
-        f"{''.join(groups)}{joints}</svg>"
-    )
-
-
-def strong_change(importance: NDArray[Any]) -> float:
-    """The distance from 1 from which on a colour is full: a tenth of the edges lie beyond it."""
-    return max(float(np.quantile(np.abs(importance - 1), 0.9)), 1e-6)
-
-
-def curves(panel: Sequence[Curve], *, unit: str, last: float) -> str:
-    """Curves over the epochs up to `last`, with one axis; `unit` names it."""
-    width, height, left, bottom, top, right = 560, 300, 72, 44, 14, 16
+def curves(panel: Sequence[Curve], *, unit: str, last: float) -> Curves:
+    """The chart of curves over the epochs up to `last`; `unit` names the axis of their values."""
+    area = Curves(unit, [], [], [])
     values = np.concatenate([curve.values for curve in panel])
     ticks = round_numbers(float(values.min()), float(values.max()))
     low, high = ticks[0], ticks[-1]
 
-    def x(epoch: float) -> float:
-        return left + (width - left - right) * epoch / last
+    def mark(epoch: float, value: float) -> Mark:
+        x = area.left + (area.right - area.left) * epoch / last
+        y = area.top + (area.bottom - area.top) * (high - value) / (high - low)
+        return Mark(x, y, epoch, value)
 
-    def y(value: float) -> float:
-        return top + (height - top - bottom) * (high - value) / (high - low)
-
-    parts: list[str] = []
-    for tick in ticks:
-        parts.append(
-            f'<line class="grid" x1="{left}" x2="{width - right}" y1="{y(tick):.1f}" '
-            f'y2="{y(tick):.1f}"/><text x="{left - 8}" y="{y(tick):.1f}" dy=".33em" '
-            f'text-anchor="end">{tick:g}</text>'
-        )
-    for tick in (t for t in round_numbers(0, last) if t <= last * 1.0001):
-        parts.append(
-            f'<text x="{x(tick):.1f}" y="{height - bottom + 18}" text-anchor="middle">{tick:g}'
-            "</text>"
-        )
+    lines: list[Line] = []
     for curve in panel:
         places = zip(curve.epochs.tolist(), curve.values.tolist(), strict=True)
-        points = " ".join(f"{x(epoch):.1f},{y(value):.1f}" for epoch, value in places)
-        css = "faint" if curve.style == "faint" else "strong"
-        parts.append(
-            f'<polyline class="{css}" style="stroke:var(--{curve.colour})" points="{points}"/>'
-        )
-        if curve.style == "dots" and len(curve.values) <= 40:
-            parts += [
-                f'<circle style="fill:var(--{curve.colour})" cx="{x(epoch):.1f}" '
-                f'cy="{y(value):.1f}" r="3"><title>{escape(curve.name)}, epoch {epoch:g}: '
-                f"{value:.4g}</title></circle>"
-                for epoch, value in zip(curve.epochs.tolist(), curve.values.tolist(), strict=True)
-            ]
-    middle = (top + height - bottom) / 2
-    parts.append(
-        f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 6}" '
-        f'text-anchor="middle">epoch</text><text class="axis" text-anchor="middle" '
-        f'transform="translate(13 {middle}) rotate(-90)">{escape(unit)}</text>'
-    )
-    return (
-        f'<svg class="curves" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(unit)} over epochs">{"".join(parts)}</svg>'
-    )
+        marks = [mark(epoch, value) for epoch, value in places]
+        points = " ".join(f"{one.x:.1f},{one.y:.1f}" for one in marks)
+        dots = marks if curve.style == "dots" and len(marks) <= MOST_DOTS else []
+        lines.append(Line(curve.name, curve.colour, curve.style == "faint", points, dots))
+    across = [mark(epoch, low) for epoch in round_numbers(0, last) if epoch <= last * 1.0001]
+    return area._replace(lines=lines, across=across, upwards=[mark(0, value) for value in ticks])
 
 
 def round_numbers(low: float, high: float) -> list[float]:

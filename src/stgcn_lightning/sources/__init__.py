@@ -1,1 +1,1 @@
-"""Files of the world to annotations, one reader a file."""
+"""Files of the world -> Annotations, one reader a file; `registry` lists the readers."""

@@ -4,8 +4,8 @@ A file is text: the number of frames; per frame the number of bodies; per body a
 (the first is the tracker's id of the body), a line with the number of joints (25), and per joint a
 line of 12 numbers, the first three of which are x, y, z in metres in the camera's space.
 
-The tracker gives an id to whatever it takes for a body, chairs included, and a new one to a person
-whom it has lost and found again. Bodies become persons by this law:
+The tracker gives an id to everything that it mistakes for a body, chairs included, and another id
+to a person whom it has lost and found again. Bodies become persons by these rules:
 
 1. A body is all that a file holds under one id. A file with one body is taken as it is.
 2. Bodies of at most `SHORTEST` frames are dropped.
@@ -18,8 +18,8 @@ whom it has lost and found again. Bodies become persons by this law:
    first to its last frame), or else is a new person; beyond two persons, or one in an action of a
    single person, it is dropped.
 
-Frames in which a person is not seen are all zero, and no frame is left out. The law and
-its thresholds follow the tools that CTR-GCN's authors published (Chen et al., ICCV 2021,
+Frames in which a person is not seen are all zero, and no frame is left out. The rules and
+their thresholds follow the tools that CTR-GCN's authors published (Chen et al., ICCV 2021,
 arXiv:2107.12213). The published annotation files were made by their authors' own tools, so samples
 of several bodies may differ from those.
 
@@ -41,18 +41,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.sources.mmaction2 import Annotations, Sample
+from stgcn_lightning.sources.annotations import Annotations, Sample
 
-VERSION = 1  # of the law: raise it whenever a file gives another sample
+VERSION = 1  # of these rules: raise it whenever a file gives another sample
 JOINTS = 25
+IMG_SHAPE = (1080, 1920)  # height, width of the colour camera
 BODY_FIELDS = 10
 SHORTEST = 11  # frames
 WIDEST = 0.8
 NOISIEST = 0.69754
 TOGETHER = {*range(50, 61), *range(106, 121)}  # actions of two persons, from 1
 
-# Shahroudy et al., CVPR 2016, section 4.2 (arXiv:1604.02808), and Liu et al., TPAMI 2020, section
-# 3.2 (arXiv:1905.04757), from 1: who or what is trained on. NTU RGB+D 60 has subjects up to 40.
+# Subjects and cameras of the training splits, from 1: Shahroudy et al., CVPR 2016, section 4.2
+# (arXiv:1604.02808), and Liu et al., TPAMI 2020, section 3.2 (arXiv:1905.04757). NTU RGB+D 60 has
+# subjects up to 40.
 TRAIN_SUBJECTS = {
     1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50,
     52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95,
@@ -73,7 +75,7 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class DataSet:
-    """What makes NTU RGB+D 60 or 120: its actions, and who is trained on in each protocol."""
+    """NTU RGB+D 60 or 120: how many actions, and which samples each protocol trains on."""
 
     actions: int
     protocols: dict[str, Callable[[Name], bool]]
@@ -158,7 +160,7 @@ def parse_name(path: Path) -> Name:
 
 
 def fingerprint(files: Sequence[Path]) -> str:
-    """What tells one state of the files, read by this law, from another: 8 characters."""
+    """8 characters that change when the files or these rules change."""
     stats = [path.stat() for path in files]
     state = (
         VERSION,
@@ -185,10 +187,9 @@ def read_samples(files: Sequence[Path], workers: int) -> Iterator[tuple[Sample, 
         return
     with ProcessPoolExecutor(
         workers,
-        multiprocessing.get_context(
-            "spawn"
-        ),  # a fork would inherit locks that torch's threads hold
-        signal.signal,  # Ctrl-C is for this process to answer
+        # a fork would inherit locks that torch's threads hold
+        multiprocessing.get_context("spawn"),
+        signal.signal,  # only the parent process responds to Ctrl-C
         (signal.SIGINT, signal.SIG_IGN),
     ) as pool:
         try:
@@ -217,12 +218,12 @@ def read_sample(path: Path) -> tuple[Sample, int]:
     frames, bodies = read_bodies(path)
     persons = persons_of(denoised(bodies), 2 if name.action in TOGETHER else 1)
     keypoint = np.zeros((len(persons), frames, JOINTS, 3), np.float16)
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is then refused
+    with np.errstate(over="ignore"):  # too large a number becomes infinite, which is refused later
         for person, parts in zip(keypoint, persons, strict=True):
             for seen, joints in parts:
                 person[seen] = joints
     dropped = len(bodies) - sum(len(parts) for parts in persons)
-    return Sample(path.stem, name.action - 1, keypoint), dropped
+    return Sample(path.stem, name.action - 1, keypoint, img_shape=IMG_SHAPE), dropped
 
 
 def read_bodies(path: Path) -> tuple[int, list[Body]]:
@@ -238,7 +239,7 @@ def read_bodies(path: Path) -> tuple[int, list[Body]]:
     bodies: dict[int, dict[int, list[tuple[float, float, float]]]] = {}  # id -> frame -> V x C
     for frame in range(frames):
         for _ in range(lines.count("the number of bodies")):
-            # ids are beyond what a float tells apart
+            # ids are too large for a float
             id = lines.whole(lines.fields(BODY_FIELDS, "the 10 numbers of a body")[0], "an id")
             if lines.count("the number of joints") != JOINTS:
                 raise lines.refusal(f"{JOINTS} joints")
@@ -314,10 +315,10 @@ class _Lines:
 
 
 def denoised(bodies: list[Body]) -> list[Body]:
-    """Steps 1 to 4 of the law: bodies that are no noise, the one that moves most first."""
+    """Steps 1 to 4: the bodies that are not noise, the one that moves most first."""
     if len(bodies) < 2:
         return bodies
-    with np.errstate(invalid="ignore"):  # NaN is for those to refuse who check the annotations
+    with np.errstate(invalid="ignore"):  # NaN is refused when the annotations are checked
         bodies = [body for body in bodies if len(body[0]) > SHORTEST] or bodies
         bodies = [body for body in bodies if noise(body[1]) < NOISIEST] or bodies
         return sorted(bodies, key=lambda body: motion_energy(body[1]), reverse=True)
@@ -335,7 +336,7 @@ def motion_energy(joints: NDArray[np.float64]) -> float:
 
 
 def persons_of(bodies: list[Body], most: int) -> list[list[Body]]:
-    """Step 5 of the law: the bodies of each person, of `most` persons at most."""
+    """Step 5: the bodies of each person, of `most` persons at most."""
     persons: list[list[Body]] = []
     for body in bodies:
         person = next((parts for parts in persons if _apart(body, parts)), None)

@@ -5,7 +5,7 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-// Lists of bars: sorted by what a button names, best or most first.
+// Lists of bars: a button sorts them by label, by accuracy (lowest first) or by samples (most first).
 for (const button of document.querySelectorAll("[data-sort]")) {
   button.addEventListener("click", () => {
     const key = button.dataset.sort;
@@ -58,7 +58,7 @@ if (stage) stage.addEventListener("change", () => {
   });
 });
 
-// Moving skeletons. A joint that nobody saw is stored as UNSEEN.
+// Moving skeletons. A joint that was not seen is stored as UNSEEN.
 const UNSEEN = -32768, FRAMES_PER_SECOND = 30, TILT = 0.17;
 
 class Movie {
@@ -92,8 +92,8 @@ class Movie {
     reaches.sort((a, b) => a - b);
     return Math.max(1, reaches[Math.floor(0.99 * reaches.length)] || 0);
   }
-  // To the right and down, in the units of the points. 2D looks down already; 3D has z upwards and
-  // bodies that face +y, so the eye stands there.
+  // To the right and down, in the units of the points. In 2D, y points down already; in 3D, z points
+  // up and bodies face +y, so they are seen from there.
   project(point) {
     if (this.axes === 2) return [point[0], point[1]];
     const angle = this.turn + this.swing, [x, y, z] = point;
@@ -131,7 +131,7 @@ class Movie {
     pen.lineCap = "round";
     const scale = 0.44 * side / this.reach, now = Math.floor(this.time);
     const colours = [colour("cool"), colour("warm")];
-    for (const [back, alpha] of [[12, 0.1], [6, 0.2], [0, 1]]) {  // where the body came from
+    for (const [back, alpha] of [[12, 0.1], [6, 0.2], [0, 1]]) {  // shades of earlier frames first
       const frame = now - Math.round(back * this.speed / FRAMES_PER_SECOND);
       if (frame < 0) continue;
       pen.globalAlpha = alpha;

@@ -1,4 +1,4 @@
-"""Bars, lines and what they foretell."""
+"""Bars on a terminal, and lines everywhere."""
 
 import io
 import re
@@ -9,61 +9,19 @@ import pytest
 import torch
 from rich.console import Console
 
-from stgcn_lightning.callbacks import progress
-from stgcn_lightning.callbacks.progress import WARM_UP, Pace, duration, fitting
-from stgcn_lightning.experiment import console
+from stgcn_lightning.callbacks import bars, lines
+from stgcn_lightning.callbacks.bars import Bars, fitting
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.launching.doors import open_door
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that goes when it is told to."""
-    now = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: now.seconds)
-    return now
-
-
-def test_the_rest_of_a_run_is_foretold_from_its_steps_and_validations(clock):
-    pace = Pace()
-    pace.start()
-    for step in range(10):
-        clock.seconds += 100 if step < WARM_UP else 2  # the first steps are slow
-        pace.step(clips=32)
-    trainer = SimpleNamespace(num_training_batches=50, max_epochs=4, global_step=50)
-    assert pace.speed == 16
-    assert pace.seconds_left(trainer, validations=3) == 150 * 2  # nobody knows their cost yet
-    clock.seconds += 7
-    pace.validated()
-    assert pace.seconds_left(trainer, validations=3) == 150 * 2 + 3 * 7
-
-
-def test_nothing_is_foretold_before_it_is_measured():
-    pace = Pace()
-    assert pace.speed is None
-    assert pace.seconds_left(SimpleNamespace(), validations=1) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (59.6, "1 min 00 s"),
-        (200, "3 min 20 s"),
-        (7500, "2 h 05 min"),
-        (97_200, "1 d 3 h"),
-    ],
-)
-def test_durations_read_well(seconds, text):
-    assert duration(seconds) == text
+from stgcn_lightning.terminal import console
 
 
 def test_a_narrow_terminal_keeps_what_matters_most():
-    told = {"steps": "1/9", "loss": "loss 1.0", "train": "top-1 50.0 %", "left": "5 s left"}
-    assert fitting(told, 99) == "1/9  loss 1.0  top-1 50.0 %  5 s left"
-    assert fitting(told, 25) == "top-1 50.0 %  5 s left"
-    assert fitting(told, 12) == "5 s left"
-    assert fitting(told, 0) == ""
+    figures = {"steps": "1/9", "loss": "loss 1.0", "train": "top-1 50.0 %", "left": "5 s left"}
+    assert fitting(figures, 99) == "1/9  loss 1.0  top-1 50.0 %  5 s left"
+    assert fitting(figures, 25) == "top-1 50.0 %  5 s left"
+    assert fitting(figures, 12) == "5 s left"
+    assert fitting(figures, 0) == ""
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -73,8 +31,8 @@ def test_bars_are_for_terminals_and_lines_for_everybody(terminal, monkeypatch, c
     monkeypatch.setattr(console, "is_interactive", terminal)  # which it finds out once
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(progress, "PER_SECOND", 1e9)
-    monkeypatch.setattr(progress, "MEASURED", 2)
+    monkeypatch.setattr(bars, "PER_SECOND", 1e9)
+    monkeypatch.setattr(lines, "MEASURED", 2)
     monkeypatch.setattr(sys, "argv", ["train", "trainer=cpu", "data.clip_frames=12",
         "benchmark.synthetic.train_samples=40", "benchmark.synthetic.val_samples=20",
         "model.base_channels=4", "recipe.epochs=2", "recipe.train_passes_per_epoch=2",
@@ -105,16 +63,16 @@ def test_bars_are_for_terminals_and_lines_for_everybody(terminal, monkeypatch, c
 
 
 def test_a_run_that_is_resumed_within_an_epoch_has_its_bar(monkeypatch):
-    monkeypatch.setattr(progress, "PER_SECOND", 1e9)
-    bars = progress.Bars(Console(file=io.StringIO(), force_terminal=True, width=120))
+    monkeypatch.setattr(bars, "PER_SECOND", 1e9)
+    shown = Bars(Console(file=io.StringIO(), force_terminal=True, width=120))
     trainer = SimpleNamespace(
         current_epoch=1, max_epochs=3, num_training_batches=8, world_size=1, global_step=13,
         progress_bar_metrics={},
     )  # fmt: skip
-    bars.on_train_start(trainer, None)  # and no `on_train_epoch_start`: Lightning is within one
+    shown.on_train_start(trainer, None)  # and no `on_train_epoch_start`: Lightning is within one
     batch = SimpleNamespace(labels=torch.zeros(4))
     outputs = {"loss": torch.tensor(1.0), "top1": torch.tensor(0.5)}
-    bars.on_train_batch_end(trainer, None, outputs, batch, 4)
-    assert bars.progress.tasks[0].completed == 5
-    assert "5/8" in bars.progress.tasks[0].fields["told"]
-    bars.on_train_end(trainer, None)
+    shown.on_train_batch_end(trainer, None, outputs, batch, 4)
+    assert shown.progress.tasks[0].completed == 5
+    assert "5/8" in shown.progress.tasks[0].fields["figures"]
+    shown.on_train_end(trainer, None)

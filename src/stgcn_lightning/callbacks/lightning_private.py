@@ -1,0 +1,69 @@
+"""The private names of Lightning that this package needs, all of them: no other file uses one.
+
+Each stands in a function of its own, which says what for. A name that vanishes in another version
+of Lightning turns a test of `tests/callbacks/test_lightning_private.py` red, and at run time ends
+in a sentence that names it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import lightning
+from lightning import Trainer
+from lightning.pytorch.strategies import DDPStrategy
+
+
+def group_timeout(trainer: Trainer) -> timedelta | None:
+    """How long a rank waits for the others (DDP); None: as long as torch does."""
+    strategy = trainer.strategy
+    return _private(strategy, "_timeout") if isinstance(strategy, DDPStrategy) else None
+
+
+def ask_no_rank_for_sigterm(trainer: Trainer) -> None:
+    """Switch off Lightning's question after each step whether a rank received SIGTERM.
+
+    It makes the GPU wait, and is asked within a signal handler, too. `stopping.py` asks instead.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    _private(loop, "_broadcast_sigterm_tensor")
+    loop._broadcast_sigterm_tensor = lambda: None
+
+
+def handlers_before_lightning(trainer: Trainer) -> Mapping[Any, Any]:
+    """Signal -> the handler that was there before Lightning's own."""
+    return _private(_private(trainer, "_signal_connector"), "_original_handlers")
+
+
+def epoch_sums(trainer: Trainer) -> dict[str, Any]:
+    """Name -> what Lightning averages over the epoch so far, and does not save.
+
+    Attributes of each: `value`, a tensor summed over clips, and `cumulated_batch_size`, the number
+    of these clips.
+    """
+    results = _private(trainer.fit_loop.epoch_loop, "_results")
+    return {name: one for name, one in results.items() if one.meta.on_epoch and one.is_tensor}
+
+
+def place_of(checkpoint: Mapping[str, Any]) -> tuple[int, int]:
+    """Epoch and batch, counted from 0, that a run goes on with after a checkpoint."""
+    loop = checkpoint["loops"]["fit_loop"]
+    epoch = loop["epoch_progress"]["current"]
+    batch = loop["epoch_loop.batch_progress"]["current"]["processed"]
+    return epoch["processed"], batch if epoch["started"] > epoch["processed"] else 0
+
+
+def continue_columns(writer: Any, names: Sequence[str]) -> None:
+    """Have the `experiment` of a CSVLogger append to a metrics.csv that has these columns."""
+    _private(writer, "metrics_keys")
+    writer.metrics_keys = list(names)
+
+
+def _private(owner: object, name: str) -> Any:
+    try:
+        return getattr(owner, name)
+    except AttributeError as error:
+        raise RuntimeError(
+            f"Lightning {lightning.__version__} has no {type(owner).__name__}.{name} any more: "
+            "install the version that constraints.txt names, or mend callbacks/lightning_private.py"
+        ) from error

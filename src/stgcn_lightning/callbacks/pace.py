@@ -1,0 +1,86 @@
+"""How fast a run goes, and how long the rest of it takes."""
+
+import time
+
+from lightning import Trainer
+
+WARM_UP = 5  # steps that are slower than the others, and not measured
+
+
+class Pace:
+    """Speed and remaining time, by the steps and validations that this process has measured.
+
+    Attributes:
+        steps: number of steps measured.
+        seconds: of these steps, in sum.
+        clips: in these steps, on all devices.
+        validations: number of validations measured.
+        validating: seconds of these validations, in sum.
+        warming: steps that are still to be left out.
+    """
+
+    def __init__(self, warm_up: int = WARM_UP) -> None:
+        self.steps = 0
+        self.seconds = 0.0
+        self.clips = 0
+        self.validations = 0
+        self.validating = 0.0
+        self.warming = warm_up
+        self.since = time.perf_counter()
+
+    def start(self) -> None:
+        """A step begins now."""
+        self.since = time.perf_counter()
+
+    def step(self, clips: int) -> None:
+        """A step is done, with this number of clips on all devices, and the next one begins."""
+        now = time.perf_counter()
+        if self.warming:
+            self.warming -= 1
+        else:
+            self.steps, self.clips = self.steps + 1, self.clips + clips
+            self.seconds += now - self.since
+        self.since = now
+
+    def validated(self) -> None:
+        """A validation, which began when the last step was done, is done, and a step begins."""
+        now = time.perf_counter()
+        self.validations, self.validating = self.validations + 1, self.validating + now - self.since
+        self.since = now
+
+    @property
+    def speed(self) -> float | None:
+        """Clips per second of training; None before a step is measured."""
+        return self.clips / self.seconds if self.steps else None
+
+    def seconds_left(self, trainer: Trainer, validations: int) -> float | None:
+        """Seconds to the end of the run; None before a step is measured.
+
+        Args:
+            trainer: knows how many steps are done and how many there are.
+            validations: number still to come; they count once one is measured.
+        """
+        if not self.steps:
+            return None
+        steps = int(trainer.num_training_batches) * (trainer.max_epochs or 0) - trainer.global_step
+        left = steps * self.seconds / self.steps
+        if self.validations:
+            left += validations * self.validating / self.validations
+        return left
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    Examples:
+        >>> [duration(seconds) for seconds in (40, 200, 7500, 97_200)]
+        ['40 s', '3 min 20 s', '2 h 05 min', '1 d 3 h']
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

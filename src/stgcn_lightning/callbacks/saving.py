@@ -1,0 +1,140 @@
+"""When the state of a run is saved, and what is added to Lightning's checkpoint.
+
+docs/interruptions.md says what follows for who uses it. Files are in `checkpoint_files.py`, signals
+in `stopping.py`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor, distributed
+
+from stgcn_lightning.callbacks.checkpoint_files import LAST, NEXT, make_last
+from stgcn_lightning.callbacks.lightning_private import epoch_sums, group_timeout
+from stgcn_lightning.callbacks.stopping import StopSignals
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.ranks import gathered, running_statistics
+
+
+class Checkpoints(Checkpoint):
+    """Keeps the state of a run: every few steps, after every epoch, and when a signal ends it.
+
+    The last step of an epoch, its validation and the epoch's end are one unit: the state is saved
+    before and after the unit, never within.
+
+    Args:
+        folder: for `last.ckpt` and, named by their steps, the checkpoints before it.
+        every_n_steps: training steps between two checkpoints.
+        keep: how many checkpoints remain, the last among them.
+    """
+
+    def __init__(self, folder: str, every_n_steps: int, keep: int):
+        for key, value in (("every_n_steps", every_n_steps), ("keep", keep)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise BadInput(f"callbacks.last.{key}={value} must be a whole number of at least 1")
+        self.folder, self.every_n_steps, self.keep = Path(folder), every_n_steps, keep
+        self.saved: int | None = None  # step of last.ckpt
+        self.loaded: list[dict[str, Any]] = []  # per rank, of the checkpoint resumed from
+        self.unsummed: Mapping[str, tuple[Tensor, Tensor]] = {}  # value and clips by metric
+        self.group: Any = None  # process group on CPUs
+        self.signals = StopSignals()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restore the generators and statistics of this rank, and listen to signals."""
+        if trainer.world_size > 1:
+            # with the timeout of training: a lost rank is noticed here as soon as in a step
+            self.group = distributed.new_group(backend="gloo", timeout=group_timeout(trainer))
+        if self.loaded:
+            self._restore(self.loaded[trainer.global_rank], pl_module)
+            self.loaded = []
+            if Path(str(trainer.ckpt_path)).name == LAST:
+                self.saved = trainer.global_step
+        self.signals.listen(trainer, self.group)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save if it is due, and before the unit that ends the epoch; leave after a signal."""
+        self._resume_sums(trainer)
+        left = int(trainer.num_training_batches) - batch_idx - 1
+        stop = self.signals.received_by_any(trainer)
+        due = trainer.global_step % self.every_n_steps == 0
+        if left and (stop or due or left == 1):
+            self._save(trainer)
+        if stop:
+            self.signals.leave(trainer, stop, self.saved or 0)
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Leave after a signal: the state before the epoch's last step is saved."""
+        if stop := self.signals.received_by_any(trainer):
+            self.signals.leave(trainer, stop, self.saved or 0)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save, after the best checkpoint, whose score is saved too; leave after a signal."""
+        self._save(trainer)
+        if stop := self.signals.received_by_any(trainer):
+            self.signals.leave(trainer, stop, self.saved or 0)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Listen to signals no more."""
+        self.signals.stop_listening()
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add `ranks`: of each rank the statistics, the generators and the sums of the epoch."""
+        ours: dict[str, Any] = {
+            "buffers": {name: one.cpu() for name, one in running_statistics(pl_module).items()},
+            "generator": torch.get_rng_state(),
+            "sums": {
+                name: (result.value.cpu(), torch.as_tensor(result.cumulated_batch_size).cpu())
+                for name, result in epoch_sums(trainer).items()
+            },
+        }
+        if pl_module.device.type == "cuda":
+            ours["gpu_generator"] = torch.cuda.get_rng_state(pl_module.device)
+        checkpoint["ranks"] = gathered(ours, self.group)
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Remember `ranks` until training starts, when everything else is restored."""
+        self.loaded = checkpoint.get("ranks", [])
+        if self.loaded and len(self.loaded) != trainer.world_size:
+            raise BadInput(
+                f"the run was trained by {len(self.loaded)} processes, not {trainer.world_size}: "
+                f"a run that is resumed keeps them, trainer.devices={len(self.loaded)}"
+            )
+
+    def _restore(self, ours: dict[str, Any], pl_module: LightningModule) -> None:
+        for name, buffer in running_statistics(pl_module).items():
+            buffer.copy_(ours["buffers"][name])
+        torch.set_rng_state(ours["generator"])
+        if pl_module.device.type == "cuda" and "gpu_generator" in ours:
+            torch.cuda.set_rng_state(ours["gpu_generator"], pl_module.device)
+        self.unsummed = ours["sums"]
+
+    def _resume_sums(self, trainer: Trainer) -> None:
+        """Add the steps of this epoch that an earlier process took to the epoch's means."""
+        for name, (value, clips) in self.unsummed.items():
+            if (result := epoch_sums(trainer).get(name)) is not None:
+                result.value += value.to(result.value.device)
+                result.cumulated_batch_size += clips.to(result.value.device)
+        self.unsummed = {}
+
+    def _save(self, trainer: Trainer) -> None:
+        for logger in trainer.loggers:  # rows from before the checkpoint are never lost
+            logger.save()
+        trainer.save_checkpoint(self.folder / NEXT)
+        if trainer.is_global_zero:
+            make_last(self.folder, trainer.global_step, self.saved, self.keep)
+        self.saved = trainer.global_step

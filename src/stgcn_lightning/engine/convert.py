@@ -1,0 +1,40 @@
+"""Giving the modules of a plain model faster classes, in place.
+
+Parameters, their names and the model itself stay: only what `forward` of a module does becomes
+quicker, and its batch norms count a row as often as it stands for a person. The way back is
+`models.backbone.plain_copy`.
+"""
+
+from torch import nn
+
+from stgcn_lightning.engine.gathering import GatherFirst
+from stgcn_lightning.engine.nine_taps import NineTapsConv
+from stgcn_lightning.engine.norms import CurrentRows, RowNorm, RowNorm1d, RowNorm2d, RowNorm3d
+
+FASTER = {one.plain_class: one for one in (RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst)}
+
+
+def convert(model: nn.Module) -> CurrentRows:
+    """Convert all modules before the head; a second time changes nothing.
+
+    Returns:
+        What the norms read the description of their rows from.
+
+    Raises:
+        TypeError: the model has a batch norm of another kind, which knows nothing of rows.
+    """
+    parts = [part for name, part in model.named_modules() if name.split(".")[0] != "classify"]
+    current = next((part.current for part in parts if isinstance(part, RowNorm)), CurrentRows())
+    for part in parts:
+        if type(part) in FASTER:
+            part.__class__ = FASTER[type(part)]
+        elif type(part) is nn.Conv2d and NineTapsConv.suits(part):
+            part.__class__ = NineTapsConv
+        if isinstance(part, RowNorm):
+            part.current = current
+        elif isinstance(part, nn.modules.batchnorm._BatchNorm):
+            raise TypeError(
+                f"an engine cannot compute absent persons once through {type(part).__name__}: use"
+                " nn.BatchNorm1d, 2d or 3d"
+            )
+    return current

@@ -1,0 +1,161 @@
+"""Running a plain model fast and exactly: training, and evaluation.
+
+Axes: N clips, M persons, T frames, V joints, C channels, R rows (distinct persons), F features.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# a family's own folded form is known once its file is imported
+from stgcn_lightning.engine import compiling, folded_stgcn, folded_stgcnpp  # noqa: F401
+from stgcn_lightning.engine.convert import convert
+from stgcn_lightning.engine.folded import fold
+from stgcn_lightning.engine.memory import Widest, rows_at_once
+from stgcn_lightning.engine.norms import CurrentRows
+from stgcn_lightning.engine.persons import Rows, distinct, find_present, sent
+from stgcn_lightning.models.backbone import Backbone
+
+
+class Form(Protocol):
+    """What evaluates: a folded form, or a backbone itself."""
+
+    classify: nn.Linear
+
+    def features(self, x: Tensor) -> Tensor:
+        """(R, T, V, C) -> (R, F)."""
+        ...
+
+
+class Evaluation:
+    """A form of some weights, and what is known of it.
+
+    Args:
+        form: what evaluates.
+        state: the weights that it was made of.
+    """
+
+    def __init__(self, form: Form, state: object):
+        self.form, self.state = form, state
+        self.absent: dict[int, tuple[Tensor, int]] = {}
+
+    def absent_person(self, clips: Tensor) -> tuple[Tensor, int]:
+        """Features (F,) of an absent person, and bytes of the widest tensor on the way there."""
+        T, V, C = clips.shape[2:]
+        if T not in self.absent:
+            dtype = self.form.classify.weight.dtype
+            zeros = torch.zeros(1, T, V, C, dtype=dtype, device=clips.device)
+            with torch.autocast(clips.device.type, enabled=False), Widest() as widest:
+                features = self.form.features(zeros)[0]
+            self.absent[T] = features, widest.bytes
+        return self.absent[T]
+
+
+class Engine:
+    """Computes a model's logits: absent persons once, in norm groups, compiled, folded.
+
+    It gives the model's modules faster classes, in place; parameters, their names and what the
+    model itself answers stay as they are, so checkpoints are those of the plain model. Weights
+    belong to the model; the engine holds none, and follows when they change.
+
+    In evaluation without gradients, the family's folded form answers (`folded.fold`), or the model
+    itself if the family has none. A model that draws random numbers before its head computes every
+    person in training, since absent persons then differ.
+
+    Args:
+        model: a plain model, in training or evaluation mode, on any device.
+        norm_group: clips that share their batch-norm statistics, at most; None is the whole batch.
+        compile_mode: compile training and evaluation in this mode of `torch.compile` (of
+            `modes.COMPILE_MODES`); None does not.
+
+    Raises:
+        TypeError: the model has a batch norm that cannot be converted.
+    """
+
+    def __init__(
+        self, model: Backbone, norm_group: int | None = None, compile_mode: str | None = None
+    ):
+        self.model, self.norm_group, self.compile_mode = model, norm_group, compile_mode
+        self.current = convert(model)
+        self._most_clips = 0  # of a training batch so far
+        self._evaluation: Evaluation | None = None
+
+    def __call__(self, clips: Tensor, present: Tensor | None = None) -> Tensor:
+        """Logits (N, classes) of clips (N, M, T, V, C); an absent person is all zero.
+
+        Args:
+            clips: (N, M, T, V, C).
+            present: (N, M) bool on the CPU, which persons may be other than zero; it may be left
+                out, but for clips on a GPU the CPU then waits.
+
+        Raises:
+            BadInput: the clips have other joints or channels than the model was built for.
+        """
+        self.model.check(clips)
+        if not (self.model.training or torch.is_grad_enabled()):
+            return self._evaluate(clips, present)
+        return self._train(clips, present)
+
+    def evaluation(self) -> Evaluation:
+        """The evaluation form of the present weights; built again when they have changed."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        state = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+        if self._evaluation is None or self._evaluation.state != state:
+            folded = fold(self.model, quick=True)
+            self._evaluation = Evaluation(self.model if folded is None else folded, state)
+        return self._evaluation
+
+    def _train(self, clips: Tensor, present: Tensor | None) -> Tensor:
+        N, M = clips.shape[:2]
+        self._most_clips = max(self._most_clips, N)
+        if self.model.training and self.model.draws_random_numbers():
+            present = torch.ones(N, M, dtype=torch.bool)
+        features, step = trained_features, 1
+        if self.compile_mode and self._most_clips == N:  # not for the last batch of an epoch
+            features = compiling.compiled(trained_features, self.compile_mode)
+            step = compiling.bucket(N * M)
+        x, rows = distinct(clips, self.norm_group, step, present)
+        pooled = features(self.model, self.current, x, rows)
+        return self.model.classify(pooled[rows.of_person])
+
+    def _evaluate(self, clips: Tensor, present: Tensor | None) -> Tensor:
+        evaluation = self.evaluation()
+        form = evaluation.form
+        absent, row = evaluation.absent_person(clips)
+        at_once, step = rows_at_once(row, clips), 1
+        features: Callable[..., Tensor] = form_features
+        if self.compile_mode:
+            features = compiling.compiled(form_features, self.compile_mode)
+            step = compiling.bucket(at_once)
+        (N, M), flat = clips.shape[:2], clips.flatten(0, 1)
+        present = find_present(clips) if present is None else present
+        here = sent(present.flatten().nonzero()[:, 0], clips.device)
+        parts: list[Tensor] = []
+        for some in here.split(at_once) if len(here) else ():
+            x = F.pad(flat[some], (0, 0) * 3 + (0, -len(some) % step))
+            # a replayed CUDA graph writes to the same place again
+            parts.append(features(form, x)[: len(some)].clone())
+        if len(here) == N * M:
+            pooled = torch.cat(parts)
+        else:
+            pooled = absent.repeat(N * M, 1)
+            if parts:
+                pooled[here] = torch.cat(parts).to(pooled.dtype)
+        return form.classify(pooled.unflatten(0, (N, M)))
+
+
+def trained_features(model: Backbone, current: CurrentRows, x: Tensor, rows: Rows) -> Tensor:
+    """Features (R, F) of distinct persons (R, T, V, C), with gradients or norms that move."""
+    current.rows = rows
+    try:
+        return model.features(x)
+    finally:
+        current.rows = None
+
+
+def form_features(form: Form, x: Tensor) -> Tensor:
+    """Features (R, F) of persons (R, T, V, C) in evaluation."""
+    return form.features(x)

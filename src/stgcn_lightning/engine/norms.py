@@ -1,0 +1,198 @@
+"""Batch norms over distinct persons: each row counts as often as it stands for a person.
+
+Axes: R rows (distinct persons), G norm groups of clips, F features, P positions that share a
+statistic with a row (frames x joints).
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from stgcn_lightning.engine.persons import Rows
+
+
+class CurrentRows:
+    """What the rows stand for that pass through a model at the moment; all its norms share one.
+
+    Attributes:
+        rows: their description; None where every row is a person of its own.
+    """
+
+    def __init__(self) -> None:
+        self.rows: Rows | None = None
+
+
+class RowNorm(nn.modules.batchnorm._BatchNorm):
+    """A batch norm that normalises rows as their padded batch would be.
+
+    Several norm groups move the running statistics by the mean of theirs, as DDP's ranks do. In
+    evaluation, and where every row is a person of its own, it is the batch norm of PyTorch.
+    """
+
+    current: CurrentRows
+    plain_class: ClassVar[type[nn.Module]]
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(R, F, ...) -> (R, F, ...), in any memory format.
+
+        Raises:
+            TypeError: the input has another number of rows than the batch.
+        """
+        rows = self.current.rows
+        if rows is None:
+            self._refuse_recomputation()
+            return super().forward(input)
+        if len(input) != len(rows.group):
+            raise TypeError(
+                f"a batch norm was given {len(input)} rows, but the batch has {len(rows.group)}: a"
+                " backbone keeps its persons as the first axis (models/backbone.py)"
+            )
+        if not self.training and self.running_mean is not None:
+            return super().forward(input)
+        self._check_input_dim(input)
+        return self._normalised(input, rows)
+
+    def _normalised(self, input: Tensor, rows: Rows) -> Tensor:
+        x = input  # R, F, any two axes
+        if x.ndim != 4:
+            x = x.unsqueeze(-1) if x.ndim == 3 else x.reshape(*x.shape[:2], -1, 1)
+        ones = x.new_ones(x.shape[1]) if self.weight is None else self.weight
+        shift = torch.zeros_like(ones) if self.bias is None else self.bias
+        with torch.autocast(x.device.type, enabled=False):  # statistics in float32 or better
+            y, mean, var = _TrainingNorm.apply(  # pyright: ignore[reportGeneralTypeIssues]
+                x, ones, shift, rows.group, rows.share, self.eps
+            )
+        if self.training and self.running_mean is not None:
+            self._move(mean, var, rows.persons * (x.shape[2] * x.shape[3]))
+        return y.view(input.shape) if input.ndim != 4 else y
+
+    @torch.no_grad()
+    def _move(self, mean: Tensor, var: Tensor, n: Tensor) -> None:
+        """Move the running statistics by groups' mean and variance (G, F) of n (G,) positions."""
+        var = var * (n / (n - 1))[:, None]
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked += 1
+        for running, statistic in ((self.running_mean, mean), (self.running_var, var)):
+            assert running is not None
+            new = statistic.mean(0).to(running.dtype)
+            if self.momentum is None:  # the mean of all batches
+                running.lerp_(new, (1 / self.num_batches_tracked).to(running.dtype))
+            else:
+                running.lerp_(new, self.momentum)
+
+    def _refuse_recomputation(self) -> None:
+        """Refuse to be run by a backward pass, which does not know what the rows stand for."""
+        if torch.compiler.is_compiling() or not self.training:
+            return
+        if torch._C._current_graph_task_id() != -1:
+            raise TypeError(
+                "an engine cannot train a model that computes activations again in its backward"
+                " pass (torch.utils.checkpoint): the batch norms would move twice"
+            )
+
+
+class RowNorm1d(RowNorm, nn.BatchNorm1d):
+    """`RowNorm` of (R, F) or (R, F, T)."""
+
+    plain_class = nn.BatchNorm1d
+
+
+class RowNorm2d(RowNorm, nn.BatchNorm2d):
+    """`RowNorm` of (R, F, T, V)."""
+
+    plain_class = nn.BatchNorm2d
+
+
+class RowNorm3d(RowNorm, nn.BatchNorm3d):
+    """`RowNorm` of (R, F) and three more axes."""
+
+    plain_class = nn.BatchNorm3d
+
+
+class _TrainingNorm(torch.autograd.Function):
+    """Batch norm over rows that count several times, group by group.
+
+    With weights w (copies of a row), n = sum(w) P persons times positions:
+    mean = sum(w x) / n, var = sum(w (x - mean)^2) / n, x^ = (x - mean) / sigma, and backwards
+    dx = gamma / sigma (g - w (S1 + x^ S2) / n) with S1 = sum(g), S2 = sum(g x^): the gradient g of
+    a row is already summed over its copies, so w multiplies only the terms of the statistics.
+    """
+
+    @staticmethod
+    def forward(
+        ctx, x: Tensor, weight: Tensor, bias: Tensor, group: Tensor, share: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(R, F, T, V) -> (R, F, T, V), and the groups' mean and variance (G, F)."""
+        row_mean, row_var = row_moments(x)
+        share = share.to(row_mean.dtype)
+        mean = share @ row_mean
+        var = share @ (row_var + (row_mean - mean[group]).square())
+        inverse = (var + eps).rsqrt()  # of sigma
+        scale = weight * inverse
+        shift = bias - mean * scale
+        y = torch.addcmul(_wide(shift[group]), x, _wide(scale[group])).to(x.dtype)
+        ctx.save_for_backward(x, weight, group, share, mean, inverse)
+        ctx.mark_non_differentiable(mean, var)
+        return y, mean, var
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor):
+        """Gradients of x, weight and bias."""
+        g = grad_outputs[0]
+        x, weight, group, share, mean, inverse = ctx.saved_tensors
+        S1, S2 = row_products(g, x, mean[group], inverse[group])  # R, F
+        grad_bias, grad_weight = S1.sum(0), S2.sum(0)
+        member = (share > 0).to(S1.dtype)  # G, R
+        # w / n = share / P
+        part = share.sum(0)[:, None] / (x.shape[2] * x.shape[3])  # R, 1
+        S1, S2 = (part * (member @ S)[group] for S in (S1, S2))
+        scale = (weight * inverse)[group]
+        slope = -scale * S2 * inverse[group]
+        offset = -scale * S1 - slope * mean[group]
+        dx = torch.addcmul(_wide(offset), x, _wide(slope))
+        dx = dx.addcmul_(g, _wide(scale)).to(x.dtype)
+        return dx, grad_weight, grad_bias, None, None, None
+
+
+def row_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance over positions: (R, F, T, V) -> twice (R, F), in float32 or better.
+
+    On a CPU, ATen's own batch-norm statistics row by row: its variance over inner axes is 15 times
+    slower.
+    """
+    if x.is_cuda or torch.compiler.is_compiling():
+        x = x if x.dtype == torch.float64 else x.float()
+        var, mean = torch.var_mean(x, (2, 3), correction=0)
+        return mean, var
+    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    unused = torch.zeros(2, x.shape[1], dtype=dtype)  # its running statistics
+    found = [
+        torch.ops.aten.batch_norm_update_stats(row, unused[0], unused[1], 0.0) for row in x.split(1)
+    ]
+    means, variances = zip(*found, strict=True)
+    return torch.stack(means), torch.stack(variances)
+
+
+def row_products(g: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums over positions of g and of g (x - mean) inverse: (R, F, T, V) -> twice (R, F).
+
+    On a CPU, ATen's batch-norm backward in evaluation mode, which computes just these.
+    """
+    if x.is_cuda or torch.compiler.is_compiling():
+        g = g.to(mean.dtype)
+        return g.sum((2, 3)), (g * (x - _wide(mean))).sum((2, 3)) * inverse
+    ones = torch.ones_like(mean[0])
+    found = [
+        torch.ops.aten.native_batch_norm_backward(
+            gr, xr, ones, m, ones, None, None, False, 0.0, [False, True, True]
+        )
+        for gr, xr, m in zip(g.split(1), x.split(1), mean, strict=True)
+    ]
+    _, products, sums = zip(*found, strict=True)
+    return torch.stack(sums), torch.stack(products) * inverse
+
+
+def _wide(x: Tensor) -> Tensor:
+    """(R, F), to be broadcast over frames and joints."""
+    return x[:, :, None, None]

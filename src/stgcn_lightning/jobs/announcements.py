@@ -1,0 +1,29 @@
+"""What other packages say that is left out, each with the reason; all else is shown.
+
+It takes effect when this file is imported, once for the process: by whoever uses Lightning.
+"""
+
+import logging
+import warnings
+
+import lightning.pytorch  # noqa: F401 - it sets its own levels when it is imported
+
+# Lightning announces absent accelerators and other products at every start; its warnings stay
+for name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(name).setLevel(logging.WARNING)
+
+LEFT_OUT = {  # beginning of a warning -> why nobody needs it
+    "Experiment logs directory .* exists and is not empty": "a run directory never is, and "
+    "jobs.resuming saves what this warns of",
+    "Checkpoint directory .* exists and is not empty": "a run that is resumed has checkpoints; "
+    "jobs.training refuses to overwrite those of another",
+    "You're resuming from a checkpoint that ended before": "it cannot know that ours continue "
+    "within the epoch",
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated": "Lightning 2.6 calls what torch 2.13 has "
+    "renamed",
+    "`broadcast_buffers` is deprecated": "torch below 2.13 has no other name for it",
+    "The '.*_dataloader' does not have many workers": "our loader is as fast without workers "
+    "(docs/benchmarks.md)",
+}
+for message in LEFT_OUT:
+    warnings.filterwarnings("ignore", message)

@@ -1,0 +1,165 @@
+"""From settings to what a run works with: data, untrained model, and the description of the run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from stgcn_lightning.data.datamodule import Feed, SkeletonData
+from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
+from stgcn_lightning.data.store import Store
+from stgcn_lightning.data.streams import Stream, own_stream, stream_named
+from stgcn_lightning.graph import adjacency
+from stgcn_lightning.jobs.description import (
+    RunDescription,
+    epochs_of,
+    learning_rate,
+    share_batch,
+)
+from stgcn_lightning.jobs.stores import class_names, open_store_of
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.cost import count_macs, count_parameters
+from stgcn_lightning.settings import groups
+from stgcn_lightning.settings.doors import Common
+from stgcn_lightning.settings.frozen import thawed
+from stgcn_lightning.settings.groups import Model
+from stgcn_lightning.settings.objects import imported
+from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.terminal import console
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run works with.
+
+    Attributes:
+        settings: what the user chose.
+        run: what followed from it.
+        classes: names of the classes.
+        data: batches of the benchmark.
+        model: untrained and plain.
+    """
+
+    settings: Common
+    run: RunDescription
+    classes: list[str]
+    data: SkeletonData
+    model: Backbone
+
+
+def build(
+    settings: Common, *, split: str | None = None, subjects: Sequence[Any] | None = None
+) -> Built:
+    """Data, untrained model and the description of a run.
+
+    Args:
+        settings: of the run.
+        split: to test on: None is the benchmark's own, ``holdout`` the samples of `subjects`.
+        subjects: who is held out of the training split, where the settings do not say it.
+    """
+    benchmark, chosen = settings.benchmark, settings.data
+    batch = share_batch(settings)
+    if batch.line:
+        console.print(batch.line)
+    names = class_names(benchmark.classes)
+    store = open_store_of(settings)
+    kept_aside = aside(settings, store, subjects)
+    data = SkeletonData(
+        store,
+        stream_of(settings.stream),
+        train_split=benchmark.train_split,
+        val_split=tested_split(settings, split),
+        feed=Feed(
+            clip_frames=chosen.clip_frames,
+            test_clips=chosen.test_clips,
+            persons=chosen.persons,
+            batch_size=batch.per_device,
+            workers=chosen.workers,
+            passes=settings.recipe.train_passes_per_epoch,
+            seed=settings.seed,
+            frame_order=chosen.frame_order,
+            on_device=chosen.on_device,
+        ),
+        held_out=None if kept_aside is None else kept_aside.numbers,
+        test_held_out=split == "holdout",
+    )
+    if (most := int(store.num_persons.max())) > chosen.persons:
+        console.print(f"samples hold up to {most} persons; the first {chosen.persons} are kept")
+    dropout = settings.recipe.dropout
+    model = build_model(settings.model, settings.skeleton, len(names), dropout=dropout)
+    # what float32 means on a GPU: PyTorch alone would round convolutions, but not products
+    torch.set_float32_matmul_precision("high" if settings.tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = settings.tf32
+    run = RunDescription(
+        folder=settings.run_dir,
+        split=split,
+        batch=batch,
+        rate=learning_rate(settings.recipe, batch.together),
+        epochs=epochs_of(settings),
+        held_out_subjects=None if kept_aside is None else kept_aside.subjects,
+        parameters=count_parameters(model),
+        gmac=count_macs(model, chosen.clip_frames, chosen.persons) / 1e9,
+    )
+    console.print(f"{backbone(settings.model)}: {run.cost_line}")
+    return Built(settings, run, names, data, model)
+
+
+def stream_of(stream: groups.Stream) -> Stream:
+    """One of the four streams, or one of the user's own."""
+    if stream.target is None:
+        return stream_named(stream.name)
+    make = imported("stream._target_", stream.target)
+    return own_stream(stream.name, make, **thawed(stream.options))
+
+
+def build_model(
+    model: Model, skeleton: Skeleton, classes: int, *, dropout: float = 0.0
+) -> Backbone:
+    """The untrained model that settings name; what makes it fast is the recognizer's affair.
+
+    Raises:
+        BadInput: there is no such backbone, option or graph.
+    """
+    if model.target is not None:
+        registry.register(model.name, imported("model._target_", model.target))
+    return registry.build(
+        model.name,
+        adjacency(skeleton, model.graph),
+        classes,
+        dropout=dropout,
+        **thawed(model.options),
+    )
+
+
+def backbone(model: Model) -> str:
+    """The name of a backbone and its width: `stgcn, 64 base channels`."""
+    width = model.options.get("base_channels")
+    return model.name if width is None else f"{model.name}, {width} base channels"
+
+
+def tested_split(settings: Common, split: str | None) -> str:
+    """The split of the annotations that a run validates on, and tests on unless `holdout` is."""
+    return settings.benchmark.val_split if split in (None, "holdout") else split
+
+
+@dataclass(frozen=True)
+class KeptAside:
+    """Training samples that do not train: their numbers (S,) in the store, and who performs."""
+
+    numbers: torch.Tensor
+    subjects: tuple[str, ...]
+
+
+def aside(settings: Common, store: Store, subjects: Sequence[Any] | None) -> KeptAside | None:
+    """The training samples that `subjects`, or data.holdout_subjects, keep aside; None: none."""
+    wanted = thawed(settings.data.holdout_subjects if subjects is None else subjects)
+    if wanted is None:
+        return None
+    numbers = store.split(settings.benchmark.train_split)
+    performing = subjects_of(store.ids[numbers.numpy()], settings.benchmark.subject)
+    chosen = held_out_subjects(performing, wanted)
+    among = numbers[torch.from_numpy(np.isin(performing, chosen))]
+    return KeptAside(among, tuple(chosen.tolist()))

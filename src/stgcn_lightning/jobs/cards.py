@@ -1,0 +1,46 @@
+"""The card of a checkpoint: what using its weights takes, without the settings of the training."""
+
+from importlib.metadata import version
+from typing import Any
+
+from stgcn_lightning.jobs.description import RunDescription
+from stgcn_lightning.settings.doors import Common, Trained
+from stgcn_lightning.settings.frozen import thawed
+
+
+def model_card(
+    settings: Common | Trained, classes: list[str], run: RunDescription | None = None
+) -> dict[str, Any]:
+    """Plain values with which a checkpoint can be used without its training configuration.
+
+    Args:
+        settings: of the training, or what is known of it.
+        classes: names of the classes.
+        run: what followed from the settings, where it is known.
+    """
+    benchmark, data, model = settings.benchmark, settings.data, settings.model
+    subjects = run.held_out_subjects if run else data.holdout_subjects
+    return {
+        "version": version("stgcn_lightning"),
+        "model": model.card(run.batch.norm_group if run else model.norm_group),
+        "skeleton": settings.skeleton.to_dict(),
+        "classes": classes,
+        "stream": settings.stream.name,
+        "benchmark": benchmark.name,
+        "dimension": benchmark.dimension,
+        "normalise": benchmark.normalise,
+        "clip_frames": data.clip_frames,
+        "test_clips": data.test_clips,
+        "persons": data.persons,
+        "held_out_subjects": thawed(subjects),
+    }
+
+
+def training_card(settings: Common, classes: list[str], run: RunDescription) -> dict[str, Any]:
+    """The card of a run's checkpoints, with the description of the run."""
+    order = {  # what the place within an epoch depends on
+        "a global batch of": run.batch.together,
+        "recipe.train_passes_per_epoch": settings.recipe.train_passes_per_epoch,
+        "seed": settings.seed,
+    }
+    return model_card(settings, classes, run) | {"order": order, "run": run.card()}

@@ -1,0 +1,143 @@
+"""What follows from the settings, the data and the machine: computed once for a run.
+
+It is printed, and kept with the checkpoint; nobody computes it again or writes to the settings.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stgcn_lightning import ranks
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.recipe import NORM_GROUP, REFERENCE_BATCH
+from stgcn_lightning.settings.doors import Common
+from stgcn_lightning.settings.groups import Recipe
+from stgcn_lightning.terminal import counted
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How many clips a device trains on at once.
+
+    Attributes:
+        devices: that train together.
+        per_device: clips of a batch on each of them.
+        norm_group: clips that share batch-norm statistics; None is all of a device.
+        shared: it is the device's part of the recipe's batch.
+    """
+
+    devices: int
+    per_device: int
+    norm_group: int | None
+    shared: bool = False
+
+    @property
+    def together(self) -> int:
+        """Clips of a training step on all devices: the global batch."""
+        return self.devices * self.per_device
+
+    @property
+    def line(self) -> str:
+        """How the recipe's batch is shared; empty where it is not."""
+        if not self.shared:
+            return ""
+        groups = f" in norm groups of {self.norm_group}" if self.norm_group else ""
+        return (
+            f"batch {REFERENCE_BATCH} = {counted(self.devices, 'device', 'devices')} x "
+            f"{self.per_device} clips{groups}"
+        )
+
+
+def share_batch(settings: Common) -> Batch:
+    """The batch of each device: as given, else the reference's.
+
+    A trainer for several devices keeps the recipe's global batch, however many there are.
+
+    Raises:
+        BadInput: the devices cannot share it evenly.
+    """
+    devices, group = ranks.world_size(), settings.model.norm_group
+    if settings.data.batch_size is not None:
+        return Batch(devices, settings.data.batch_size, group)
+    if not settings.trainer.for_several:
+        return Batch(devices, NORM_GROUP, group)
+    if REFERENCE_BATCH % devices:
+        raise BadInput(
+            f"{devices} devices cannot share a batch of {REFERENCE_BATCH} evenly: set "
+            "data.batch_size, of each device"
+        )
+    size = REFERENCE_BATCH // devices
+    if group is None and size > NORM_GROUP:
+        group = NORM_GROUP
+    return Batch(devices, size, group, shared=True)
+
+
+@dataclass(frozen=True)
+class LearningRate:
+    """The learning rate of the first step, and how it was found."""
+
+    lr: float
+    line: str
+
+
+def learning_rate(recipe: Recipe, batch: int) -> LearningRate:
+    """`recipe.lr` as given, or `recipe.base_lr` scaled from a global batch of 128 to `batch`."""
+    if recipe.lr is not None:
+        return LearningRate(recipe.lr, f"lr {recipe.lr:g} (as given, batch {batch})")
+    if not recipe.scale_lr:
+        return LearningRate(recipe.base_lr, f"lr {recipe.base_lr:g} (not scaled, batch {batch})")
+    lr = recipe.base_lr * batch / REFERENCE_BATCH
+    line = f"lr {recipe.base_lr:g} -> {lr:g} (batch {REFERENCE_BATCH} -> {batch})"
+    return LearningRate(lr, line)
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """What a run is, beyond its settings.
+
+    Attributes:
+        folder: its run directory.
+        split: what is tested: None is the benchmark's split for it.
+        batch: clips of a training step.
+        rate: learning rate of the first step.
+        epochs: in all.
+        held_out_subjects: who performs in the training samples kept aside; None: nobody is.
+        parameters: of the model.
+        gmac: 10^9 multiply-accumulates of a clip.
+    """
+
+    folder: Path
+    split: str | None
+    batch: Batch
+    rate: LearningRate
+    epochs: int
+    held_out_subjects: tuple[str, ...] | None
+    parameters: int
+    gmac: float
+
+    @property
+    def cost_line(self) -> str:
+        """Size of the model."""
+        return f"{self.parameters:,} parameters, {self.gmac:.3g} GMAC per clip"
+
+    def card(self) -> dict[str, Any]:
+        """Plain values, to be kept with a checkpoint.
+
+        The run directory is not among them: equal runs in two folders have equal checkpoints.
+        """
+        return {
+            "devices": self.batch.devices,
+            "batch_per_device": self.batch.per_device,
+            "global_batch": self.batch.together,
+            "norm_group": self.batch.norm_group,
+            "lr": self.rate.lr,
+            "epochs": self.epochs,
+            "held_out_subjects": self.held_out_subjects and list(self.held_out_subjects),
+            "parameters": self.parameters,
+            "gmac": self.gmac,
+        }
+
+
+def epochs_of(settings: Common) -> int:
+    """How many epochs a run has in all."""
+    return 1 if settings.debug == "fast" else settings.recipe.epochs

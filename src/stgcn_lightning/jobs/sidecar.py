@@ -1,0 +1,59 @@
+"""The sidecar of an exported model: all that preparing its input and reading its output takes."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from stgcn_lightning.checkpoints.onnx import INPUT, OUTPUT
+from stgcn_lightning.files.reading import sha256
+
+AXES = ["N clips", "M persons", "T frames", "V joints", "C channels"]
+CHANNELS = {"2d": ["x", "y", "score"], "3d": ["x", "y", "z"]}
+NORMALISE = {
+    "2d": "(x - w/2) / (w/2) and (y - h/2) / (h/2), picture of w x h pixels; the score as it is",
+    "3d": "frames without the first person are dropped; the first person's joint normalise.centre "
+    "in the first frame goes to the origin; then the line between the joints normalise.body is "
+    "turned to +z and after it the one between normalise.shoulders to +x",
+    "none": "the coordinates as they are",
+}
+STREAM = {
+    "joint": "the joints",
+    "bone": "each joint minus its bone parent (skeleton.bone_parents)",
+    "joint_motion": "the next frame minus this one, zero in the last frame",
+    "bone_motion": "each joint minus its bone parent (skeleton.bone_parents), and of these the "
+    "next frame minus this one, zero in the last frame",
+}
+MEAN_SCORE = "; the score is the mean of the two"
+
+
+def describe(name: str, out: Path, checkpoint: Path, card: dict[str, Any]) -> dict[str, Any]:
+    """The sidecar: everything that preparing inputs and reading outputs takes."""
+    stream = STREAM[card["stream"]]
+    scored = card["stream"] != "joint" and card["dimension"] == "2d"
+    V = len(card["skeleton"]["joints"])
+    return {
+        "format": name,
+        "file": out.name,
+        **card,
+        "version": version("stgcn_lightning"),
+        "input": {
+            "name": INPUT,
+            "type": "float32",
+            "axes": AXES,
+            "shape": ["N", card["persons"], card["clip_frames"], V, 3],
+            "channels": CHANNELS[card["dimension"]],
+            "absent_person": "all zero",
+        },
+        "prepare": {
+            "1 normalise": NORMALISE[card["normalise"]],
+            "2 stream": stream + (MEAN_SCORE if scored else ""),
+            "3 sample": f"{card['test_clips']} clips of {card['clip_frames']} frames, each frame "
+            "from another of as many equal parts of the sequence; a shorter one goes round",
+        },
+        "output": {
+            "name": OUTPUT,
+            "axes": ["N clips", "classes"],
+            "scores": "softmax, averaged over clips",
+        },
+        "checkpoint": {"file": checkpoint.name, "sha256": sha256(checkpoint)},
+    }

@@ -1,0 +1,150 @@
+"""The data set of a benchmark: class names, annotations and their store."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.downloads import fetch
+from stgcn_lightning.jobs.fetching import downloads_of
+from stgcn_lightning.settings.doors import Common
+from stgcn_lightning.settings.fields import path_of
+from stgcn_lightning.settings.frozen import thawed
+from stgcn_lightning.settings.groups import Benchmark
+from stgcn_lightning.settings.objects import imported
+from stgcn_lightning.sources.registry import Source, own_source, source_named
+from stgcn_lightning.sources.synthetic import synthetic_file
+from stgcn_lightning.terminal import console, shown
+
+
+def open_store_of(settings: Common, *, download: bool = False) -> Store:
+    """The store of the benchmark's annotations, built (or synthesised) first if need be.
+
+    With `download`, annotations that are neither there nor in a store are fetched if the benchmark
+    says where they are published; not under another name, which is more likely misspelt.
+
+    Raises:
+        BadInput: there are no annotations, or they cannot be used.
+    """
+    benchmark = settings.benchmark
+    root = path_of("data.store_dir", settings.data.store_dir)
+    annotations = annotations_of(benchmark, root)
+    spec = StoreSpec(
+        skeleton=settings.skeleton,
+        dimension=benchmark.dimension,
+        normalise=benchmark.normalise,
+        classes=len(class_names(benchmark.classes)),
+        on_bad_sample=settings.data.on_bad_sample,
+        source=source_of(benchmark),
+    )
+    try:
+        store = open_or_build(annotations, spec, root)
+    except FileNotFoundError as error:
+        source = benchmark.download
+        if not download or not source or Path(source).name != annotations.name:
+            command = f"python -m stgcn_lightning.prepare benchmark={benchmark.name}"
+            remedy = f"{command} downloads the published one, or set" if source else "set"
+            raise BadInput(
+                f"there is no annotation file {annotations}: {remedy} benchmark.annotations=FILE"
+                + from_raw(benchmark)
+            ) from error
+        fetch(
+            source, annotations, spec.source.annotations, downloads_of(settings.downloads), console
+        )
+        store = open_or_build(annotations, spec, root)
+    print_left_out(store)
+    return store
+
+
+def annotations_of(benchmark: Benchmark, root: Path) -> Path:
+    """The file of a benchmark's annotations; those of the embedded data set are made in `root`.
+
+    Raises:
+        BadInput: there is none, or a file is given for a data set that is made.
+    """
+    if benchmark.synthetic and benchmark.annotations:
+        raise BadInput(
+            f"benchmark {benchmark.name} makes its own annotations: choose the benchmark that "
+            f"{benchmark.annotations} belongs to, benchmark=NAME"
+        )
+    if benchmark.synthetic:
+        return synthesise(benchmark, root)
+    if not benchmark.annotations:
+        raise BadInput(
+            f"say where the annotations of {benchmark.name} are: benchmark.annotations=FILE"
+            + from_raw(benchmark)
+        )
+    return path_of("benchmark.annotations", benchmark.annotations)
+
+
+def print_left_out(store: Store) -> None:
+    """Say which samples and persons the store does not hold."""
+    if store.persons_cut:
+        console.print(f"{store.persons_cut} samples hold more than two persons: two are kept")
+    if store.dropped:
+        total = len(store.ids) + len(store.dropped)
+        console.print(f"{len(store.dropped)} of {total} samples are dropped:")
+        for line in store.dropped[:5]:
+            console.print(f"  {line}")
+        if len(store.dropped) > 5:
+            console.print(f"  all of them are listed in {shown(store.folder / 'manifest.json')}")
+
+
+def from_raw(benchmark: Benchmark) -> str:
+    """How else a benchmark comes by its annotations: the end of a sentence, mostly empty."""
+    if not benchmark.skeleton_files:
+        return ""
+    return ", or make it from NTU RGB+D's .skeleton files with the prepare door, raw=DIR"
+
+
+def synthesise(benchmark: Benchmark, root: Path) -> Path:
+    """Write the embedded data set's annotations under `root`, once."""
+    size = thawed(benchmark.synthetic)
+    if not isinstance(size, dict):
+        raise BadInput(
+            f"benchmark.synthetic={size} is no table of sizes: "
+            "set benchmark.synthetic.train_samples and benchmark.synthetic.val_samples"
+        )
+    for name, value in size.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadInput(f"benchmark.synthetic.{name}={value} must be a whole number")
+    return synthetic_file(benchmark.dimension, root, **size)
+
+
+def source_of(benchmark: Benchmark) -> Source:
+    """Who reads the benchmark's annotations: a reader of this package, or one of the user's own."""
+    source = thawed(benchmark.source)
+    if isinstance(source, dict) and "_target_" in source:
+        make = imported("benchmark.source._target_", source.pop("_target_"))
+        return own_source(make, **source)
+    return source_named("mmaction2" if source is None else str(source))
+
+
+def class_names(classes: int | str | Sequence[Any] | None) -> list[str]:
+    """Names of the classes, from a list, a file with one name a line, or their number.
+
+    Raises:
+        BadInput: it is none of these, or there are fewer than two classes or one of them twice.
+    """
+    classes = thawed(classes)
+    if not isinstance(classes, int | str | list) or isinstance(classes, bool):
+        raise BadInput(
+            f"benchmark.classes={classes} is no number, list of names, or file with one name a line"
+        )
+    if isinstance(classes, int):
+        names = [str(i) for i in range(classes)]
+    elif isinstance(classes, str):
+        path = path_of("benchmark.classes", classes)
+        if not path.is_file():
+            raise BadInput(
+                f"benchmark.classes={classes} is no file: give a number, a list of names, or a "
+                "file with one name a line"
+            )
+        names = path.read_text().split("\n")
+        names = [name.strip() for name in names if name.strip()]
+    else:
+        names = [str(name) for name in classes]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise BadInput(f"benchmark.classes={classes} must be at least 2 classes, each named once")
+    return names

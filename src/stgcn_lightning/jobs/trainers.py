@@ -1,0 +1,103 @@
+"""Lightning's trainers, with the callbacks of the settings."""
+
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+import lightning
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.loggers import Logger
+
+import stgcn_lightning.jobs.announcements  # noqa: F401 - it takes effect when it is imported
+from stgcn_lightning import ranks
+from stgcn_lightning.callbacks.bars import Bars
+from stgcn_lightning.callbacks.checkpoint_files import CheckpointFiles
+from stgcn_lightning.callbacks.speed import Speed
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs.description import epochs_of
+from stgcn_lightning.settings.doors import Common, TrainSettings
+from stgcn_lightning.settings.objects import Object, Trainer
+from stgcn_lightning.terminal import console
+
+FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 2}
+
+
+def build_trainer(
+    settings: TrainSettings, steps: int, loggers: Sequence[Logger] = ()
+) -> lightning.Trainer:
+    """The trainer for epochs of `steps`, with the callbacks of the settings."""
+    fast = settings.debug == "fast"
+    callbacks = [one.make() for one in callbacks_of(settings).values()]
+    if not loggers:  # nobody to tell
+        callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor | Speed)]
+    return settings.trainer.make(
+        **devices_of_ranks(settings.trainer),
+        max_epochs=epochs_of(settings),
+        log_every_n_steps=min(steps, 1 if fast else settings.trainer.log_every_n_steps),
+        default_root_dir=str(settings.run_dir),
+        logger=list(loggers),
+        callbacks=callbacks + bars(),
+        plugins=[CheckpointFiles()],
+        enable_progress_bar=False,  # Lightning's own
+        **(FAST if fast else {}),
+    )
+
+
+def build_tester(settings: Common) -> lightning.Trainer:
+    """A trainer that logs and saves nothing."""
+    return settings.trainer.make(
+        **devices_of_ranks(settings.trainer),
+        logger=False,
+        enable_checkpointing=False,
+        callbacks=bars(),
+        enable_progress_bar=False,  # Lightning's own
+        default_root_dir=str(settings.run_dir),
+        **(FAST if settings.debug == "fast" else {}),
+    )
+
+
+def devices_of_ranks(trainer: Trainer) -> dict[str, int]:
+    """Arguments that tell a trainer how many ranks there are, if there are several.
+
+    Raises:
+        BadInput: it has no strategy for several.
+    """
+    if ranks.world_size() == 1:
+        return {}
+    if not trainer.for_several:
+        raise BadInput(
+            f"{ranks.world_size()} devices train together with trainer=ddp, ddp_cpu or slurm, not "
+            "with this trainer"
+        )
+    local = ranks.local_world_size()
+    return {"devices": local, "num_nodes": ranks.world_size() // local}
+
+
+def callbacks_of(settings: TrainSettings) -> dict[str, Object]:
+    """The configured callbacks; with subjects held out, these select the best checkpoint.
+
+    What the validation split would have selected is kept beside it, to show the difference.
+    """
+    callbacks = dict(settings.callbacks or {})
+    if settings.data.holdout_subjects is not None and "best" in callbacks:
+        best = callbacks["best"]
+        # before `last`, which saves their scores with the state
+        callbacks = {"best_on_val": best.but(filename="best_on_val"), **callbacks}
+        callbacks["best"] = best.but(monitor="holdout/top1")
+    return callbacks
+
+
+def bars() -> list[Callback]:
+    """Progress bars, where a person looks on."""
+    return [Bars(console)] if sys.stdout.isatty() and not console.quiet else []
+
+
+@contextmanager
+def passing_on_ctrl_c(trainer: lightning.Trainer) -> Generator[None]:
+    """Lightning ends the process with status 1 after Ctrl-C; the doors have their own."""
+    try:
+        yield
+    except SystemExit as end:
+        if trainer.interrupted and end.code == 1:
+            raise KeyboardInterrupt from None
+        raise

@@ -1,0 +1,104 @@
+"""What a backbone offers, and what it may offer besides: the protocol of every family.
+
+A backbone is a plain `nn.Module` that turns each person of a clip into features, followed by a head
+that averages persons and classifies. Speed is applied from outside: `engine.engine.Engine` computes
+an absent person once, normalises in groups, compiles, folds. For that to be exact, rows must be
+independent of each other but for ordinary batch norms (`nn.BatchNorm1d/2d/3d`, rows first).
+
+A family's constructor is ``(adjacency, classes, *, channels=3, dropout=0.0, **own_options)``; its
+own options are plain values, which `conf/model/NAME.yaml` sets and the checkpoint's card keeps.
+
+Axes: N clips, M persons, T frames, V joints, C channels, R = N x M rows, F features, K subsets.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+from torch import Tensor, nn
+
+from stgcn_lightning.errors import BadInput
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class Backbone(nn.Module):
+    """The base class of every family. A family must set the three attributes and define `features`.
+
+    Attributes:
+        joints: V of the clips that the model was built for.
+        channels: C of these clips.
+        classify: the head, (N, M, F) -> logits (N, classes): `parts.Head`, or another `nn.Linear`
+            that averages persons.
+        title: how people call the family, with its article; used in sentences.
+        foreign_names: pairs of names, ours and those of MMAction2 and PYSKL, of a tensor or of the
+            module that holds it; `*` stands for a number. The first pair that fits a tensor counts.
+            Empty where the family is in neither.
+    """
+
+    joints: int
+    channels: int
+    classify: nn.Linear
+    title: ClassVar[str] = "a backbone"
+    foreign_names: ClassVar[tuple[tuple[str, str], ...]] = ()
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (R, F) of persons (R, T, V, C); R and T are free."""
+        raise NotImplementedError
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Logits (N, classes) of clips (N, M, T, V, C), every person computed.
+
+        Raises:
+            BadInput: the clips have other joints or channels than the model was built for.
+        """
+        self.check(clips)
+        rows = self.features(clips.flatten(0, 1))  # R, F
+        return self.classify(rows.unflatten(0, clips.shape[:2]))
+
+    def check(self, clips: Tensor) -> None:
+        """Refuse clips that do not fit the model.
+
+        Raises:
+            BadInput: they have other joints or channels than the model was built for.
+        """
+        if clips.ndim != 5 or clips.shape[3:] != (self.joints, self.channels):
+            raise BadInput(
+                f"the model was built for {self.joints} joints and {self.channels} channels, clips"
+                f" of (N, M, T, {self.joints}, {self.channels}), but these have the shape"
+                f" {tuple(clips.shape)}: choose the skeleton that belongs to the data."
+            )
+
+    # What a family may offer
+
+    def learned_edges(self) -> Tensor | None:
+        """The learned weight of every edge, (layers, K, V, V), for the report; None: no edges."""
+        return None
+
+    def draws_random_numbers(self) -> bool:
+        """Whether equal persons may differ in training: true with dropout before the head.
+
+        A family that draws random numbers in another way than by `nn.Dropout` answers itself.
+        """
+        return any(
+            isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
+            for name, module in self.named_modules()
+            if not name.startswith("classify")
+        )
+
+    @classmethod
+    def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Those of the family's own options that the shapes of a `state_dict` show."""
+        return {}
+
+
+def plain_copy(model: Model) -> Model:
+    """A copy in which every module is again of the class that the family's file names.
+
+    A module that something from outside gave a faster class names the class it had before in
+    `plain_class`.
+    """
+    model = copy.deepcopy(model)
+    for module in model.modules():
+        module.__class__ = getattr(module, "plain_class", type(module))
+    return model

@@ -1,0 +1,26 @@
+"""What a model costs: its parameters, and the multiply-accumulates of a clip."""
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from stgcn_lightning.models.backbone import Backbone, plain_copy
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers are learned."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_macs(model: Backbone, frames: int, persons: int) -> int:
+    """Multiply-accumulates of one clip by the operations that the family's file writes down.
+
+    It is the yardstick by which published models are compared, so it counts products and
+    convolutions alone and ignores what an engine saves. Nothing is computed: the tensors have
+    shapes alone.
+    """
+    plain = plain_copy(model).to("meta").eval()
+    clips = torch.zeros(1, persons, frames, model.joints, model.channels, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        plain(clips)
+    return counter.get_total_flops() // 2

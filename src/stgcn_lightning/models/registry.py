@@ -1,0 +1,97 @@
+"""Backbones by name: ours, and those that a user's configuration registers.
+
+A checkpoint's card names its backbone, and is untrusted: a name is looked up here, and nothing is
+imported because a file says so.
+"""
+
+import difflib
+import importlib
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from stgcn_lightning.errors import BadInput
+
+if TYPE_CHECKING:  # whoever asks for names alone need not wait for torch
+    import numpy as np
+    from torch import Tensor
+
+    from stgcn_lightning.models.backbone import Backbone
+
+# name -> module and class, imported when the class is asked for
+OURS = {
+    "stgcn": ("stgcn_lightning.models.stgcn", "STGCN"),
+    "stgcnpp": ("stgcn_lightning.models.stgcnpp", "STGCNPP"),
+}
+_registered: "dict[str, type[Backbone]]" = {}
+
+
+def names() -> list[str]:
+    """All names there are, ours first."""
+    return [*OURS, *_registered]
+
+
+def register(name: str, family: "type[Backbone]") -> None:
+    """Let `name` be a user's own backbone, from now on and in this process.
+
+    Raises:
+        BadInput: the name belongs to another class, or the class is no `Backbone`.
+    """
+    from stgcn_lightning.models.backbone import Backbone
+
+    if not (inspect.isclass(family) and issubclass(family, Backbone)):
+        raise BadInput(
+            f"model.name={name}: {getattr(family, '__name__', family)} is no backbone: derive it "
+            "from stgcn_lightning.models.backbone.Backbone"
+        )
+    known = family_of(name) if name in names() else family
+    if (known.__module__, known.__qualname__) != (family.__module__, family.__qualname__):
+        raise BadInput(
+            f"model.name={name} is the name of {known.__name__} already: choose another for "
+            f"{family.__name__}"
+        )
+    if name not in OURS:
+        _registered[name] = family
+
+
+def family_of(name: str) -> "type[Backbone]":
+    """The class of a name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if name in _registered:
+        return _registered[name]
+    if name not in OURS:
+        near = difflib.get_close_matches(str(name), names(), n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names())}"
+        raise BadInput(
+            f"there is no model {name}: {remedy} (one of your own needs the configuration that"
+            " registers it: model=NAME --config-dir=FOLDER)"
+        )
+    module, kind = OURS[name]
+    return getattr(importlib.import_module(module), kind)
+
+
+def name_of(family: "type[Backbone]") -> str:
+    """The name that a class has here; its own where it has none."""
+    found = [name for name in names() if family_of(name) is family]
+    return found[0] if found else family.__name__
+
+
+def build(name: str, adjacency: "np.ndarray | Tensor", classes: int, **options: Any) -> "Backbone":
+    """An untrained model of the family `name`; see `Backbone` for the arguments.
+
+    Raises:
+        BadInput: there is no such family, or it has no such option.
+    """
+    family = family_of(name)
+    known = inspect.signature(family).parameters
+    takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values())
+    for option in options:
+        if option not in known and not takes_all:
+            own = [one for one in known if one not in ("adjacency", "classes")]
+            raise BadInput(
+                f"model.{option}={options[option]} is no option of {name}: choose from "
+                f"{', '.join(own)}"
+            )
+    return family(adjacency, classes, **options)

@@ -1,0 +1,232 @@
+"""ST-GCN++: ST-GCN with a learned graph and six branches along time.
+
+Source: Duan et al., "PYSKL: Towards Good Practices for Skeleton Action Recognition", ACM MM 2022
+(arXiv:2205.09443), in the form of MMAction2 1.2.0 and PYSKL, whose weights map one-to-one to
+these. Against ST-GCN, the adjacency itself is learned, the graph convolution has a residual
+inside, and the temporal convolution sees 3, 5, 7 and 9 frames at once, a maximum and the frame
+itself.
+
+Axes: N clips, M persons, R = N x M rows, T frames (S = ceil(T / stride) of them come out), V
+joints, C channels (O where they come out), K neighbour subsets of the graph.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.parts import (
+    Head,
+    Pointwise,
+    Shortcut,
+    SubsetLinear,
+    normalise_input,
+    time_conv,
+)
+
+STAGES = 10
+WIDENED = (5, 8)  # stages, counted from 1, that double the channels and halve the frames
+DILATIONS = (1, 2, 3, 4)  # of the first four branches
+BRANCHES = len(DILATIONS) + 2
+
+# our name -> that of MMAction2 and PYSKL; the first that fits counts
+FOREIGN_NAMES = (
+    ("data_norm", "backbone.data_bn"),
+    ("stages.*.graph.adjacency", "backbone.gcn.*.gcn.A"),
+    ("stages.*.graph.project", "backbone.gcn.*.gcn.conv"),
+    ("stages.*.graph.norm", "backbone.gcn.*.gcn.bn"),
+    ("stages.*.graph.down.project", "backbone.gcn.*.gcn.down.0"),
+    ("stages.*.graph.down.norm", "backbone.gcn.*.gcn.down.1"),
+    ("stages.*.temporal.branches.5", "backbone.gcn.*.tcn.branches.5"),
+    ("stages.*.temporal.branches.*.project", "backbone.gcn.*.tcn.branches.*.0"),
+    ("stages.*.temporal.branches.*.norm", "backbone.gcn.*.tcn.branches.*.1"),
+    ("stages.*.temporal.branches.*.conv", "backbone.gcn.*.tcn.branches.*.3.conv"),
+    ("stages.*.temporal.branch_norm", "backbone.gcn.*.tcn.transform.0"),
+    ("stages.*.temporal.project", "backbone.gcn.*.tcn.transform.2"),
+    ("stages.*.temporal.norm", "backbone.gcn.*.tcn.bn"),
+    ("stages.*.residual.project", "backbone.gcn.*.residual.conv"),
+    ("stages.*.residual.norm", "backbone.gcn.*.residual.bn"),
+    ("classify", "cls_head.fc"),
+)
+
+
+class Down(nn.Module):
+    """Mix the channels of a graph convolution's input into those of its output, and normalise."""
+
+    def __init__(self, channels: int, out_channels: int):
+        super().__init__()
+        self.project = Pointwise(channels, out_channels)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, T, V)."""
+        return self.norm(self.project(x))
+
+
+class GraphConv(nn.Module):
+    """Gather each joint's neighbours by learned weights, on top of the joint itself."""
+
+    down: Down | nn.Identity
+
+    def __init__(self, adjacency: Tensor, channels: int, out_channels: int):
+        super().__init__()
+        self.adjacency = nn.Parameter(adjacency.clone())  # K, V, V: from joint, to joint
+        self.project = SubsetLinear(channels, out_channels, len(adjacency))
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.down = nn.Identity() if channels == out_channels else Down(channels, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, T, V)."""
+        y = self.norm(self.project(x, self.adjacency))
+        return (y + self.down(x)).relu_()
+
+
+class DilatedBranch(nn.Module):
+    """Three frames, `dilation` apart, of few channels."""
+
+    def __init__(self, channels: int, out_channels: int, stride: int, dilation: int):
+        super().__init__()
+        self.project = Pointwise(channels, out_channels)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.conv = time_conv(out_channels, 3, stride=stride, dilation=dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, S, V)."""
+        return self.conv(self.norm(self.project(x)).relu_())
+
+
+class LargestBranch(nn.Module):
+    """The largest of three frames, of few channels."""
+
+    def __init__(self, channels: int, out_channels: int, stride: int):
+        super().__init__()
+        self.project = Pointwise(channels, out_channels)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, S, V)."""
+        return largest(self.norm(self.project(x)).relu_(), self.stride)
+
+
+def largest(x: Tensor, stride: int) -> Tensor:
+    """The largest of each frame and its two neighbours, for every `stride`-th frame."""
+    return F.max_pool2d(x, (3, 1), (stride, 1), (1, 0))
+
+
+class TemporalConv(nn.Module):
+    """Six branches along time, next to each other, then mixed; joints do not mix."""
+
+    def __init__(self, channels: int, stride: int):
+        super().__init__()
+        self.stride = stride
+        few = channels // BRANCHES
+        first = channels - few * (BRANCHES - 1)  # the remainder as well
+        self.branches = nn.ModuleList(
+            DilatedBranch(channels, few if i else first, stride, dilation)
+            for i, dilation in enumerate(DILATIONS)
+        )
+        self.branches.append(LargestBranch(channels, few, stride))
+        self.branches.append(Pointwise(channels, few, stride))
+        self.branch_norm = nn.BatchNorm2d(channels)
+        self.project = Pointwise(channels, channels)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, C, S, V)."""
+        y = torch.cat([branch(x) for branch in self.branches], 1)
+        return self.norm(self.project(self.branch_norm(y).relu_()))
+
+
+class Stage(nn.Module):
+    """Graph convolution, then temporal convolution, around which the input may pass unchanged."""
+
+    residual: Shortcut | nn.Identity | None
+
+    def __init__(
+        self, adjacency: Tensor, channels: int, out_channels: int, stride: int, residual: bool
+    ):
+        super().__init__()
+        self.graph = GraphConv(adjacency, channels, out_channels)
+        self.temporal = TemporalConv(out_channels, stride)
+        if not residual:
+            self.residual = None
+        elif channels == out_channels and stride == 1:
+            self.residual = nn.Identity()
+        else:
+            self.residual = Shortcut(channels, out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, S, V)."""
+        y = self.temporal(self.graph(x))
+        if self.residual is not None:
+            y = y + self.residual(x)
+        return y.relu_()
+
+
+class STGCNPP(Backbone):
+    """The whole classifier: clips of skeletons in, one logit per class out.
+
+    Args:
+        adjacency: (K, V, V), from joint to joint, where the learned one of each stage starts; kept
+            in float32.
+        classes: number of classes.
+        channels: C of the input, e.g. x, y, score.
+        base_channels: width of the first stages, 6 or more; doubled twice.
+        dropout: probability with which a pooled feature is dropped in training.
+
+    Raises:
+        BadInput: there are fewer channels than branches.
+    """
+
+    title = "an ST-GCN++"
+    foreign_names = FOREIGN_NAMES
+
+    def __init__(
+        self,
+        adjacency: np.ndarray | Tensor,
+        classes: int,
+        *,
+        channels: int = 3,
+        base_channels: int = 64,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        if base_channels < BRANCHES:
+            raise BadInput(
+                f"model.base_channels={base_channels} leaves no channel to some of ST-GCN++'s"
+                f" {BRANCHES} branches: set model.base_channels={BRANCHES} or more"
+            )
+        adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
+        self.joints, self.channels = adjacency.shape[-1], channels
+        self.data_norm = nn.BatchNorm1d(self.joints * channels)  # feature v C + c
+        self.stages = nn.ModuleList()
+        width = base_channels
+        for number in range(1, STAGES + 1):
+            stride = 2 if number in WIDENED else 1
+            width *= stride
+            self.stages.append(Stage(adjacency, channels, width, stride, residual=number > 1))
+            channels = width
+        self.classify = Head(width, classes, dropout)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
+        x = normalise_input(self.data_norm, x)
+        for stage in self.stages:
+            x = stage(x)
+        return x.mean((2, 3))
+
+    def learned_edges(self) -> Tensor:
+        """(stages, K, V, W): the adjacency that each stage has learned."""
+        stages = [stage for stage in self.stages if isinstance(stage, Stage)]
+        return torch.stack([stage.graph.adjacency.detach() for stage in stages])
+
+    @classmethod
+    def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The width of a `state_dict`."""
+        return {"base_channels": len(state["stages.0.graph.norm.bias"])}

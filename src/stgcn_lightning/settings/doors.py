@@ -1,0 +1,197 @@
+"""What each door takes: one frozen dataclass a door.
+
+Names are those of the keys: `recipe.epochs` of the command line is `settings.recipe.epochs`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.settings import fields
+from stgcn_lightning.settings.groups import Benchmark, Data, Downloads, Model, Recipe, Stream
+from stgcn_lightning.settings.objects import Object, Trainer, objects
+from stgcn_lightning.skeleton import Skeleton
+
+
+def check_checkpoint(key: str, value: Any) -> Any:
+    """Return a path or the name of a published file as it was given, or raise BadInput."""
+    if value:
+        fields.path_of(key, value)
+    return value or None
+
+
+def check_resume(key: str, value: Any) -> str:
+    """Return ``auto`` or a path as it was given, or raise BadInput."""
+    if not isinstance(value, str):
+        raise BadInput(f"{key}={value} is neither auto nor a checkpoint")
+    if value != "auto":
+        fields.path_of(key, value)
+    return value
+
+
+def _body(_: str, value: Any) -> Skeleton:
+    return Skeleton.from_dict(value)
+
+
+def _loggers() -> Any:
+    return fields.checked("what keeps a record", "csv, wandb, tensorboard", objects, null="")
+
+
+def _callbacks() -> Any:
+    return fields.checked("what happens beside the training", "objects", objects, null="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every door takes.
+
+    Attributes:
+        composed: the whole configuration as the door composed it, plain and read-only: loggers show
+            it.
+    """
+
+    composed: Mapping[str, Any]
+    debug: bool | Literal["fast"] = fields.choice(
+        "true: traceback instead of a sentence; fast: two batches of everything",
+        True, False, "fast",
+    )  # fmt: skip
+    run_dir: Path = fields.path("run directory; chosen with hydra.run.dir")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common(Settings):
+    """What train, test, prepare and reproduce share: one stream of one benchmark.
+
+    Attributes:
+        skeleton: the body whose joints the annotations hold.
+    """
+
+    skeleton: Skeleton = fields.checked(
+        "the body: conf/skeleton lists its tables", "a group of tables", _body
+    )
+    benchmark: Benchmark = fields.group(Benchmark)
+    stream: Stream = fields.group(Stream)
+    data: Data = fields.group(Data)
+    model: Model = fields.group(Model)
+    recipe: Recipe = fields.group(Recipe)
+    trainer: Trainer = fields.checked("arguments of lightning.Trainer", "an object", Trainer.read)
+    downloads: Downloads = fields.group(Downloads)
+    seed: int = fields.whole("of everything that is random", 0, 2**32 - 1)
+    tf32: bool = fields.choice(
+        "float32 products on a GPU of factors with 10 bits; false: all 23", True, False
+    )
+    checkpoint: str | None = fields.checked(
+        "weights to start from or to test", "a path, or zoo:NAME", check_checkpoint, null="none"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(Common):
+    """What the train door takes."""
+
+    logger: Mapping[str, Object] | None = _loggers()
+    callbacks: Mapping[str, Object] | None = _callbacks()
+    resume: str | None = fields.checked(
+        "checkpoint to go on from", "auto: the last of the newest run; or a path", check_resume,
+        null="a new run",
+    )  # fmt: skip
+    test_after: bool = fields.choice("test the best checkpoint when training ends", True, False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSettings(Common):
+    """What the test door takes."""
+
+    logger: Mapping[str, Object] | None = _loggers()
+    split: str | None = fields.anything(
+        "split to test on; null: benchmark.val_split",
+        "a name; holdout: the training samples that were held out",
+    )
+    scores: str | None = fields.anything("file of the scores", "a path to .npz or .pkl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSettings(Common):
+    """What the prepare door takes."""
+
+    annotations: Any = fields.anything("the same as benchmark.annotations", "a path")
+    raw: Any = fields.anything("folder of NTU RGB+D's .skeleton files to make them from", "a path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceSettings(Common):
+    """What the reproduce door takes.
+
+    Attributes:
+        part: (door, {key: value}) -> settings of a run that is a part of this one; see
+            `compose.settings_of`.
+    """
+
+    part: Callable[[str, Mapping[str, Any]], Any]
+    logger: Mapping[str, Object] | None = _loggers()
+    callbacks: Mapping[str, Object] | None = _callbacks()
+    seeds: Any = fields.anything("seeds to train with; null: seed alone", "a list, [0, 1, 2]")
+    checkpoints: Any = fields.anything(
+        "checkpoints to test instead of training", "{joint: FILE, bone: FILE, ...}, or zoo"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FuseSettings(Settings):
+    """What the fuse door takes."""
+
+    logger: Mapping[str, Object] | None = _loggers()
+    streams: Any = fields.anything("score files by their streams", "{joint: a.npz, bone: b.npz}")
+    preset: Any = fields.anything("known weights", "two_stream, four_stream")
+    weights: Any = fields.anything(
+        "weights by stream; null: equal ones", "{joint: 2, bone: 1}, or learned"
+    )
+    tuning: Any = fields.anything(
+        "score files of held-out samples to learn the weights on", "{joint: a.npz, bone: b.npz}"
+    )
+    apply_softmax: Any = fields.anything(
+        "whether the files hold logits", "true, false, or a list of streams"
+    )
+    scores: str | None = fields.anything("file of the fused scores", "a path to .npz or .pkl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings(Settings):
+    """What the export door takes.
+
+    Attributes:
+        reference: what a checkpoint without a card is unless the user says otherwise.
+        said: what the user says about the checkpoint: the keys that are not null.
+    """
+
+    reference: Mapping[str, Any]
+    said: Mapping[str, Any]
+    downloads: Downloads = fields.group(Downloads)
+    checkpoint: str | None = fields.checked(
+        "weights to export", "a path", check_checkpoint, null="none"
+    )
+    format: Any = fields.anything("what to export to", "onnx, safetensors, mmaction2")
+    out: Any = fields.anything("file of the model; its sidecar ends in .json", "a path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a checkpoint was trained on, by its card and its user; what nobody says is None."""
+
+    skeleton: Skeleton = fields.checked("the body", "a group of tables", _body)
+    benchmark: Benchmark = fields.group(Benchmark)
+    stream: Stream = fields.group(Stream)
+    data: Data = fields.group(Data)
+    model: Model = fields.group(Model)
+
+
+DOORS: dict[str, type[Settings]] = {
+    "train": TrainSettings,
+    "test": TestSettings,
+    "fuse": FuseSettings,
+    "reproduce": ReproduceSettings,
+    "prepare": PrepareSettings,
+    "export": ExportSettings,
+}

@@ -1,0 +1,205 @@
+"""The groups of keys that the doors share, each with its fields as `fields.py` declares them.
+
+Ranges and choices stand here and nowhere else, but for names that a lower room knows and checks
+itself, because more may be registered there: graphs, streams, frame orders, normalisations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from stgcn_lightning.engine.modes import COMPILE_MODES
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.models import registry
+from stgcn_lightning.settings import fields
+from stgcn_lightning.settings.frozen import frozen, thawed
+
+# arguments of our backbones' constructors whose values are checked before anything is read
+BACKBONE_OPTIONS = {
+    "base_channels": fields.stated_number(
+        "channels of the first stages, doubled twice", int, 1, 10_000
+    ),
+}
+
+
+def check_subjects(key: str, value: Any) -> Any:
+    """Return a list of subjects or a share of them, or raise BadInput."""
+    if not isinstance(value, float | list | tuple):
+        raise BadInput(
+            f"{key}={value} is neither a list of subjects, [1, 8], nor a share of them, 0.1"
+        )
+    return frozen(value)
+
+
+def check_address(key: str, value: Any) -> str:
+    """Return an address, or raise BadInput if it is no text."""
+    if not isinstance(value, str):
+        raise BadInput(f"{key}={value} must be text")
+    return value
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A data set with the protocol that divides it and the dimension of its coordinates."""
+
+    name: str = fields.anything("what reports and published figures call it", "a name")
+    annotations: str | None = fields.anything(
+        "file of the annotations; required unless they are synthetic", "a path"
+    )
+    dimension: Literal["2d", "3d"] = fields.choice("of the coordinates", "2d", "3d")
+    normalise: str = fields.anything(
+        "how coordinates are made comparable (data/normalise.py)", "2d, 3d, none"
+    )
+    train_split: str = fields.name("split of the annotations that is trained on")
+    val_split: str = fields.name("split that is validated and tested on")
+    classes: int | str | tuple[Any, ...] | None = fields.anything(
+        "the classes in the order of their labels",
+        "a list of names, a file with one name a line, or their number",
+    )
+    subject: str | None = fields.anything(
+        "finds the subject in a sample's id, by its first group", "a regular expression"
+    )
+    synthetic: Mapping[str, Any] | None = fields.anything(
+        "sizes of the embedded data set, which is made and not read", "a group of whole numbers"
+    )
+    download: str | None = fields.anything("where the annotations are published", "an address")
+    skeleton_files: str | None = fields.anything(
+        "data set whose .skeleton files the annotations can be made from", "ntu60, ntu120"
+    )
+    source: Any = fields.anything(
+        "what reads the annotations", "the name of a source, or _target_: module.function"
+    )
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What of the joints is trained on."""
+
+    name: str = fields.anything(
+        "of the stream", "joint, bone, joint_motion, bone_motion, or of your own stream"
+    )
+    target: str | None = fields.anything(
+        "function that makes your own stream", "module.function", key="_target_"
+    )
+    options: Mapping[str, Any] = fields.rest("argument of the function that makes your own stream")
+
+
+@dataclass(frozen=True)
+class Data:
+    """How clips are fed."""
+
+    clip_frames: int = fields.whole("frames of a clip", 1, 100_000, unit="frames")
+    test_clips: int = fields.whole("clips of a sample whose scores a test averages", 1, 10_000)
+    persons: int = fields.whole(
+        "persons of a clip; further ones are cut, absent ones are zero", 1, 1000
+    )
+    batch_size: int | None = fields.whole(
+        "samples of a batch on each device", 1, 1_000_000,
+        null="16, or with several devices their part of 128",
+    )  # fmt: skip
+    workers: int = fields.whole("loader processes of each device", 0, 1000)
+    on_device: bool | Literal["auto"] = fields.choice(
+        "keep all frames on the GPU; auto: if they fill at most half of its free memory",
+        True, False, "auto",
+    )  # fmt: skip
+    store_dir: str = fields.name("folder of the checked and normalised data sets")
+    on_bad_sample: Literal["error", "drop"] = fields.choice(
+        "what a sample with NaN or a bad label leads to", "error", "drop"
+    )
+    holdout_subjects: float | tuple[Any, ...] | None = fields.checked(
+        "training subjects kept aside to select the checkpoint by",
+        "a list, or a share between 0 and 1",
+        check_subjects,
+        null="none",
+    )
+    frame_order: str = fields.anything(
+        "order of a clip's frames; the others show what is left of the accuracy without motion",
+        "ordered, shuffled, single",
+    )
+
+
+@dataclass(frozen=True)
+class Model:
+    """The backbone, and how it is computed.
+
+    Attributes:
+        options: further arguments of the backbone's constructor, by name.
+    """
+
+    name: str = fields.anything(
+        "of the backbone, in checkpoints and reports", "stgcn, stgcnpp, or your own"
+    )
+    graph: str = fields.anything(
+        "neighbour subsets of the graph convolution (graph.py)",
+        "stgcn_spatial, spatial, binary_adj",
+    )
+    compile: str | None = fields.choice(
+        "mode of torch.compile; null: not compiled", None, *COMPILE_MODES
+    )
+    norm_group: int | None = fields.whole(
+        "clips that share batch-norm statistics", 1, 1_000_000, unit="clips",
+        null="the batch of a device; 16 where devices share the batch and have more",
+    )  # fmt: skip
+    target: str | None = fields.anything(
+        "class of your own backbone", "module.Class", key="_target_"
+    )
+    options: Mapping[str, Any] = fields.rest("argument of the backbone's constructor")
+
+    def __post_init__(self) -> None:
+        """Check what our own backbones allow."""
+        if self.target is not None:
+            fields.text("model._target_", self.target)
+            fields.text("model.name", self.name)
+            return
+        if self.name is not None:  # a description of a checkpoint may leave it open
+            fields.one_of("model.name", self.name, tuple(registry.names()))
+        for name, stated in BACKBONE_OPTIONS.items():
+            if name in self.options:
+                stated.take(f"model.{name}", self.options[name])
+
+    def card(self, norm_group: int | None) -> dict[str, Any]:
+        """The model as a checkpoint's card has it, with the norm group that was used."""
+        options = thawed(self.options)
+        named = {"name": self.name, "graph": self.graph, "compile": self.compile}
+        return named | {"norm_group": norm_group} | options
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The training schedule."""
+
+    base_lr: float = fields.number("learning rate for a global batch of 128", 0, 1e30)
+    scale_lr: bool = fields.choice("scale base_lr with the global batch", True, False)
+    lr: float | None = fields.number(
+        "learning rate of the first step", 0, 1e30, null="base_lr, scaled or not"
+    )
+    epochs: int = fields.whole("epochs of a run in all", 1, 1_000_000)
+    train_passes_per_epoch: int = fields.whole(
+        "how often an epoch goes through the training split", 1, 2**16 - 1
+    )
+    momentum: float = fields.number("of SGD", 0, 1)
+    nesterov: bool = fields.choice("Nesterov's form of the momentum", True, False)
+    weight_decay: float = fields.number("of SGD, on every parameter", 0, 1e30)
+    label_smoothing: float = fields.number("of the cross entropy", 0, 1)
+    dropout: float = fields.number("share of the pooled features left out", 0, 1)
+
+    def __post_init__(self) -> None:
+        """Refuse Nesterov's form of no momentum."""
+        if self.nesterov and not self.momentum:
+            raise BadInput("recipe.nesterov=true needs momentum: set recipe.nesterov=false as well")
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """What MMAction2 publishes: where from, where to, and how patiently."""
+
+    address: str = fields.checked("folder of the published files", "an address", check_address)
+    folder: Path = fields.path("where they are kept")
+    timeout: float = fields.number(
+        "time without a byte after which a server counts as silent", 1e-3, 1e6, unit="seconds"
+    )
+    tries: int = fields.whole("tries before giving up, counted anew after new bytes", 1, 1000)
+    wait: float = fields.number(
+        "time before the second try, doubled before each further one", 0, 1e6, unit="seconds"
+    )

@@ -1,0 +1,97 @@
+"""Objects that a configuration names by `_target_`: trainer, callbacks, loggers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.settings.frozen import frozen, thawed
+from stgcn_lightning.terminal import shown_value
+
+O = TypeVar("O", bound="Object")  # noqa: E741
+
+
+@dataclass(frozen=True)
+class Object:
+    """A class or function and its arguments, made when it is wanted.
+
+    Args:
+        options: ``_target_`` and the arguments, plain and read-only.
+    """
+
+    options: Mapping[str, Any]
+
+    @classmethod
+    def read(cls: type[O], key: str, value: Any) -> O:
+        """The object that a configuration has at `key`.
+
+        Raises:
+            BadInput: it does not say what to make.
+        """
+        if not isinstance(value, Mapping) or not isinstance(value.get("_target_"), str):
+            raise BadInput(
+                f"{key}={shown_value(value)} does not say what to make: give it a _target_, "
+                "module.Class"
+            )
+        return cls(frozen(value))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An argument, or `default` where there is none."""
+        return self.options.get(name, default)
+
+    def but(self: O, **options: Any) -> O:
+        """The same with other arguments."""
+        return type(self)(frozen(dict(self.options) | options))
+
+    def make(self, **more: Any) -> Any:
+        """Make it, with `more` arguments, which go before its own."""
+        from hydra.utils import instantiate
+
+        # plain lists and dictionaries arrive, not OmegaConf's
+        return instantiate({"_convert_": "all"} | thawed(self.options), **more)
+
+
+class Trainer(Object):
+    """Arguments of `lightning.Trainer`, or of another class that takes them."""
+
+    @property
+    def for_several(self) -> bool:
+        """Whether several devices can train together: a strategy is chosen."""
+        return self.get("strategy", "auto") != "auto"
+
+    @property
+    def precision(self) -> Any:
+        """Type of the numbers, such as 32-true or bf16-mixed."""
+        return self.get("precision")
+
+    @property
+    def log_every_n_steps(self) -> int:
+        """Steps between two lines of the log; Lightning's own default is 50."""
+        return self.get("log_every_n_steps", 50)
+
+
+def objects(key: str, value: Any) -> Mapping[str, Object]:
+    """The objects of a group by their names, without those that are null."""
+    if not isinstance(value, Mapping):
+        raise BadInput(f"{key}={shown_value(value)} is no group of objects: {key}=[] for none")
+    named = {k: Object.read(f"{key}.{k}", one) for k, one in value.items() if one is not None}
+    return MappingProxyType(named)
+
+
+def imported(key: str, target: str) -> Any:
+    """The class or function that a configuration names at `key`.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    from hydra.utils import get_object
+
+    try:
+        return get_object(target)
+    except Exception as error:  # whatever the user's module raises
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise BadInput(
+            f"{key}={target} cannot be imported: {cause}; name a module that Python finds, "
+            "MODULE.NAME"
+        ) from error

@@ -1,0 +1,103 @@
+"""Who reads the annotation file of a benchmark: `benchmark.source` in the configuration.
+
+A reader is any function ``read(path) -> Annotations``:
+
+- `path` is what ``benchmark.annotations`` names, a file or a folder;
+- the result holds `annotations.Sample`s and the splits by name; nothing in it needs to be checked,
+  normalised, cut or padded, which happens later (`data.checks`, `data.store`);
+- a `BadInput` that it raises is shown to the user as one sentence.
+
+Readers of this package have a name (`SOURCES`). A reader of your own is a function in a module of
+your own, which the benchmark's file names::
+
+    source:
+      _target_: my_project.reading.read_csv  # read_csv(path) -> Annotations
+      separator: ";"                         # further keys are its keyword arguments
+
+Importing this file imports neither numpy nor torch.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from stgcn_lightning.errors import BadInput
+
+if TYPE_CHECKING:
+    from stgcn_lightning.sources.annotations import Annotations
+
+SOURCES = ("mmaction2",)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A reader with a name.
+
+    Attributes:
+        name: becomes part of a store's identity: stores of different sources are different stores.
+        read: see the head of this file.
+        version: a store is built again when it changes.
+    """
+
+    name: str
+    read: "Callable[[Path], Annotations]"
+    version: str = ""
+
+    def annotations(self, path: Path) -> "Annotations":
+        """What the reader returns for `path`.
+
+        Raises:
+            BadInput: the file cannot be used, or the reader returns something else.
+        """
+        from stgcn_lightning.sources.annotations import Annotations
+
+        found = cast(object, self.read(path))
+        if not isinstance(found, Annotations):
+            raise BadInput(
+                f"the source {self.name} returns a {type(found).__name__} for {path}; return "
+                "stgcn_lightning.sources.annotations.Annotations"
+            )
+        return found
+
+
+def source_named(name: str) -> Source:
+    """The reader of this package that has this name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if name == "mmaction2":
+        return Source(name, _read_mmaction2)
+    raise BadInput(
+        f"benchmark.source={name} is none of {', '.join(SOURCES)}; name a function of your own "
+        "with benchmark.source._target_=MODULE.FUNCTION"
+    )
+
+
+def own_source(read: "Callable[..., Annotations]", **options: Any) -> Source:
+    """A reader of the user's own.
+
+    Its name says which function it is and with which options it is called; its version changes with
+    the file that the function is written in.
+
+    Args:
+        read: ``read(path, **options) -> Annotations``; a function, not a lambda.
+        options: keyword arguments, plain values.
+    """
+    name = f"{read.__module__}.{read.__qualname__}"
+    if options:
+        name += f"({', '.join(f'{key}={value!r}' for key, value in sorted(options.items()))})"
+    file = getattr(sys.modules.get(read.__module__), "__file__", None)  # a notebook has none
+    written = Path(file).read_bytes() if file else b""
+    version = hashlib.sha256(written).hexdigest()[:16]
+    return Source(name, partial(read, **options) if options else read, version)
+
+
+def _read_mmaction2(path: Path) -> "Annotations":
+    from stgcn_lightning.sources.mmaction2 import read_annotations
+
+    return read_annotations(path)

@@ -1,0 +1,95 @@
+"""Models, clips and comparisons of the engine's tests."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.parts import Head
+
+
+def make(joints=5, channels=3, base_channels=8, family="stgcn") -> Backbone:
+    """A model in float64 no weight of which has a value that could hide a mistake."""
+    torch.manual_seed(0)
+    adjacency = torch.rand(3, joints, joints)
+    if family == "stgcnpp":
+        adjacency /= joints
+    model = registry.build(family, adjacency, 4, channels=channels, base_channels=base_channels)
+    model = model.double()
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point() and tensor.ndim == 1:
+                tensor.uniform_(0.5, 1.5)
+            if "edge_importance" in name:
+                tensor.uniform_(0.5, 1.5).div_(joints)
+    return model
+
+
+class Toy(Backbone):
+    """A family of its own, without a folded form: norms of every kind, in PyTorch's own layout."""
+
+    def __init__(self, adjacency, classes, *, channels=3, dropout=0.0, width=6, inside=0.0):
+        super().__init__()
+        self.joints, self.channels = adjacency.shape[-1], channels
+        self.frames = nn.Conv2d(channels, width, (9, 1), padding=(4, 0))
+        self.norm2d = nn.BatchNorm2d(width)
+        self.volume = nn.BatchNorm3d(width, momentum=None)
+        self.flat = nn.BatchNorm1d(width, affine=False)
+        self.own = nn.BatchNorm1d(width, track_running_stats=False)
+        self.mix = nn.Linear(width, width)
+        self.inside = nn.Dropout(inside)
+        self.classify = Head(width, classes, dropout)
+
+    def features(self, x: Tensor) -> Tensor:
+        x = self.frames(x.permute(0, 3, 1, 2).contiguous())  # R, C, T, V
+        x = self.norm2d(x).relu_()
+        x = self.volume(x[:, :, :, None])[:, :, :, 0].tanh()
+        x = self.flat(self.inside(self.mix(x.mean((2, 3)))))
+        return self.own(x[:, :, None].repeat(1, 1, 3))[:, :, 0]
+
+
+def toy(**options) -> Toy:
+    torch.manual_seed(0)
+    return Toy(torch.ones(1, 5, 5), 4, **options).double()
+
+
+def pairs(clips: int, alone: int, frames=20, joints=5, channels=3) -> Tensor:
+    """Clips of two persons; in the first `alone` of them the second one is absent."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(clips, 2, frames, joints, channels, generator=generator, dtype=torch.float64)
+    x[:alone, 1] = 0
+    return x
+
+
+def assert_near(ours: Tensor, theirs: Tensor, tolerance: float, name: str = "") -> None:
+    error = (ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-3)
+    assert error < tolerance, f"{name}: {error:.2g}"
+
+
+def assert_trains_alike(
+    run: Callable[[Tensor], Tensor], model: Backbone, plain: Backbone, clips: Tensor
+) -> None:
+    """Logits to 1e-12, gradients to 1e-10, running statistics to 1e-12.
+
+    Args:
+        run: computes the logits of `model`.
+        model: what is trained.
+        plain: the same weights, all persons computed.
+        clips: a batch.
+    """
+    labels = torch.arange(len(clips)) % 4
+    logits = run(clips)
+    F.cross_entropy(logits, labels).backward()
+    expected = plain(clips)
+    F.cross_entropy(expected, labels).backward()
+    assert_near(logits, expected, 1e-12, "logits")
+    for (name, ours), theirs in zip(model.named_parameters(), plain.parameters(), strict=True):
+        assert ours.grad is not None
+        assert theirs.grad is not None
+        assert_near(ours.grad, theirs.grad, 1e-10, name)
+    for (name, ours), theirs in zip(model.named_buffers(), plain.buffers(), strict=True):
+        if "running" in name:
+            assert_near(ours, theirs, 1e-12, name)

@@ -1,0 +1,33 @@
+import torch
+from engine_models import make, pairs
+
+from stgcn_lightning.engine import memory
+from stgcn_lightning.engine.engine import Engine
+from stgcn_lightning.models.stgcn import STGCN
+
+
+def test_the_widest_tensor_of_an_evaluation_gathers_neighbours():
+    """(T, V, K C) numbers of 4 bytes: before stage 5, where frames are not halved yet."""
+    model, clips = STGCN(torch.ones(3, 5, 5), 4).eval(), pairs(2, 1, frames=100).float()
+    with torch.no_grad():
+        run = Engine(model)
+        run(clips)
+        assert run.evaluation().absent_person(clips)[1] == 100 * 5 * 3 * 64 * 4
+
+
+def test_persons_are_computed_in_parts_that_fit(monkeypatch):
+    rows = []
+    run, clips = Engine(make().eval()), pairs(5, 0)
+    with torch.no_grad():
+        expected = run(clips)
+        form = run.evaluation().form
+        form.stages[0].register_forward_hook(lambda _, given, made: rows.append(len(made)))
+        widest = run.evaluation().absent_person(clips)[1]
+        monkeypatch.setitem(memory.ROWS_BYTES, False, 4 * widest)
+        torch.testing.assert_close(run(clips), expected)
+    assert rows == [4, 4, 2]
+
+
+def test_one_person_is_computed_however_little_memory_there_is(monkeypatch):
+    monkeypatch.setitem(memory.ROWS_BYTES, False, 1)
+    assert memory.rows_at_once(1000, torch.zeros(1)) == 1

@@ -1,0 +1,84 @@
+"""What is derived from the settings, by hand; sharing a batch is in tests/test_ranks.py."""
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from stgcn_lightning import ranks
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs.building import build, build_model
+from stgcn_lightning.jobs.cards import model_card, training_card
+from stgcn_lightning.jobs.description import learning_rate, share_batch
+from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.settings.compose import settings_of
+from stgcn_lightning.settings.frozen import frozen
+
+TINY = [
+    "trainer=cpu",
+    "benchmark.synthetic.train_samples=40",
+    "benchmark.synthetic.val_samples=20",
+    "model.base_channels=4",
+    "data.clip_frames=12",
+]
+
+
+def settings(*overrides):
+    return settings_of("train", composed("train", "run_dir=run", *overrides))
+
+
+def test_the_learning_rate_says_how_it_was_found():
+    recipe = settings().recipe
+    assert learning_rate(recipe, 16).lr == 0.0125
+    assert learning_rate(recipe, 16).line == "lr 0.1 -> 0.0125 (batch 128 -> 16)"
+    given = replace(recipe, lr=0.3)
+    assert (learning_rate(given, 16).lr, learning_rate(given, 16).line) == (
+        0.3,
+        "lr 0.3 (as given, batch 16)",
+    )
+    unscaled = replace(recipe, scale_lr=False)
+    assert learning_rate(unscaled, 16).line == "lr 0.1 (not scaled, batch 16)"
+
+
+def test_the_line_of_a_shared_batch(monkeypatch):
+    assert share_batch(settings("trainer=cpu")).line == ""
+    monkeypatch.setattr(ranks, "world_size", lambda: 2)
+    shared = share_batch(settings("trainer=ddp"))
+    assert shared.line == "batch 128 = 2 devices x 64 clips in norm groups of 16"
+    assert shared.together == 128
+    monkeypatch.setattr(ranks, "world_size", lambda: 8)
+    assert share_batch(settings("trainer=ddp")).line == "batch 128 = 8 devices x 16 clips"
+    given = share_batch(settings("trainer=ddp", "data.batch_size=4"))
+    assert (given.line, given.together) == ("", 32)
+
+
+def test_a_run_is_described_once_and_kept_with_its_checkpoints(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    chosen = settings(*TINY, "data.holdout_subjects=0.3")
+    built = build(chosen)
+    run = built.run
+    assert run.batch.per_device == built.data.batch_size == 16
+    assert run.held_out_subjects
+    assert len(built.data.held_out)
+    assert run.parameters == sum(p.numel() for p in built.model.parameters())
+    printed = capsys.readouterr().out
+    assert f"stgcn, 4 base channels: {run.parameters:,} parameters, {run.gmac:.3g} GMAC" in printed
+    with pytest.raises(FrozenInstanceError):
+        run.epochs = 3
+
+    card = training_card(chosen, built.classes, run)
+    assert card["run"] == {
+        "devices": 1, "batch_per_device": 16, "global_batch": 16, "norm_group": None, "lr": 0.0125,
+        "epochs": 16, "held_out_subjects": list(run.held_out_subjects),
+        "parameters": run.parameters, "gmac": run.gmac,
+    }  # fmt: skip
+    assert card["held_out_subjects"] == list(run.held_out_subjects)
+    assert set(card) - {"run", "order"} == set(model_card(chosen, built.classes))
+    assert chosen.data.batch_size is None, "nothing is written to the settings"
+    assert chosen.data.holdout_subjects == 0.3
+
+
+def test_an_option_that_the_backbone_does_not_have_is_refused_with_those_it_has():
+    chosen = settings()
+    model = replace(chosen.model, options=frozen({"base_chanels": 4}))
+    with pytest.raises(BadInput, match=r"model\.base_chanels.*base_channels"):
+        build_model(model, chosen.skeleton, 3)
