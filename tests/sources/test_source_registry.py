@@ -28,9 +28,9 @@ def test_an_unknown_name_is_refused_with_the_remedy():
 
 def test_a_function_of_the_user_s_own_is_a_source():
     source = own_source(read_nothing, splits=2)
-    assert source.name == "test_registry.read_nothing(splits=2)"
+    assert source.name == "test_source_registry.read_nothing(splits=2)"
     assert source.annotations(Path("x")).splits == {"x0": [], "x1": []}
-    assert own_source(read_nothing).name == "test_registry.read_nothing"
+    assert own_source(read_nothing).name == "test_source_registry.read_nothing"
 
 
 def test_what_is_no_annotations_is_refused():
