@@ -3,8 +3,8 @@
     pip install "stgcn_lightning[wandb]"
     python scripts/wandb_dashboard.py --entity TEAM --project stgcn_lightning
 
-It reads what `train`, `test`, `fuse` and `reproduce` logged to W&B (logger=[csv,wandb]) and prints the
-address of the report. Called again with --update ADDRESS it brings that report up to date.
+It reads what `train`, `test`, `fuse` and `reproduce` logged to W&B (logger=[csv,wandb]) and prints
+the address of the report. Called again with --update ADDRESS it brings that report up to date.
 """
 
 import argparse
