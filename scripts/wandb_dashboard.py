@@ -3,8 +3,8 @@
     pip install "stgcn_lightning[wandb]"
     python scripts/wandb_dashboard.py --entity TEAM --project stgcn_lightning
 
-It reads what `train`, `test`, `fuse` and `reproduce` told W&B (logger=[csv,wandb]) and prints the
-address of the report. Called again with --update ADDRESS it brings that report up to date.
+It reads what `train`, `test`, `fuse` and `reproduce` logged to W&B (logger=[csv,wandb]) and prints
+the address of the report. Called again with --update ADDRESS it brings that report up to date.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--entity", help="a team or user; the account's own if left away")
     parser.add_argument("--project", default="stgcn_lightning")
     parser.add_argument("--benchmarks", nargs="+", default=GRID, metavar="NAME")
-    parser.add_argument("--model", default="stgcn", help="whose published figures: stgcn")
+    parser.add_argument("--model", default="stgcn", help="whose published figures: stgcn, stgcnpp")
     parser.add_argument("--update", metavar="ADDRESS", help="of a report to be brought up to date")
     asked = parser.parse_args()
     try:

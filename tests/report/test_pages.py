@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import skeleton
 from markupsafe import escape
 from toy_report import ANSWERS, HOSTILE, LABELS, NAMES, TRAINED, Page, page_of_test
 
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.evaluation.statistics import worst_errors
-from stgcn_lightning.report.pages import render_training
+from stgcn_lightning.report.pages import Figure, render_training
 
 
 def test_figures_of_the_page_are_those_done_by_hand():
@@ -74,6 +75,16 @@ def test_ids_and_origin_are_text_never_markup():
     scores = Scores(ids, np.array(labels), values, np.array(["a", "b"]), {HOSTILE: [HOSTILE]})
     html = page_of_test(labels, answers, ["a", "b"], scores=scores)
     assert "<script>alert" not in html
+    assert len(Page(html).scripts) == 2
+
+
+def test_joints_and_figures_are_text_never_markup():
+    body = skeleton("coco17")
+    body = replace(body, joints=(HOSTILE, *body.joints[1:]))
+    headline = [Figure(*[HOSTILE] * len(Figure._fields))]
+    html = page_of_test(LABELS, ANSWERS, NAMES, skeleton=body, headline=headline)
+    assert "<script>alert" not in html
+    assert html.count(str(escape(HOSTILE))) > 10
     assert len(Page(html).scripts) == 2
 
 

@@ -132,7 +132,7 @@ class RunLogger(WandbLogger):
             run = self.run = wandb.init(**init)
         except WandbError as error:
             raise BadInput(
-                f"W&B cannot be used: {error}; mend logger.wandb, or leave it out: logger=csv"
+                f"W&B cannot be used: {error}; correct logger.wandb, or leave it out: logger=csv"
             ) from error
         # the horizontal axis, also of a resumed run
         run.define_metric("trainer/global_step")

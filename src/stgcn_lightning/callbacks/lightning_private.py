@@ -65,5 +65,5 @@ def _private(owner: object, name: str) -> Any:
     except AttributeError as error:
         raise RuntimeError(
             f"Lightning {lightning.__version__} has no {type(owner).__name__}.{name} any more: "
-            "install the version that constraints.txt names, or mend callbacks/lightning_private.py"
+            "install the version that constraints.txt names, or correct lightning_private.py"
         ) from error

@@ -1,7 +1,7 @@
 """When the state of a run is saved, and what is added to Lightning's checkpoint.
 
-docs/interruptions.md says what follows for who uses it. Files are in `checkpoint_files.py`, signals
-in `stopping.py`.
+docs/interruptions.md describes what a user sees of it. The files are in `checkpoint_files.py`, the
+signals in `stopping.py`.
 """
 
 from collections.abc import Mapping
@@ -92,7 +92,7 @@ class Checkpoints(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add `ranks`: of each rank the statistics, the generators and the sums of the epoch."""
-        ours: dict[str, Any] = {
+        state: dict[str, Any] = {
             "buffers": {name: one.cpu() for name, one in running_statistics(pl_module).items()},
             "generator": torch.get_rng_state(),
             "sums": {
@@ -101,8 +101,8 @@ class Checkpoints(Checkpoint):
             },
         }
         if pl_module.device.type == "cuda":
-            ours["gpu_generator"] = torch.cuda.get_rng_state(pl_module.device)
-        checkpoint["ranks"] = gathered(ours, self.group)
+            state["gpu_generator"] = torch.cuda.get_rng_state(pl_module.device)
+        checkpoint["ranks"] = gathered(state, self.group)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -115,13 +115,13 @@ class Checkpoints(Checkpoint):
                 f"a run that is resumed keeps them, trainer.devices={len(self.loaded)}"
             )
 
-    def _restore(self, ours: dict[str, Any], pl_module: LightningModule) -> None:
+    def _restore(self, state: dict[str, Any], pl_module: LightningModule) -> None:
         for name, buffer in running_statistics(pl_module).items():
-            buffer.copy_(ours["buffers"][name])
-        torch.set_rng_state(ours["generator"])
-        if pl_module.device.type == "cuda" and "gpu_generator" in ours:
-            torch.cuda.set_rng_state(ours["gpu_generator"], pl_module.device)
-        self.unsummed = ours["sums"]
+            buffer.copy_(state["buffers"][name])
+        torch.set_rng_state(state["generator"])
+        if pl_module.device.type == "cuda" and "gpu_generator" in state:
+            torch.cuda.set_rng_state(state["gpu_generator"], pl_module.device)
+        self.unsummed = state["sums"]
 
     def _resume_sums(self, trainer: Trainer) -> None:
         """Add the steps of this epoch that an earlier process took to the epoch's means."""

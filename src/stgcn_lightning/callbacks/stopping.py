@@ -35,7 +35,7 @@ class StopSignals:
         self.group = group
         if trainer.world_size > 1:
             ask_no_rank_for_sigterm(trainer)
-        if trainer.received_sigterm:  # after Lightning's handlers were set, before ours
+        if trainer.received_sigterm:  # while Lightning's handlers were set, but not yet these
             self.received = signal.SIGTERM
         # not Lightning's handlers: they save within a step, or exit without saving
         handlers = handlers_before_lightning(trainer)

@@ -1,4 +1,4 @@
-"""What was logged over a training run, made fewer points: n values at places in epochs."""
+"""Fewer points of what was logged over a training run: means of epochs, and of neighbours."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -32,7 +32,7 @@ from stgcn_lightning.report.charts import Bar, Curve, Curves, body, curves, matr
 from stgcn_lightning.report.movies import movie_data
 from stgcn_lightning.skeleton import Skeleton
 
-if TYPE_CHECKING:  # only who writes a page needs it
+if TYPE_CHECKING:  # imported when the first page is written
     from jinja2 import Environment
 
 PAIRS = 12  # confusions that are listed
@@ -188,6 +188,7 @@ def _render(
 
 @cache
 def _environment() -> "Environment":
+    """The templates, with style and script for every page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     templates = Environment(
