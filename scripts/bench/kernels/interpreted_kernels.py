@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 import triton.language as tl
-from stgcn_lightning.engine.engine import Engine
-from stgcn_lightning.engine.persons import distinct
-from stgcn_lightning.models.stgcn import STGCN
 from torch.testing import assert_close
 from triton.runtime import interpreter
 
 from kernels import fused_kernels, triton_kernels
 from kernels.stages import KERNELS, with_kernels
+from stgcn_lightning.engine.engine import Engine
+from stgcn_lightning.engine.persons import distinct
+from stgcn_lightning.models.stgcn import STGCN
 
 SHAPES = [  # T, V, C, O: odd ones, those of base channels 8 and 64, more than one block of channels
     (20, 17, 3, 8),
@@ -65,10 +65,10 @@ def random(*shape, dtype=torch.float32, seed=0):
     return torch.randn(shape, generator=generator).to(dtype).requires_grad_()
 
 
-def compare(kernel, twin, inputs, dtype):
+def compare(kernel, plain, inputs, dtype):
     """Results, moments, and the gradients that reach every input through all three of them."""
     found = []
-    for run in (kernel, twin):
+    for run in (kernel, plain):
         outputs = run(*inputs)
         weights = [random(*out.shape, seed=i).detach() for i, out in enumerate(outputs)]
         weights[1:] = [30 * weight for weight in weights[1:]]  # moments of many positions
@@ -84,7 +84,7 @@ def compare(kernel, twin, inputs, dtype):
 
 @pytest.mark.parametrize("dtype", CLOSE)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_graph_is_its_twin(shape, dtype):
+def test_graph_equals_plain_pytorch(shape, dtype):
     T, V, C, O = shape
     inputs = [
         random(2, T, V, C, dtype=dtype),
@@ -98,7 +98,7 @@ def test_graph_is_its_twin(shape, dtype):
 @pytest.mark.parametrize("dtype", CLOSE)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_temporal_is_its_twin(shape, stride, dtype):
+def test_temporal_equals_plain_pytorch(shape, stride, dtype):
     T, V, C, O = shape
     inputs = [
         random(2, T, V, C, dtype=dtype),
@@ -121,8 +121,8 @@ def test_moments_survive_a_mean_that_dwarfs_the_deviation():
 
 
 def test_every_race_runs():
-    for kernel, twin in fused_kernels.races(torch.device("cpu"), torch.float32, 1, 5, 4).values():
-        for mine, theirs in zip(kernel(), twin(), strict=True):
+    for kernel, plain in fused_kernels.races(torch.device("cpu"), torch.float32, 1, 5, 4).values():
+        for mine, theirs in zip(kernel(), plain(), strict=True):
             scale = theirs.abs().max()
             assert_close(mine / scale, theirs / scale, rtol=0, atol=1e-3)
 

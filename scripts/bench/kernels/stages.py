@@ -4,18 +4,18 @@ Axes: R rows, T frames, V joints, P positions (frames x joints), F features.
 """
 
 import torch
-from stgcn_lightning.engine.norms import RowNorm
-from stgcn_lightning.models.parts import channels_first, channels_last
-from stgcn_lightning.models.stgcn import STGCN, Stage
 from torch import Tensor, nn
 
 from kernels import fused_kernels
+from stgcn_lightning.engine.norms import RowNorm
+from stgcn_lightning.models.parts import channels_first, channels_last
+from stgcn_lightning.models.stgcn import STGCN, Stage
 
 KERNELS = frozenset({"graph", "temporal"})
 
 
 class KernelStage(Stage):
-    """A stage that trains by the kernels of `fast`; in float64 and in evaluation it is a `Stage`."""
+    """A stage that trains by the kernels of `fast`; a `Stage` in float64 and in evaluation."""
 
     plain_class = Stage
     fast: frozenset[str]
