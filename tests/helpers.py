@@ -10,6 +10,7 @@ from stgcn_lightning.launching.doors import CONF
 from stgcn_lightning.skeleton import Skeleton
 
 GOLDEN = Path(__file__).parent / "golden"
+LEGACY = Path(__file__).parent / "legacy"
 CHECKOUT = Path(__file__).parents[1]
 
 
