@@ -12,6 +12,7 @@ from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
 GOLDEN = Path(__file__).parent / "golden"
+LEGACY = Path(__file__).parent / "legacy"
 CHECKOUT = Path(__file__).parents[1]
 
 

@@ -4,13 +4,16 @@ import lightning
 import numpy as np
 import pytest
 import torch
-from helpers import GOLDEN, skeleton
+from helpers import GOLDEN, LEGACY, skeleton
 from torch.utils.data import DataLoader
 
+from stgcn_lightning.checkpoints.weights import load_model
 from stgcn_lightning.data.datamodule import Batch, Feed, SkeletonData
+from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.recipe import Optimisation
 from stgcn_lightning.recognizer import Recognizer, cosine
 from stgcn_lightning.sources.annotations import Sample
 
@@ -18,10 +21,10 @@ CLASSES = 3
 IDS = np.array(["first", "second", "third", "fourth"])
 
 
-def recognizer(**settings):
+def recognizer(**optimisation):
     torch.manual_seed(0)
     model = STGCN(adjacency(skeleton("coco17"), "stgcn_spatial"), CLASSES, base_channels=4)
-    return Recognizer(model, ids=IDS, classes=CLASSES, **settings)
+    return Recognizer(model, ids=IDS, optimisation=Optimisation(**optimisation))
 
 
 def batch(clips=1, fill=None):
@@ -139,6 +142,134 @@ def test_training_on_the_device_s_frames_gives_the_same_weights(make_store, tmp_
         trainer(max_epochs=1, default_root_dir=tmp_path).fit(module, data)
         weights.append(module.model.state_dict())
     torch.testing.assert_close(*weights, rtol=0, atol=0)
+
+
+def card():
+    return {
+        "version": "0.1.0",
+        "model": {
+            "name": "stgcn",
+            "graph": "stgcn_spatial",
+            "base_channels": 4,
+            "norm_group": 2,
+            "compile": None,
+        },
+        "skeleton": skeleton("coco17").to_dict(),
+        "classes": ["a", "b", "c"],
+    }
+
+
+def trained(tmp_path, **optimisation):
+    """A recognizer after a step, and its checkpoint."""
+    module = recognizer(**optimisation)
+    module.card = card()
+    module.model.classify.dropout = 0.25
+    running = trainer(max_epochs=1, default_root_dir=tmp_path)
+    running.fit(module, loader(batch()), loader(batch()))
+    running.save_checkpoint(tmp_path / "x.ckpt")
+    return module, tmp_path / "x.ckpt"
+
+
+def test_a_recognizer_comes_back_from_its_checkpoint(tmp_path):
+    numbers = {"lr": 0.03, "momentum": 0.5, "nesterov": False, "weight_decay": 0.01}
+    module, path = trained(tmp_path, label_smoothing=0.125, **numbers)
+    again = Recognizer.load_from_checkpoint(path)
+    assert again.optimisation == module.optimisation
+    assert again.optimisation == Optimisation(label_smoothing=0.125, **numbers)
+    assert again.model.classify.dropout == 0.25
+    assert again.card == card()
+    assert (again.engine.norm_group, again.engine.compile_mode) == (2, None)
+    assert again.training
+    torch.testing.assert_close(again.eval()(batch()), module.eval()(batch()))
+    other = Recognizer.load_from_checkpoint(path, optimisation=Optimisation(lr=1.0), ids=IDS)
+    assert other.optimisation.lr == 1
+    trainer(max_epochs=1, default_root_dir=tmp_path).fit(other, loader(batch()), loader(batch()))
+
+
+def test_a_checkpoint_keeps_what_it_held_and_the_numbers_besides(tmp_path):
+    content = torch.load(trained(tmp_path)[1], weights_only=True)
+    before = torch.load(LEGACY / "version_0_1_0_finished.ckpt", weights_only=True)
+    assert before.keys() - {"ranks"} <= content.keys()  # which a callback adds
+    assert content["hyper_parameters"] == {
+        "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4,
+        "label_smoothing": 0.0, "dropout": 0.25,
+    }  # fmt: skip
+
+
+def test_a_checkpoint_of_version_0_1_0_says_what_its_optimiser_was_given():
+    path = LEGACY / "version_0_1_0_within_epoch.ckpt"
+    (group,) = torch.load(path, weights_only=True)["optimizer_states"][0]["param_groups"]
+    again = Recognizer.load_from_checkpoint(str(path)).eval()
+    assert again.optimisation == Optimisation(
+        lr=group["initial_lr"], momentum=group["momentum"], nesterov=group["nesterov"],
+        weight_decay=group["weight_decay"], label_smoothing=0.0,
+    )  # fmt: skip
+    assert again.optimisation.lr != group["lr"]
+    clips = torch.randn(2, 1, 2, 24, 17, 3)
+    expected = load_model(path)[0](clips[:, 0])
+    torch.testing.assert_close(
+        again(Batch(clips, torch.zeros(2).long(), torch.arange(2)))[:, 0], expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"lr": "fast"}, "was trained with lr=fast, which is no number"),
+        ({"nesterov": 1}, "was trained with nesterov=1, which is no number"),
+        (7, "does not say what it was trained with"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(tmp_path, numbers, message):
+    content = torch.load(LEGACY / "version_0_1_0_finished.ckpt", weights_only=True)
+    torch.save(content | {"hyper_parameters": numbers}, tmp_path / "x.ckpt")
+    with pytest.raises(BadInput, match=message):
+        Recognizer.load_from_checkpoint(tmp_path / "x.ckpt")
+
+
+def test_a_file_that_would_run_code_is_not_unpickled(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return exec, (f"open({str(tmp_path / 'executed')!r}, 'w')",)
+
+    torch.save({"state_dict": {}, "stgcn_lightning": Evil()}, tmp_path / "x.ckpt")
+    with pytest.raises(BadInput):
+        Recognizer.load_from_checkpoint(tmp_path / "x.ckpt")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_samples_without_names_are_numbered():
+    module = recognizer()
+    module.ids = None
+    with pytest.raises(BadInput, match=r"samples of this batch: 0, 1, 2, 3"):
+        trainer(max_epochs=1).fit(module, loader(batch(fill=math.nan)), loader(batch()))
+
+
+class Own(lightning.LightningModule):
+    """A user's own module, around the plain model or an engine."""
+
+    def __init__(self, engine: bool):
+        super().__init__()
+        torch.manual_seed(0)
+        self.model = STGCN(adjacency(skeleton("coco17"), "stgcn_spatial"), 3, base_channels=4)
+        self.run = Engine(self.model) if engine else self.model
+
+    def training_step(self, batch):
+        return torch.nn.functional.cross_entropy(self.run(batch.clips[:, 0]), batch.labels)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.01)
+
+
+def test_a_user_s_own_module_trains_our_model_with_an_engine_or_without():
+    weights = []
+    for engine in (False, True):
+        module, alone = Own(engine).double(), batch()
+        alone.clips[1:, :, 1] = 0
+        alone = alone._replace(clips=alone.clips.double())
+        trainer(max_epochs=2).fit(module, loader(alone))
+        weights.append(module.model.state_dict())
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.gpu

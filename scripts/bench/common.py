@@ -1,13 +1,16 @@
-"""What the benches share: allocator settings, bodies, the machine's name, taking turns."""
+"""What the benches share: allocator settings, bodies, models and others to race, taking turns."""
 
+import copy
 import importlib
 import os
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,14 +18,17 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.graph import adjacency
-from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.backbone import Backbone, plain_copy
 from stgcn_lightning.skeleton import Skeleton
 
 CHECKOUT = Path(__file__).parents[2]
-# Else glibc returns every large tensor to the kernel, which takes much of the time on any road.
+# Else glibc returns every large tensor to the operating system, which takes much of the time.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 BODIES = {"2d": "coco17", "3d": "ntu25"}
+GRAPHS = {"stgcn": "stgcn_spatial", "stgcnpp": "spatial"}
 MIXES = {"4/5 one person": 0.8, "all two persons": 0.0}
 # what is raced: the same logits (N, classes) of clips (N, M, T, V, C), and its parameters
 Contender = tuple[Callable[[Tensor], Tensor], list[Tensor]]
@@ -42,7 +48,7 @@ def load_skeleton(name: str) -> Skeleton:
 
 
 def processor() -> str:
-    """The processor's name, where Linux tells it."""
+    """The processor's name, where Linux says it."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -58,11 +64,25 @@ def machine() -> str:
     )
 
 
-def make_model(dimension: str, classes: int = 60, **settings: Any) -> STGCN:
-    """The full-width model of a dimension's skeleton, with weights from seed 0."""
+def make_model(
+    dimension: str, classes: int = 60, family: str = "stgcn", **options: Any
+) -> Backbone:
+    """The full-width plain model of a dimension's skeleton, with weights from seed 0."""
     torch.manual_seed(0)
-    graph = adjacency(load_skeleton(BODIES[dimension]), "stgcn_spatial")
-    return STGCN(graph, classes, **settings)
+    graph = adjacency(load_skeleton(BODIES[dimension]), GRAPHS[family])
+    return registry.build(family, graph, classes, **options)
+
+
+def ours(model: Backbone, **settings: Any) -> Contender:
+    """A copy of the model, run by an engine."""
+    model = copy.deepcopy(model)
+    return Engine(model, **settings), list(model.parameters())
+
+
+def plain(model: Backbone) -> Contender:
+    """A copy of the model, run by itself."""
+    model = plain_copy(model)
+    return model, list(model.parameters())
 
 
 def make_clips(dimension: str, shape: tuple[int, ...], alone: float) -> Tensor:
@@ -73,11 +93,56 @@ def make_clips(dimension: str, shape: tuple[int, ...], alone: float) -> Tensor:
     return clips
 
 
-def contender(name: str, model: STGCN) -> Contender:
-    """Another implementation with the weights of `model`: `module:function` makes it."""
-    sys.path[:0] = [str(CHECKOUT / "tests" / "models"), os.getcwd()]
+def contender(name: str, model: Backbone) -> Contender:
+    """Another implementation with the weights of `model`.
+
+    Args:
+        name: ``plain``, or ``module:function``, which makes it of the model; modules are looked for
+            in the working directory as well.
+        model: in training or evaluation mode.
+    """
+    if name == "plain":
+        return plain(model)
+    sys.path.insert(0, os.getcwd())
     module, _, function = name.partition(":")
     return getattr(importlib.import_module(module), function)(model)
+
+
+def old_contender(source: str, model: Backbone) -> Contender:
+    """The ST-GCN of version 0.1.0 with the weights of `model`.
+
+    Args:
+        source: the folder `src` of a checkout of that version.
+        model: an ST-GCN, in training or evaluation mode.
+    """
+    with old_package(source):
+        old = importlib.import_module("stgcn_lightning.model.stgcn").STGCN
+    theirs = old(
+        model.state_dict()["stages.0.graph.adjacency"],
+        model.classify.out_features,
+        **type(model).options_of(model.state_dict()),
+    )
+    theirs.load_state_dict(model.state_dict())
+    theirs.train(model.training)
+    return theirs, list(theirs.parameters())
+
+
+@contextmanager
+def old_package(source: str) -> Iterator[None]:
+    """Within the block, `stgcn_lightning` is the package below `source`; then it is ours again."""
+
+    def taken() -> dict[str, ModuleType]:
+        names = [name for name in sys.modules if name.split(".")[0] == "stgcn_lightning"]
+        return {name: sys.modules.pop(name) for name in names}
+
+    kept = taken()
+    sys.path.insert(0, source)
+    try:
+        yield
+    finally:
+        sys.path.remove(source)
+        taken()
+        sys.modules.update(kept)
 
 
 def take_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

@@ -2,10 +2,10 @@
 
     python scripts/bench/gpu.py [--against module:function] [--modes eager default reduce-overhead]
 
-Prints clips/s of training steps (batches of 16 and 128, both mixes of the persons who are there,
-float32 with TF32 products and bf16, eager and compiled, the plain formulation beside them), what
-the parts of a step take, the Triton kernels beside their twins (`model/kernels.py` names those that
-win), the time of a ten-clip test of NTU60's 16,487 samples, and the time of the
+Prints clips/s of training steps (batches of 16 and 128, both mixes of present persons,
+float32 with TF32 products and bf16, eager and compiled, by the Triton kernels of `kernels/`, the
+plain model beside them), what the parts of a step take, the kernels beside plain PyTorch, the time
+of a ten-clip test of NTU60's 16,487 samples, and the time of the
 recipe's 80 epochs that follows. Frames lie on the device and every step reads its clips there.
 
 The floor of a step is the time that its products take at the rate of a large product on this
@@ -28,12 +28,15 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 from common import BODIES, MIXES, contender, load_skeleton, make_model, take_turns
+from kernels import fused_kernels
+from kernels.stages import with_kernels
 from torch import Tensor
 
 from stgcn_lightning.data.datamodule import Batch, Feed, SkeletonData
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
-from stgcn_lightning.engine import kernels
-from stgcn_lightning.models.stgcn import STAGES, STGCN, WIDENED, forward_macs
+from stgcn_lightning.engine.engine import Engine
+from stgcn_lightning.models.cost import count_macs
+from stgcn_lightning.models.stgcn import STAGES, STGCN, WIDENED
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
@@ -45,7 +48,7 @@ PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Measure a GPU.")
-    arguments.add_argument("--against", default="plain:contender")
+    arguments.add_argument("--against", default="plain")
     arguments.add_argument("--device", default="cuda")
     arguments.add_argument("--dimension", choices=list(BODIES), default="2d")
     arguments.add_argument("--modes", nargs="+", default=["eager", "default", "reduce-overhead"])
@@ -103,7 +106,7 @@ def make_store(choice: argparse.Namespace, folder: Path, alone: float) -> Store:
 
 
 def make_data(choice: argparse.Namespace, device: torch.device, store: Store, batch: int):
-    """The data road, with its frames on the device."""
+    """The data pipeline, with its frames on the device."""
     data = SkeletonData(
         store,
         "joint",
@@ -149,14 +152,18 @@ def race(
     data = make_data(choice, device, store, batch)
     parts: dict[str, Steps] = {}
     for mode in choice.modes:
-        model = build(choice, None if mode == "eager" else mode).to(device).train()
-        learned = list(model.parameters())
-        parts[mode] = Steps(data, device, ours(model), learned, precision, choice.steps)
-    forward, learned = contender(choice.against, build(choice, None).to(device).train())
+        run = engine(build(choice).to(device).train(), mode)
+        learned = list(run.model.parameters())
+        parts[mode] = Steps(data, device, answers(run), learned, precision, choice.steps)
+    if device.type == "cuda":
+        run = engine(with_kernels(build(choice)).to(device).train(), "eager")
+        learned = list(run.model.parameters())
+        parts["kernels"] = Steps(data, device, answers(run), learned, precision, choice.steps)
+    forward, learned = contender(choice.against, build(choice).to(device).train())
     theirs = lambda batch: forward(clips_of(batch))  # noqa: E731
     parts[choice.against] = Steps(data, device, theirs, learned, precision, choice.steps)
     times = take_turns(parts, choice.rounds)
-    model = build(choice, None)
+    model = build(choice)
     products, moved = least(model, data, statistics.mean(parts[choice.modes[0]].rows))
     half = 2 if precision == "bf16" else 1
     floor = products / rates[precision] + moved / half / copied
@@ -175,31 +182,42 @@ def race(
 
 
 def race_kernels(choice: argparse.Namespace, device: torch.device, precision: str) -> None:
-    """Print what each kernel takes beside its twin, forward and backward, at the stages' sizes."""
-    model = build(choice, None)
-    width = model.first_graph.norm.num_features
+    """Print what each kernel takes beside plain PyTorch, both ways, at the stages' sizes."""
+    width, joints = width_of(choice), build(choice).joints
     rows = max(choice.batches) * PERSONS
-    found = kernels.races(device, PRECISIONS[precision], rows, model.joints, width)
+    found = fused_kernels.races(device, PRECISIONS[precision], rows, joints, width)
     print(f"{precision}, {rows} persons: Triton, PyTorch, forward and backward")
-    for name, (kernel, twin) in found.items():
-        jobs = {"kernel": kernel, "twin": twin}
+    for name, (kernel, plain) in found.items():
+        jobs = {"kernel": kernel, "plain": plain}
         waited = {key: lambda job=job: (job(), wait(device)) for key, job in jobs.items()}
         times = take_turns(waited, choice.rounds)
         mine, theirs = (1000 * statistics.median(times[key]) for key in jobs)
         print(f"  {name:42} {mine:8.2f} ms {theirs:8.2f} ms  {theirs / mine:5.2f} x", flush=True)
 
 
-def build(choice: argparse.Namespace, mode: str | None) -> STGCN:
-    width = 8 if choice.quick else 64
-    return make_model(choice.dimension, base_channels=width, norm_group=16, compile_mode=mode)
+def width_of(choice: argparse.Namespace) -> int:
+    """Channels of the first stages."""
+    return 8 if choice.quick else 64
 
 
-def ours(model: STGCN) -> Callable[[Batch], Tensor]:
-    """The logits of a batch, told who is there."""
+def build(choice: argparse.Namespace) -> STGCN:
+    """The plain model."""
+    model = make_model(choice.dimension, base_channels=width_of(choice))
+    assert isinstance(model, STGCN)
+    return model
+
+
+def engine(model: STGCN, mode: str) -> Engine:
+    """What runs the model in a mode: eager, or one to compile in."""
+    return Engine(model, norm_group=16, compile_mode=None if mode == "eager" else mode)
+
+
+def answers(run: Engine) -> Callable[[Batch], Tensor]:
+    """The logits of a batch, which says which persons are present."""
 
     def forward(batch: Batch) -> Tensor:
         assert batch.present is not None
-        return model(clips_of(batch), batch.present[:, 0])
+        return run(clips_of(batch), batch.present[:, 0])
 
     return forward
 
@@ -237,7 +255,7 @@ class Steps:
             parameters, 1e-4, momentum=0.9, nesterov=True, weight_decay=5e-4,
             fused=device.type == "cuda",
         )  # fmt: skip
-        self.rows: list[int] = []  # persons who were there
+        self.rows: list[int] = []  # present persons
 
     def __call__(self) -> None:
         """All of them, one after the other."""
@@ -294,7 +312,7 @@ def test_seconds(
     found: list[float] = []
     clips = 0
     for mode in choice.modes:
-        model = build(choice, None if mode == "eager" else mode).to(device).eval()
+        run = engine(build(choice).to(device).eval(), mode)
         for counted in range(3):
             wait(device)
             start, clips = time.perf_counter(), 0
@@ -303,7 +321,7 @@ def test_seconds(
                 assert isinstance(batch.clips, Tensor)
                 assert batch.present is not None
                 with torch.inference_mode(), autocast(device, precision == "bf16"):
-                    logits = model(batch.clips.flatten(0, 1), batch.present.flatten(0, 1))
+                    logits = run(batch.clips.flatten(0, 1), batch.present.flatten(0, 1))
                 logits.float().softmax(-1).unflatten(0, batch.clips.shape[:2]).mean(1).cpu()
                 clips += len(logits)
             if counted:
@@ -314,8 +332,8 @@ def test_seconds(
 def least(model: STGCN, data: SkeletonData, rows: float) -> tuple[float, float]:
     """Floating-point operations of a training step on so many persons, and bytes it must move."""
     frames, joints = data.feed.clip_frames, model.joints
-    operations = 3 * 2 * rows * forward_macs(model, frames, 1)  # forward, and two products back
-    width, numbers = model.first_graph.project.out_features // 3, 0
+    operations = 3 * 2 * rows * count_macs(model, frames, 1)  # forward, and two products back
+    width, numbers = int(model.options_of(model.state_dict())["base_channels"]), 0
     for stage in range(1, STAGES + 1):
         if stage in WIDENED:
             width, frames = 2 * width, -(-frames // 2)

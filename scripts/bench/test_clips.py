@@ -1,9 +1,10 @@
-"""How fast ten-clip tests are, raced against the plain formulation or any other.
+"""How fast ten-clip tests are, raced against the plain model, version 0.1.0, or any other.
 
-    python scripts/bench/test_clips.py [--against module:function] [--bf16] [--samples 16]
+    python scripts/bench/test_clips.py [--against module:function] [--old /path/to/old/checkout/src]
+        [--model stgcnpp] [--bf16] [--samples 16]
 
-Ten clips of 100 frames and two persons for each sample, softmax, mean over clips; both mixes of the
-persons who are there. See train_step.py for the rest.
+Ten clips of 100 frames and two persons for each sample, softmax, mean over clips; both mixes of
+present persons. See train_step.py for the rest.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from common import (
     machine,
     make_clips,
     make_model,
+    old_contender,
+    ours,
     ratio,
     take_turns,
 )
@@ -28,29 +31,33 @@ CLIPS = 10
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Race ten-clip tests.")
-    arguments.add_argument("--against", default="plain:evaluator")
+    arguments.add_argument("--against", default="plain")
+    arguments.add_argument("--old", help="src of a checkout of version 0.1.0, to race instead")
+    arguments.add_argument("--model", default="stgcn")
     arguments.add_argument("--bf16", action="store_true", help="under bf16 autocast")
     arguments.add_argument("--samples", type=int, default=5)
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--dimensions", nargs="+", choices=["2d", "3d"], default=["2d", "3d"])
     choice = arguments.parse_args()
     print(f"{machine()}, {choice.samples} samples a batch{', bf16' if choice.bf16 else ''}")
-    print(f"{'':22}ours (ms)  {choice.against}  ratio  largest difference of a score")
+    name = "version 0.1.0" if choice.old else choice.against
+    print(f"{'':22}ours (ms)  {name:>5}  ratio  largest difference of a score")
     for dimension in choice.dimensions:
         for mix, alone in MIXES.items():
             clips = make_clips(dimension, (CLIPS, choice.samples), alone).transpose(0, 1)
-            clips = clips.contiguous()  # N of them, one sample's clips are alike in who is there
-            model = make_model(dimension).eval()
-            theirs = contender(choice.against, model)[0]
+            clips = clips.contiguous()  # N of them, one sample's clips show as many persons
+            model = make_model(dimension, family=choice.model).eval()
+            other = old_contender(choice.old, model) if choice.old else None
+            theirs = (other or contender(choice.against, model))[0]
             jobs = {
-                "ours": scores(model, clips, choice.bf16),
+                "ours": scores(ours(model)[0], clips, choice.bf16),
                 "theirs": scores(theirs, clips, choice.bf16),
             }
             times = take_turns(jobs, choice.rounds)
-            ours, other = (1000 * statistics.median(times[name]) for name in jobs)
+            mine, other = (1000 * statistics.median(times[name]) for name in jobs)
             difference = (jobs["ours"]() - jobs["theirs"]()).abs().max().item()
             print(
-                f"{dimension} {mix:18} {ours:9.0f}  {other:{len(choice.against)}.0f}  "
+                f"{dimension} {mix:18} {mine:9.0f}  {other:{max(5, len(name))}.0f}  "
                 f"{ratio(times, 'theirs', 'ours'):5.2f}  {difference:.1e}",
                 flush=True,
             )

@@ -1,19 +1,21 @@
-"""How fast a training step is, raced against the plain formulation or any other.
+"""How fast a training step is, raced against the plain model, version 0.1.0, or any other.
 
-    python scripts/bench/train_step.py [--against module:function] [--bf16] [--batch 16] [--road]
+    python scripts/bench/train_step.py [--against module:function] [--old /path/to/old/checkout/src]
+        [--model stgcnpp] [--bf16] [--batch 16] [--data]
 
-A step is forward, loss, backward and SGD of 100-frame clips of two persons, at both mixes of the
-persons who are there. The contenders take turns in one process; figures are medians. Activations
-are what autograd keeps between forward and backward, parameters not counted.
+A step is forward, loss, backward and SGD of 100-frame clips of two persons, at both mixes of
+present persons. The contenders take turns in one process; figures are medians. Activations are what
+autograd keeps between forward and backward, parameters not counted.
 
-`--against module:function` names a function that takes our model and returns (forward, parameters)
-of another implementation with its weights; modules are looked for in the working directory and in
-tests/model, where `plain` is.
+Without `--against`, the same weights run in the plain model, which computes every person.
+`--against module:function` names a function that takes our plain model and returns (forward,
+parameters) of another implementation with its weights; modules are looked for in the working
+directory as well. `--old` loads the package of a checkout of version 0.1.0 into the same process.
 
 `--bf16` puts both under autocast, races our own float32 step as well, and compares the logits of
 each with those of float64: the norm of the difference over that of the logits.
 
-`--road` trains on all four streams of a store of NTU60's size, filled with synthetic samples, and
+`--data` trains on all four streams of a store of NTU60's size, filled with synthetic samples, and
 says how long a step waits for its data.
 """
 
@@ -38,6 +40,8 @@ from common import (
     machine,
     make_clips,
     make_model,
+    old_contender,
+    ours,
     ratio,
     take_turns,
 )
@@ -56,48 +60,51 @@ DIFFERENT = 2000  # synthetic samples, of which the store holds copies
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Race a training step.")
-    arguments.add_argument("--against", default="plain:contender")
+    arguments.add_argument("--against", default="plain")
+    arguments.add_argument("--old", help="src of a checkout of version 0.1.0, to race instead")
+    arguments.add_argument("--model", default="stgcn")
     arguments.add_argument("--bf16", action="store_true", help="under bf16 autocast")
-    arguments.add_argument("--road", action="store_true", help="what reading a store adds")
+    arguments.add_argument("--data", action="store_true", help="what reading a store adds")
     arguments.add_argument("--batch", type=int, default=16)
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--dimensions", nargs="+", choices=["2d", "3d"], default=["2d", "3d"])
     choice = arguments.parse_args()
     print(f"{machine()}, batch {choice.batch}{', bf16' if choice.bf16 else ''}")
-    road(choice) if choice.road else race(choice)
+    read_data(choice) if choice.data else race(choice)
 
 
 def race(choice: argparse.Namespace) -> None:
     """Print the time of both sides' steps, and what they keep for the backward pass."""
     more = "  float32 (ms)  ratio  error: ours  theirs" if choice.bf16 else ""
-    print(f"{'':22}ours (ms)  {choice.against}  ratio  activations (MB)        ratio{more}")
+    name = "version 0.1.0" if choice.old else choice.against
+    print(f"{'':22}ours (ms)  {name:>5}  ratio  activations (MB)        ratio{more}")
     for dimension in choice.dimensions:
         for mix, alone in MIXES.items():
             clips = make_clips(dimension, (choice.batch,), alone)
-            model = make_model(dimension).train()
+            model = make_model(dimension, family=choice.model).train()
+            other = old_contender(choice.old, model) if choice.old else None
             sides: dict[str, Contender] = {
-                "ours": (model, list(model.parameters())),
-                "theirs": contender(choice.against, model),
+                "ours": ours(model),
+                "theirs": other or contender(choice.against, model),
             }
             wrong: list[float] = []
             if choice.bf16:
                 wrong = [bf16_error(side, model, clips) for side in sides.values()]
-                twin = copy.deepcopy(model)
-                sides["float32"] = twin, list(twin.parameters())
+                sides["float32"] = ours(model)
             steps = {
-                name: step(side, clips, choice.bf16 and name != "float32")
-                for name, side in sides.items()
+                side: step(contestant, clips, choice.bf16 and side != "float32")
+                for side, contestant in sides.items()
             }
             times = take_turns(steps, choice.rounds)
-            took = {name: 1000 * statistics.median(times[name]) for name in steps}
-            kept = [activations(sides[name], clips, choice.bf16) for name in ("ours", "theirs")]
+            took = {side: 1000 * statistics.median(times[side]) for side in steps}
+            kept = [activations(sides[side], clips, choice.bf16) for side in ("ours", "theirs")]
             more = ""
             if choice.bf16:
                 more = f"  {took['float32']:12.0f}  {ratio(times, 'float32', 'ours'):5.2f}"
                 more += "".join(f"  {error:10.1e}" for error in wrong)
             print(
                 f"{dimension} {mix:18} {took['ours']:9.0f}  "
-                f"{took['theirs']:{len(choice.against)}.0f}  "
+                f"{took['theirs']:{max(5, len(name))}.0f}  "
                 f"{ratio(times, 'theirs', 'ours'):5.2f}  {kept[0]:7.0f} of {kept[1]:5.0f}  "
                 f"{kept[0] / kept[1]:12.2f}{more}",
                 flush=True,
@@ -147,7 +154,7 @@ def activations(side: Contender, clips: Tensor, bf16: bool) -> float:
     return size
 
 
-def road(choice: argparse.Namespace) -> None:
+def read_data(choice: argparse.Namespace) -> None:
     """Print how long steps take and wait for their data."""
     print(f"{'':22}step (ms)  data (ms)  share")
     for dimension in choice.dimensions:
@@ -186,17 +193,16 @@ def drive(
         val_split="train",
         feed=Feed(batch_size=choice.batch),
     )
-    model = make_model(dimension).train()
-    side: Contender = model, list(model.parameters())
+    side = ours(make_model(dimension).train())
     batches, steps, waits = iter(data.train_dataloader()), [], []
     for counted in range(choice.rounds + 1):
         start = time.perf_counter()
         clips = next(batches).clips[:, 0]
-        there = time.perf_counter()
+        arrived = time.perf_counter()
         step(side, clips, choice.bf16)()
         if counted:
-            waits.append(there - start)
-            steps.append(time.perf_counter() - there)
+            waits.append(arrived - start)
+            steps.append(time.perf_counter() - arrived)
     return steps, waits
 
 

@@ -95,7 +95,7 @@ class Recognizer(lightning.LightningModule):
         map_location: torch.device | str | None = None,
         **arguments: Any,
     ) -> Self:
-        """The recognizer in a checkpoint of ours, with its weights, in evaluation mode.
+        """The recognizer in a checkpoint of ours, with its weights, in training mode.
 
         The file is read as an untrusted one, and its model is looked up among those registered.
 
@@ -123,7 +123,7 @@ class Recognizer(lightning.LightningModule):
         }
         saved = {"optimisation": Optimisation(**numbers), "card": card}
         recognizer = cls(model, **how | saved | arguments)
-        return recognizer.to(map_location or "cpu").eval()
+        return recognizer.to(map_location or "cpu")
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (B, N, classes) of a batch."""

@@ -5,7 +5,11 @@ import torch
 from torch import nn
 
 from stgcn_lightning.checkpoints.onnx import PARITY_CLIPS, PARITY_FRAMES, agrees, parity, to_onnx
-from stgcn_lightning.models.stgcn import STGCN, Shortcut
+from stgcn_lightning.engine.folded import fold
+from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.parts import Head, Shortcut
+from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.models.stgcnpp import STGCNPP
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -46,9 +50,9 @@ def test_folding_changes_no_logit_and_leaves_the_model_as_it_is(model):
     clips = torch.randn(2, 2, 21, 5, 3, dtype=torch.float64)
     double = trained(4).double()
     with torch.no_grad():
-        torch.testing.assert_close(double.fold()(clips), double(clips), rtol=0, atol=1e-10)
+        torch.testing.assert_close(fold(double)(clips), double(clips), rtol=0, atol=1e-10)
     norms = (nn.BatchNorm1d, nn.BatchNorm2d)
-    assert not any(isinstance(module, norms) for module in model.fold().modules())
+    assert not any(isinstance(module, norms) for module in fold(model).modules())
     assert sum(isinstance(module, norms) for module in model.modules()) == 23
 
 
@@ -93,3 +97,31 @@ def test_another_weight_or_nan_is_noticed(content):
 def test_the_full_width_agrees():
     wide = trained(64, joints=17, classes=60)
     assert all(agrees(case) for case in parity(wide, to_onnx(wide), 2))
+
+
+class Toy(Backbone):
+    """A family without a folded form."""
+
+    def __init__(self, adjacency, classes, *, channels=3, dropout=0.0):
+        super().__init__()
+        self.joints, self.channels = adjacency.shape[-1], channels
+        self.frames = nn.Conv2d(channels, 4, (3, 1), padding=(1, 0))
+        self.norm = nn.BatchNorm2d(4)
+        self.classify = Head(4, classes, dropout)
+
+    def features(self, x):
+        return self.norm(self.frames(x.permute(0, 3, 1, 2))).relu_().mean((2, 3))
+
+
+@pytest.mark.parametrize("family", [STGCNPP, Toy])
+def test_other_families_agree_as_well(family):
+    torch.manual_seed(0)
+    width = {} if family is Toy else {"base_channels": 8}
+    other = family(torch.rand(3, 5, 5) / 5, 3, **width)
+    other(torch.randn(4, 2, 20, 5, 3))
+    content = to_onnx(other.eval())
+    cases = parity(other, content, 2)
+    assert all(case["difference"] <= 1e-5 for case in cases)
+    assert all(case["largest"] > 1e-3 for case in cases)
+    names = {node.op_type for node in onnx.load_from_string(content).graph.node}
+    assert family is Toy or "BatchNormalization" not in names

@@ -1,8 +1,14 @@
+import sys
+
 import pytest
 import torch
+from helpers import LEGACY
 
-from stgcn_lightning.checkpoints.weights import load
+from stgcn_lightning.checkpoints.names import to_reference
+from stgcn_lightning.checkpoints.weights import load, load_model
+from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.models import registry
 from stgcn_lightning.models.stgcn import STGCN
 
 
@@ -13,3 +19,85 @@ def test_weights_of_another_version_are_refused_by_name(tmp_path):
     state[new] = state.pop(old)
     with pytest.raises(BadInput, match=rf"holds other weights .*, {new} among them"):
         load(model, state, tmp_path / "old.ckpt")
+
+
+def test_weights_of_another_family_say_which_model_to_choose(tmp_path):
+    graph = torch.ones(3, 5, 5)
+    model, other = (registry.build(name, graph, 2, base_channels=8) for name in registry.names())
+    with pytest.raises(BadInput, match=r"x.ckpt holds an ST-GCN\+\+: set model=stgcnpp"):
+        load(model, other.state_dict(), tmp_path / "x.ckpt")
+    with pytest.raises(BadInput, match=r"x.ckpt holds an ST-GCN: set model=stgcn"):
+        load(other, model.state_dict(), tmp_path / "x.ckpt")
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_another_width_says_which_one_to_set(tmp_path, name):
+    graph = torch.ones(3, 5, 5)
+    model, other = (registry.build(name, graph, 2, base_channels=width) for width in (8, 12))
+    with pytest.raises(BadInput, match=r"has 12 base channels: set model.base_channels=12"):
+        load(model, other.state_dict(), tmp_path / "x.ckpt")
+
+
+def test_weights_of_other_channels_are_named(tmp_path):
+    graph = torch.ones(3, 5, 5)
+    model, other = (STGCN(graph, 2, channels=channels, base_channels=4) for channels in (3, 2))
+    with pytest.raises(BadInput, match=r"`data_norm.weight` of shape \(10,\), .* has \(15,\)"):
+        load(model, other.state_dict(), tmp_path / "x.ckpt")
+
+
+@pytest.mark.parametrize("name", ["finished", "within_epoch"])
+def test_a_checkpoint_of_version_0_1_0_makes_its_model(name):
+    path = LEGACY / f"version_0_1_0_{name}.ckpt"
+    model, card = load_model(path)
+    assert isinstance(model, STGCN)
+    assert not model.training
+    assert card["version"] == "0.1.0"
+    state = torch.load(path, weights_only=True)["state_dict"]
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, state[f"model.{key}"])
+
+
+def test_a_checkpoint_of_version_0_1_0_scores_as_it_did():
+    """Clips are drawn by the data module; here the weights alone, against those read by torch."""
+    model, card = load_model(LEGACY / "version_0_1_0_finished.ckpt")
+    clips = torch.randn(3, 2, card["clip_frames"], model.joints, 3)
+    clips[1:, 1] = 0
+    with torch.no_grad():
+        torch.testing.assert_close(Engine(model)(clips), model(clips))
+
+
+def legacy(tmp_path, change):
+    content = torch.load(LEGACY / "version_0_1_0_finished.ckpt", weights_only=True)
+    change(content["stgcn_lightning"])
+    torch.save(content, tmp_path / "x.ckpt")
+    return tmp_path / "x.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda card: card["model"].update(name="os"), "there is no model os: choose from stgcn"),
+        (lambda card: card["model"].pop("graph"), "x.ckpt has a card without 'graph'"),
+        (lambda card: card.pop("classes"), "x.ckpt has a card without 'classes'"),
+        (lambda card: card["model"].update(depth=3), "model.depth=3 is no option of stgcn"),
+        (lambda card: card["classes"].pop(), "knows 12 classes but"),
+    ],
+)
+def test_a_card_that_fits_no_model_is_refused(tmp_path, change, message):
+    with pytest.raises(BadInput, match=message):
+        load_model(legacy(tmp_path, change))
+
+
+def test_a_card_s_target_is_not_imported(tmp_path):
+    path = legacy(tmp_path, lambda card: card["model"].update(_target_="evil_module.Model"))
+    model, card = load_model(path)
+    assert isinstance(model, STGCN)
+    assert "evil_module" not in sys.modules
+    assert card["model"]["_target_"] == "evil_module.Model"
+
+
+def test_foreign_weights_have_no_card(tmp_path):
+    state = to_reference(STGCN, STGCN(torch.ones(3, 5, 5), 2, base_channels=4).state_dict())
+    torch.save({"state_dict": state}, tmp_path / "x.pth")
+    with pytest.raises(BadInput, match=r"x.pth does not say what it was trained on"):
+        load_model(tmp_path / "x.pth")

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from stgcn_lightning.checkpoints import zoo
 from stgcn_lightning.checkpoints.names import to_reference
-from stgcn_lightning.checkpoints.zoo import card_of, checkpoint_file, published
+from stgcn_lightning.checkpoints.zoo import card_of, checkpoint_file, zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.files.downloads import Downloads
@@ -47,7 +47,7 @@ def weights(tmp_path):
     torch.manual_seed(0)
     model = STGCN(adjacency(skeleton("coco17"), "stgcn_spatial"), 60, base_channels=4)
     path = tmp_path / "weights.pth"
-    torch.save({"meta": {"epoch": 16}, "state_dict": to_reference(model.state_dict())}, path)
+    torch.save({"meta": {"epoch": 16}, "state_dict": to_reference(STGCN, model.state_dict())}, path)
     return path
 
 
@@ -71,7 +71,7 @@ def in_the_table(monkeypatch, tmp_path, weights):
     table.sha256.ntu60_xsub_2d.bone = sha256(weights)[:8]
     OmegaConf.save(table, tmp_path / "zoo.yaml")
     monkeypatch.setattr(zoo, "TABLE", tmp_path / "zoo.yaml")
-    return published()[NAME]
+    return zoo_entries()[NAME]
 
 
 def quiet(text, downloads):
@@ -79,7 +79,7 @@ def quiet(text, downloads):
 
 
 def test_the_zoo_has_the_sixteen_experiments_that_mmaction2_publishes():
-    names = published()
+    names = zoo_entries()
     assert len(names) == 16
     assert len({entry.file for entry in names.values()}) == 16
     for name, entry in names.items():
@@ -92,10 +92,10 @@ def test_the_zoo_has_the_sixteen_experiments_that_mmaction2_publishes():
 
 def test_addresses_are_those_of_the_model_zoo():
     folder = FILE.removesuffix("_20221129-c4b44488.pth")
-    assert published()[NAME].file == f"stgcn/{folder}/{FILE}"
+    assert zoo_entries()[NAME].file == f"stgcn/{folder}/{FILE}"
     config = "stgcn_8xb16-joint-motion-u100-80e_ntu120-xsub-keypoint-3d"
     assert (
-        published()["ntu120_xsub_3d_joint_motion"].file
+        zoo_entries()["ntu120_xsub_3d_joint_motion"].file
         == f"stgcn/{config}/{config}_20221129-5d54f525.pth"
     )
 
@@ -139,7 +139,7 @@ def test_another_file_put_in_its_place_is_named_and_kept(downloads):
     [
         ("zoo:ntu60_xsub_2d_bnoe", "did you mean ntu60_xsub_2d_bone or "),
         ("zoo:ntu60_xview_2d_bone", "ntu60_xsub_2d_bone"),
-        ("zoo:", "choose from " + ", ".join(published())),
+        ("zoo:", "choose from " + ", ".join(zoo_entries())),
         ("zoo:resnet", "choose from ntu60_xsub_2d_joint, "),
     ],
 )

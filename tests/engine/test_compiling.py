@@ -42,7 +42,9 @@ def graphs(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["stgcn", "stgcnpp", "toy"])
 def test_compiled_steps_are_the_same_in_few_graphs(family, small, graphs):
-    model = small if family == "stgcn" else toy() if family == "toy" else make(family=family)
+    # a branch of one channel has no memory layout of its own, in which torch's tracing errs
+    make_wide = functools.partial(make, base_channels=12, family="stgcnpp")
+    model = {"stgcn": lambda: small, "toy": toy, "stgcnpp": make_wide}[family]()
     eager = Engine(model.float())
     traced = Engine(deepcopy(model), compile_mode="default")
     generator = torch.Generator().manual_seed(0)

@@ -70,12 +70,13 @@ def to_reference(family: type[Backbone], state: Mapping[str, Tensor]) -> dict[st
         BadInput: the reference has no such family, a tensor that every model of it has is missing,
             or one that none has is there.
     """
-    names, mixing = foreign_names(family), _mixing(family)
+    names = foreign_names(family)
     if not names:
         raise BadInput(
             f"MMAction2 has no names for the weights of {family.title}: use format=safetensors"
         )
     _check_names(state, names, f"{family.title} of this package")
+    mixing = _mixing(family)
     return {
         names[name]: value[..., None, None] if name in mixing else value
         for name, value in state.items()

@@ -1,4 +1,4 @@
-"""Compares the kernels with their twins in Triton's interpreter; `test_kernels.py` runs this file.
+"""Compares the kernels with plain PyTorch in Triton's interpreter; tests/test_kernels.py runs it.
 
 It is a process of its own: the interpreter is chosen before Triton is imported, for good.
 """
@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import torch
 import triton.language as tl
-from stgcn_lightning.model import kernels, kernels_triton
 from torch.testing import assert_close
 from triton.runtime import interpreter
 
+from kernels import fused_kernels, triton_kernels
+from kernels.stages import KERNELS, with_kernels
+from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.engine.persons import distinct
 from stgcn_lightning.models.stgcn import STGCN
 
-KERNELS = frozenset({"graph", "temporal"})
 SHAPES = [  # T, V, C, O: odd ones, those of base channels 8 and 64, more than one block of channels
     (20, 17, 3, 8),
     (37, 25, 8, 8),
@@ -64,10 +65,10 @@ def random(*shape, dtype=torch.float32, seed=0):
     return torch.randn(shape, generator=generator).to(dtype).requires_grad_()
 
 
-def compare(kernel, twin, inputs, dtype):
+def compare(kernel, plain, inputs, dtype):
     """Results, moments, and the gradients that reach every input through all three of them."""
     found = []
-    for run in (kernel, twin):
+    for run in (kernel, plain):
         outputs = run(*inputs)
         weights = [random(*out.shape, seed=i).detach() for i, out in enumerate(outputs)]
         weights[1:] = [30 * weight for weight in weights[1:]]  # moments of many positions
@@ -83,7 +84,7 @@ def compare(kernel, twin, inputs, dtype):
 
 @pytest.mark.parametrize("dtype", CLOSE)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_graph_is_its_twin(shape, dtype):
+def test_graph_equals_plain_pytorch(shape, dtype):
     T, V, C, O = shape
     inputs = [
         random(2, T, V, C, dtype=dtype),
@@ -91,13 +92,13 @@ def test_graph_is_its_twin(shape, dtype):
         random(3, O, C, dtype=dtype),
         random(V, O),
     ]
-    compare(kernels.graph, kernels.plain_graph, inputs, dtype)
+    compare(fused_kernels.graph, fused_kernels.plain_graph, inputs, dtype)
 
 
 @pytest.mark.parametrize("dtype", CLOSE)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_temporal_is_its_twin(shape, stride, dtype):
+def test_temporal_equals_plain_pytorch(shape, stride, dtype):
     T, V, C, O = shape
     inputs = [
         random(2, T, V, C, dtype=dtype),
@@ -107,28 +108,29 @@ def test_temporal_is_its_twin(shape, stride, dtype):
         random(O),
         stride,
     ]
-    compare(kernels.temporal, kernels.plain_temporal, inputs, dtype)
+    compare(fused_kernels.temporal, fused_kernels.plain_temporal, inputs, dtype)
 
 
 def test_moments_survive_a_mean_that_dwarfs_the_deviation():
     x = random(1, 20, 17, 8).detach() * 0.01
     bias = torch.full((17, 8), 1000.0)
-    y, mean, var = kernels.graph(x, torch.eye(17)[None], torch.eye(8)[None], bias)
+    y, mean, var = fused_kernels.graph(x, torch.eye(17)[None], torch.eye(8)[None], bias)
     exact = y.double().flatten(1, 2)
     assert_close(mean.double(), exact.mean(1), rtol=1e-6, atol=0)
     assert_close(var.double(), exact.var(1, correction=0), rtol=1e-2, atol=0)
 
 
 def test_every_race_runs():
-    for kernel, twin in kernels.races(torch.device("cpu"), torch.float32, 1, 5, 4).values():
-        for mine, theirs in zip(kernel(), twin(), strict=True):
+    for kernel, plain in fused_kernels.races(torch.device("cpu"), torch.float32, 1, 5, 4).values():
+        for mine, theirs in zip(kernel(), plain(), strict=True):
             scale = theirs.abs().max()
             assert_close(mine / scale, theirs / scale, rtol=0, atol=1e-3)
 
 
-def step(model, clips, labels):
+def step(run, clips, labels):
     """Logits of a training step; its gradients and what it made of the running statistics."""
-    logits = model(clips)
+    model = run.model
+    logits = run(clips)
     model.zero_grad()
     torch.nn.functional.cross_entropy(logits.float(), labels).backward()
     gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
@@ -139,11 +141,10 @@ def step(model, clips, labels):
 def test_a_model_of_kernels_trains_as_the_plain_one(monkeypatch, fast):
     model, clips = model_and_clips()
     labels = torch.arange(len(clips))
-    kernelled = copy.deepcopy(model)
-    plain = step(model, clips, labels)
-    monkeypatch.setitem(kernels.FASTER, "cpu", frozenset(fast))
+    kernelled = with_kernels(copy.deepcopy(model), frozenset(fast))
+    plain = step(Engine(model, norm_group=2), clips, labels)
     calls = counted(monkeypatch)
-    logits, gradients, buffers = step(kernelled, clips, labels)
+    logits, gradients, buffers = step(Engine(kernelled, norm_group=2), clips, labels)
     assert calls == dict.fromkeys(fast, 10)  # once a stage
     assert_close(logits, plain[0], rtol=1e-4, atol=1e-5)
     for name, buffer in buffers.items():
@@ -155,28 +156,33 @@ def test_a_model_of_kernels_trains_as_the_plain_one(monkeypatch, fast):
 
 # torch's own tracing (2.13) makes an instance of the class of our batch norm
 @pytest.mark.filterwarnings("ignore:<class 'torch.autograd.function.Function'> should not")
-def test_a_stage_of_kernels_compiles_into_one_graph(monkeypatch):
+def test_a_stage_of_kernels_compiles_into_one_graph():
     model, clips = model_and_clips()
     x, rows = distinct(clips, 2, step=5)
     real = rows.share.sum(0) > 0  # the model reads no others; the plain norm relies on that
     assert real.tolist() == 8 * [True] + 2 * [False]
+    run = Engine(model)
     stage = model.stages[4]  # its stride is 2
-    x = x.mean(-1, keepdim=True).repeat(1, 1, 1, stage.graph.project.in_features).requires_grad_()
-    expected = torch.autograd.grad(stage(x, rows)[real].sin().sum(), x)
-    monkeypatch.setitem(kernels.FASTER, "cpu", KERNELS)
+    x = x.mean(-1, keepdim=True).repeat(1, 1, 1, stage.graph.project.in_features)
+    x = x.permute(0, 3, 1, 2).requires_grad_()
+    run.current.rows = rows
+    expected = torch.autograd.grad(stage(x)[real].sin().sum(), x)
+    with_kernels(model)
     compiled = torch.compile(stage, backend="aot_eager", fullgraph=True, dynamic=False)
-    found = torch.autograd.grad(compiled(x, rows)[real].sin().sum(), x)
+    found = torch.autograd.grad(compiled(x)[real].sin().sum(), x)
     assert_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_under_autocast_a_model_of_kernels_is_as_near_to_float32_as_the_plain_one(monkeypatch):
+def test_under_autocast_a_model_of_kernels_is_as_near_to_float32_as_the_plain_one():
     model, clips = model_and_clips()
-    exact = model(clips).detach()
+    run = Engine(model, norm_group=2)
+    exact = run(clips).detach()
     off = {}
     for name, fast in {"plain": frozenset(), "kernels": KERNELS}.items():
-        monkeypatch.setitem(kernels.FASTER, "cpu", fast)
+        if fast:
+            with_kernels(model, fast)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = model(clips)
+            logits = run(clips)
         logits.float().sum().backward()
         off[name] = (logits - exact).detach().abs().max()
     assert off["kernels"] < 2 * off["plain"]
@@ -184,21 +190,24 @@ def test_under_autocast_a_model_of_kernels_is_as_near_to_float32_as_the_plain_on
 
 def test_kernels_are_not_reached_in_float64_or_in_evaluation(monkeypatch):
     model, clips = model_and_clips()
-    monkeypatch.setitem(kernels.FASTER, "cpu", KERNELS)
+    with_kernels(model)
+    run = Engine(model, norm_group=2)
     calls = counted(monkeypatch)
-    copy.deepcopy(model).double()(clips.double())
-    model.eval()(clips)
+    Engine(copy.deepcopy(model).double(), norm_group=2)(clips.double())
+    model.eval()
+    run(clips)
     with torch.inference_mode():
-        model(clips)
+        run(clips)
     assert calls == {}
-    model.train()(clips)
+    model.train()
+    run(clips)
     assert calls
 
 
 def model_and_clips():
-    """Four clips, one person of which is absent, in two groups of norms."""
+    """Four clips, one person of which is absent; they are meant for two groups of norms."""
     torch.manual_seed(0)
-    model = STGCN(torch.rand(2, 5, 5), classes=5, base_channels=4, norm_group=2).train()
+    model = STGCN(torch.rand(2, 5, 5), classes=5, base_channels=4).train()
     with torch.no_grad():
         for stage in model.stages:
             stage.graph.edge_importance.uniform_(0.05, 0.2)
@@ -214,7 +223,7 @@ def counted(monkeypatch):
     """How often each kernel runs from now on."""
     calls = Counter()
     for name in KERNELS:
-        launch = getattr(kernels_triton, name)
+        launch = getattr(triton_kernels, name)
         counting = lambda *a, name=name, launch=launch: (calls.update([name]), launch(*a))[1]  # noqa: E731
-        monkeypatch.setattr(kernels_triton, name, counting)
+        monkeypatch.setattr(triton_kernels, name, counting)
     return calls

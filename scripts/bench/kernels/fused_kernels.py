@@ -3,11 +3,11 @@
 Both write a convolution's result and, while it is still in registers, the moments that the batch
 norm behind it needs; the second one also normalises and rectifies what it reads. A normalised
 activation is then never written. The moments are those of each row, over frames and joints, in
-float32, and take part in differentiation: `persons.factors` makes of them what a norm
-multiplies and adds.
+float32, and take part in differentiation: `stages.factors` makes of them what a norm multiplies and
+adds.
 
-`FASTER` says where the model uses them. Elsewhere nothing here is reached, and without Triton
-nothing of it is needed: Triton is imported when a kernel runs.
+No GPU has been measured yet, so the package does not use them; scripts/bench/gpu.py races them.
+Triton is imported when a kernel runs.
 
 Axes: R rows, T frames (S of them come out), V joints (W where they listen), K subsets, C channels
 in, O out.
@@ -23,23 +23,7 @@ from torch import Tensor
 
 from stgcn_lightning.errors import BadInput
 
-# device, as CUDA names it -> the kernels of `graph` and `temporal` that were measured to be faster
-# there than PyTorch's, forward and backward (scripts/bench/gpu.py). No GPU has been measured yet.
-FASTER: dict[str, frozenset[str]] = {}
-
 Moments = tuple[Tensor, Tensor, Tensor]  # a result, and mean and variance (R, O) of its rows
-
-
-def faster(device: torch.device, dtype: torch.dtype) -> frozenset[str]:
-    """The kernels that training uses for such activations."""
-    if not FASTER or dtype == torch.float64 or find_spec("triton") is None:
-        return frozenset()
-    return FASTER.get(_name(device), frozenset())
-
-
-@torch.compiler.assume_constant_result  # a graph cannot hold a string
-def _name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def graph(x: Tensor, edges: Tensor, weight: Tensor, bias: Tensor) -> Moments:
@@ -192,9 +176,9 @@ def _triton():
             f"the GPU kernels need Triton, which is not installed: install the version that belongs"
             f" to torch {torch.__version__}."
         )
-    from stgcn_lightning.engine import kernels_triton
+    from kernels import triton_kernels
 
-    return kernels_triton
+    return triton_kernels
 
 
 def _cast(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -229,7 +213,7 @@ def _through_moments(y: Tensor, mean: Tensor, g: Tensor, to_mean: Tensor, to_var
 def races(
     device: torch.device, dtype: torch.dtype, rows: int, joints: int, width: int
 ) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
-    """Each kernel and its twin, forward and backward, at the stages' sizes: what decides `FASTER`.
+    """Each kernel and the same in plain PyTorch, forward and backward, at the stages' sizes.
 
     Args:
         device: where.

@@ -1,4 +1,4 @@
-"""The Triton side of `kernels`: imported by it alone, when a kernel is asked for.
+"""The Triton side of `fused_kernels`, which imports it when a kernel is asked for.
 
 A program computes a tile of consecutive positions of one row (frames x joints) by a block of output
 channels, so that a tile's moments belong to one row. Sizes that are no powers of two are masked.
@@ -127,7 +127,7 @@ def _temporal(
 
 
 def graph(x: Tensor, edges: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """See `kernels.graph`."""
+    """See `fused_kernels.graph`."""
     R, T, V, C = x.shape
     K, O, _ = weight.shape
     block = max(POSITIONS, triton.next_power_of_2(V))
@@ -148,7 +148,7 @@ def graph(x: Tensor, edges: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tenso
 def temporal(
     z: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, stride: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """See `kernels.temporal`."""
+    """See `fused_kernels.temporal`."""
     R, T, V, C = z.shape
     O, _, taps, _ = weight.shape
     S = -(-T // stride)

@@ -1,0 +1,1 @@
+"""Triton kernels of a training step, waiting for a GPU on which they are faster."""
