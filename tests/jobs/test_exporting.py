@@ -50,7 +50,7 @@ def save_ours(*overrides, path="ours.ckpt") -> STGCN:
 
 
 def save_theirs(model, path="theirs.pth"):
-    torch.save({"state_dict": to_reference(model.state_dict())}, path)
+    torch.save({"state_dict": to_reference(type(model), model.state_dict())}, path)
 
 
 def run(*overrides):
