@@ -56,7 +56,7 @@ def test_a_run_is_described_once_and_kept_with_its_checkpoints(tmp_path, monkeyp
     chosen = settings(*TINY, "data.holdout_subjects=0.3")
     built = build(chosen)
     run = built.run
-    assert run.batch.per_device == built.data.batch_size == 16
+    assert run.batch.per_device == built.data.feed.batch_size == 16
     assert run.held_out_subjects
     assert len(built.data.held_out)
     assert run.parameters == sum(p.numel() for p in built.model.parameters())
