@@ -1,4 +1,7 @@
-"""The one exception that means "what you gave cannot be used"."""
+"""The one exception that means "what you gave cannot be used", and how its sentences end."""
+
+import difflib
+from collections.abc import Sequence
 
 
 class BadInput(ValueError):  # noqa: N818 - it names what is wrong with the input, as it is caught
@@ -7,3 +10,14 @@ class BadInput(ValueError):  # noqa: N818 - it names what is wrong with the inpu
     The message is one sentence for the person who gave it: it names the sample, field and value,
     and the remedy. Front doors print it on standard error and end with status 2.
     """
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """End of a sentence: `did you mean ...?`, or all `names` where none is similar to `name`."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.75)
+    last = name.rsplit(".", 1)[-1]
+    near = near or [known for known in names if known.rsplit(".", 1)[-1] == last]
+    near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"choose from {', '.join(names)}" if len(names) < 40 else "--help lists them all"

@@ -17,7 +17,7 @@ from torch import Tensor, distributed
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.untrusted import sync_folder, write_atomically
-from stgcn_lightning.ranks import gathered, running_statistics
+from stgcn_lightning.distributed import gathered, running_statistics
 
 LAST = "last.ckpt"
 NEXT = "next.ckpt"  # whole, and about to become the last

@@ -27,7 +27,7 @@ from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other
 from stgcn_lightning.checkpoints.zoo import card_of
 from stgcn_lightning.data.normalise import MODES
 from stgcn_lightning.data.streams import check_stream
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.experiment import (
     CHOICES,
     NUMBERS,
@@ -48,7 +48,7 @@ from stgcn_lightning.files.untrusted import (
     write_atomically,
 )
 from stgcn_lightning.graph import adjacency
-from stgcn_lightning.launching.doors import nearest
+
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.skeleton import Skeleton
 

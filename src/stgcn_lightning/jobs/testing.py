@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from stgcn_lightning import ranks
+from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
 from stgcn_lightning.checkpoints.zoo import ZOO, card_of, published
 from stgcn_lightning.data.datamodule import SkeletonData
@@ -122,7 +123,7 @@ def run_test(
         published = published_for(cfg, scores)
         for dashboard in dashboards:
             dashboard.show_test(tested, figures, published and published.top1, page)
-    ranks.wait_for_all()  # the scores are there
+    wait_for_all()  # the scores are there
     return figures
 
 
