@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from stgcn_lightning.callbacks import checkpoints
-from stgcn_lightning.files import untrusted as files
+from stgcn_lightning.files import writing
 from stgcn_lightning.jobs import training
 from stgcn_lightning.launching.doors import open_door
 from stgcn_lightning.recognizer import Recognizer
@@ -188,9 +188,9 @@ def in_rename(act):
         act()
         return result
 
-    files.os = type(os)("os")
-    files.os.__dict__.update(vars(os))
-    files.os.replace = patched
+    writing.os = type(os)("os")
+    writing.os.__dict__.update(vars(os))
+    writing.os.replace = patched
     Path.replace = patched_path
 
 

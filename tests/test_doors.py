@@ -22,7 +22,8 @@ from helpers import body_at, shared
 from helpers import write_skeleton_file as write
 
 from stgcn_lightning.evaluation.scores import read_scores
-from stgcn_lightning.files.untrusted import read_checkpoint, read_test_dump
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.files.dumps import read_test_dump
 from stgcn_lightning.jobs import exporting, fusing, preparing, reproducing, testing, training
 from stgcn_lightning.launching.doors import nearest, open_door, run_dir
 from stgcn_lightning.sources.mmaction2 import read_annotations

@@ -23,7 +23,7 @@ from stgcn_lightning.data.store import open_store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.experiment import share_batch, trainer_of
-from stgcn_lightning.files.untrusted import read_checkpoint
+from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.launching import processes as launch
 from stgcn_lightning.launching.doors import composed
 

@@ -21,7 +21,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.experiment import checkpoint_of
 from stgcn_lightning.files.downloads import Downloads
-from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs import testing
 from stgcn_lightning.jobs.preparing import prepare

@@ -12,12 +12,14 @@ import torch
 from helpers import CHECKOUT, GOLDEN, shared, skeleton
 
 from stgcn_lightning.checkpoints.names import to_reference
+from stgcn_lightning.checkpoints.safetensors import read_safetensors
 from stgcn_lightning.checkpoints.weights import read_weights
 from stgcn_lightning.data.normalise import normalise
 from stgcn_lightning.data.streams import bone
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.experiment import class_names, model_card, plain
-from stgcn_lightning.files.untrusted import read_checkpoint, read_safetensors, sha256
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs import exporting
 from stgcn_lightning.jobs.exporting import export

@@ -16,7 +16,7 @@ from wandb.errors import Error as WandbError
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.reproduction import Row
-from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.report.pages import (
     AfterTest,
     class_rows,

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from stgcn_lightning.checkpoints.names import check_graph, from_reference, is_reference
+from stgcn_lightning.checkpoints.safetensors import read_safetensors
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import read_checkpoint, read_safetensors
+from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.models.stgcn import STGCN
 
 HOW = ("norm_group", "compile")  # a model is computed, not what it is

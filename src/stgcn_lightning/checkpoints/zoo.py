@@ -12,7 +12,7 @@ from rich.console import Console
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads, fetch
-from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.files.reading import sha256
 
 TABLE = Path(__file__).with_name("zoo.yaml")
 ZOO = "zoo:"

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import read_test_dump, write_atomically, write_test_dump
+from stgcn_lightning.files.dumps import read_test_dump, write_test_dump
+from stgcn_lightning.files.writing import write_atomically
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The only doors to the disk and the network that need care."""
+"""Files that need care: untrusted pickles, atomic writes, downloads."""

@@ -23,6 +23,7 @@ from stgcn_lightning.checkpoints.onnx import (
     parity,
     to_onnx,
 )
+from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
 from stgcn_lightning.checkpoints.zoo import card_of
 from stgcn_lightning.data.normalise import MODES
@@ -40,13 +41,9 @@ from stgcn_lightning.experiment import (
     plain,
     shown,
 )
-from stgcn_lightning.files.untrusted import (
-    read_checkpoint,
-    read_safetensors,
-    safetensors_bytes,
-    sha256,
-    write_atomically,
-)
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.files.reading import sha256
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.graph import adjacency
 
 from stgcn_lightning.models.stgcn import STGCN

@@ -18,7 +18,7 @@ from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.experiment import console, cost, plain, shown
-from stgcn_lightning.files.untrusted import write_atomically
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.models.stgcn import STGCN, Stage
 from stgcn_lightning.report.pages import (
     AfterTest,

@@ -23,7 +23,8 @@ from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.evaluation.reproduction import Row, rows_of, to_json, to_markdown, to_table
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.experiment import check_values, checkpoint_of, console, plain, shown
-from stgcn_lightning.files.untrusted import sha256, write_atomically
+from stgcn_lightning.files.reading import sha256
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching

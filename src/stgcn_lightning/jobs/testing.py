@@ -31,7 +31,7 @@ from stgcn_lightning.experiment import (
     path_of,
     shown,
 )
-from stgcn_lightning.files.untrusted import sha256
+from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs.reporting import published_for, report_test
 from stgcn_lightning.jobs.watching import dashboards_of, run_of, watching
 from stgcn_lightning.models.stgcn import STGCN

@@ -30,7 +30,8 @@ from stgcn_lightning.experiment import (
     path_of,
     shown,
 )
-from stgcn_lightning.files.untrusted import read_checkpoint, write_atomically
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.testing import figures_of, run_test, scores_of
 from stgcn_lightning.jobs.watching import dashboards_of, watching

@@ -16,7 +16,9 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.untrusted import AnyPath, read_pickle, write_atomically
+from stgcn_lightning.files.pickles import read_pickle
+from stgcn_lightning.files.reading import AnyPath
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.skeleton import Skeleton
 
 DEFAULT_IMG_SHAPE = (1080, 1920)  # NTU RGB+D's camera, and the reference's default

@@ -1,0 +1,51 @@
+"""Weights in Hugging Face's safetensors format, which holds no code."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.reading import AnyPath, opened
+
+CARD = "stgcn_lightning"  # where the metadata of a safetensors file hold our card
+
+
+def read_safetensors(path: AnyPath) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a file in Hugging Face's safetensors format, which holds no code.
+
+    Returns:
+        The tensors by name, and the card; a file that is not ours has an empty one.
+
+    Raises:
+        BadInput: the package safetensors is missing, there is no such file, or it is damaged.
+    """
+    try:
+        import safetensors
+    except ImportError:
+        raise BadInput(
+            f"reading {path} needs safetensors: pip install 'stgcn_lightning[export]'"
+        ) from None
+    with opened(path):  # says what is wrong with the path
+        pass
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            card = json.loads((file.metadata() or {}).get(CARD, "{}"))
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise BadInput(
+            f"{path} is truncated or no safetensors file ({error}); copy it again"
+        ) from None
+    return tensors, card
+
+
+def safetensors_bytes(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> bytes:
+    """A safetensors file; the card, plain values, is its metadata, as JSON.
+
+    It is one text, since the package writes several in an order that changes from run to run.
+    """
+    import safetensors.torch
+
+    tensors = {name: value.contiguous() for name, value in tensors.items()}
+    return safetensors.torch.save(tensors, {CARD: json.dumps(card)})

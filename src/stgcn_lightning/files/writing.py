@@ -1,0 +1,57 @@
+"""Atomic writes: a file is written under a temporary name and renamed when it is complete."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.reading import AnyPath
+
+
+@contextmanager
+def write_atomically(path: AnyPath) -> Iterator[BinaryIO]:
+    """Open `path` for writing such that it is only ever seen complete.
+
+    The bytes go to a temporary file beside `path`, which is renamed to `path` when the block ends.
+    If the block raises, the temporary file is removed, and a file that was at `path` before stays
+    as it was.
+
+    Raises:
+        BadInput: the disk is full, or the file cannot be created.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BadInput(
+                f"no space left in {path.parent.absolute()} to write {path.name}; "
+                "free some, or choose a folder on another disk"
+            ) from error
+        if error.filename == str(temporary):
+            raise BadInput(
+                f"cannot write {path}: {error.strerror}; choose another folder or name"
+            ) from error
+        raise
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def sync_folder(folder: AnyPath) -> None:
+    """Flush a folder to the disk, so that renamed files keep their names after a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

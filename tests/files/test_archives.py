@@ -1,0 +1,271 @@
+import collections
+import io
+import os
+import pickle
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import shared
+from hostile import message, save
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.archives import Inert, read_checkpoint
+
+# All that torch can fill: the quantised ones and those of a few bits are names without arithmetic.
+ALL_DTYPES = sorted(
+    {
+        dtype
+        for dtype in vars(torch).values()
+        if isinstance(dtype, torch.dtype)
+        and not re.search(r"bits|q.?int|int[1-7]$|_x2", str(dtype))
+    },
+    key=str,
+)
+
+
+@pytest.mark.parametrize("dtype", ALL_DTYPES, ids=str)
+def test_tensors_of_every_dtype_are_read(tmp_path, dtype):
+    flat = torch.arange(24 * dtype.itemsize, dtype=torch.uint8).remainder(2).view(dtype)
+    torch.save({"x": flat}, tmp_path / "x.pth")
+    found = read_checkpoint(tmp_path / "x.pth")["x"]
+    assert found.dtype == dtype
+    assert torch.equal(found.view(torch.uint8), flat.view(torch.uint8))
+
+
+def test_a_checkpoint_of_torch_save_is_read_as_torch_reads_it(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 1), torch.nn.BatchNorm2d(3))
+    base = torch.arange(24.0).reshape(4, 6)
+    saved = {
+        "state_dict": model.state_dict(),
+        "parameter": torch.nn.Parameter(base.clone()),
+        "views": [base.T, base[1:3, ::2], base[:0], torch.tensor(7), base[:1].expand(3, 6)],
+        "size": base.shape,
+        "device": torch.device("cpu"),
+        "dtype": torch.float16,
+        "plain": {"epoch": 3, "set": {1}, "names": ["a", None]},
+    }
+    torch.save(saved, tmp_path / "x.pth")
+    found = read_checkpoint(tmp_path / "x.pth")
+    assert {k: type(v) for k, v in found["state_dict"].items()} == dict.fromkeys(
+        model.state_dict(), torch.Tensor
+    )
+    assert type(found["state_dict"]) is dict
+    model.load_state_dict(found["state_dict"])
+    for name, value in model.state_dict().items():
+        assert torch.equal(found["state_dict"][name], value)
+    assert torch.equal(found["parameter"], base)
+    assert not isinstance(found["parameter"], torch.nn.Parameter)
+    for one, other in zip(found["views"], saved["views"], strict=True):
+        assert torch.equal(one, other)
+        assert one.stride() == other.stride()
+    for key in ("size", "device", "dtype", "plain"):
+        assert found[key] == saved[key]
+
+
+class Foreign(dict):
+    """Of a class that is described as if it were MMEngine's."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.attribute = [1]
+
+    def method(self): ...
+
+
+Foreign.__module__, Foreign.__qualname__ = "mmengine.config", "Foreign"
+
+
+def test_foreign_objects_are_inert_and_tensors_beside_them_are_read(tmp_path, monkeypatch):
+    import types
+
+    module = types.ModuleType("mmengine.config")
+    module.Foreign = Foreign
+    monkeypatch.setitem(sys.modules, "mmengine", types.ModuleType("mmengine"))
+    monkeypatch.setitem(sys.modules, "mmengine.config", module)
+    foreign = Foreign({"x": torch.ones(1)})
+    saved = {
+        "foreign": foreign,
+        "method": foreign.method,
+        "numpy": [np.arange(3), np.float32(2)],
+        "deque": collections.deque([1, 2]),
+        "counter": collections.Counter("aab"),
+        "path": tmp_path,
+        "type": dict,
+        "weight": torch.ones(2),
+    }
+    torch.save(saved, tmp_path / "x.pth")
+    monkeypatch.undo()
+    found = read_checkpoint(tmp_path / "x.pth")
+    for key in ("foreign", "method", "deque", "counter", "path", "type"):
+        assert found[key] is Inert
+    assert found["numpy"] == [Inert, Inert]
+    assert torch.equal(found["weight"], torch.ones(2))
+    assert "mmengine" not in sys.modules
+
+
+def test_getattr_is_never_obeyed(tmp_path):
+    touched = tmp_path / "touched"
+    # getattr(torch.serialization, "os").system("touch ..."), as a hostile file spells it
+    content = b"cbuiltins\ngetattr\n(ctorch\nserialization\nVos\ntR"
+    content = b"cbuiltins\ngetattr\n(" + content + b"Vsystem\ntR(V" + f"touch {touched}".encode()
+    content = b"(Vx\n" + content + b"\ntRd."
+    assert read_checkpoint(save(tmp_path, content, "checkpoint")) == {"x": Inert}
+    assert not touched.exists()
+    if os.name == "posix":
+        pickle.loads(content)
+        assert touched.exists()  # it would have
+
+
+def test_nothing_that_a_checkpoint_does_to_inert_changes_it(tmp_path):
+    state = pickle.dumps((None, {"__new__": 1, "append": 2}), 0)[:-1]
+    content = b"(Vx\ncmmengine.logging\nHistoryBuffer\n" + state + b"bd."
+    before = dict(vars(Inert))
+    assert read_checkpoint(save(tmp_path, content, "checkpoint")) == {"x": Inert}
+    assert dict(vars(Inert)) == before
+
+
+@pytest.mark.slow
+# Lightning 2.6 asks torch's pytree in a way that torch 2.13 calls deprecated.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+def test_a_lightning_checkpoint_is_read(tmp_path):
+    from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch.utilities.parsing import AttributeDict
+
+    class Module(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(2, 1)
+            self.save_hyperparameters({"width": AttributeDict(a=1)})
+
+        def training_step(self, batch):
+            return self.layer(torch.ones(1, 2)).sum()
+
+        def train_dataloader(self):
+            return [0]
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
+
+    module = Module()
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(module)
+    trainer.save_checkpoint(tmp_path / "x.ckpt")
+    found = read_checkpoint(tmp_path / "x.ckpt")
+    assert torch.equal(found["state_dict"]["layer.weight"], module.layer.weight)
+    assert found["optimizer_states"][0]["param_groups"][0]["lr"] == 0.1
+
+
+def test_against_mmaction2_checkpoint():
+    path = shared("interop/mmaction2_stgcn_tiny_bone_2d.pth")
+    found = read_checkpoint(path)
+    assert set(found) == {"meta", "state_dict", "message_hub", "optimizer", "param_schedulers"}
+    assert Inert in found["message_hub"]["log_scalars"].values()
+    # torch's own reader of storages, with its restrictions told that foreign classes are harmless
+    with zipfile.ZipFile(path) as archive:
+        raw = {n.split("/")[-1]: archive.read(n) for n in archive.namelist() if "/data/" in n}
+    state = found["state_dict"]
+    assert len(state) > 100
+    assert {t.numpy().tobytes() for t in state.values()} <= set(raw.values())
+    assert state["backbone.data_bn.weight"].shape == (51,)
+    assert all(t.isfinite().all() for t in state.values())
+
+
+def torch_zip(path: Path, change) -> Path:
+    """A saved checkpoint, its records put through `change(name, content)`; None drops one."""
+    buffer = io.BytesIO()
+    torch.save({"x": torch.arange(6.0)}, buffer)
+    with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = change(name.split("/", 1)[1], source.read(name))
+            if content is not None:
+                target.writestr(name, content)
+    return path
+
+
+def test_a_rewritten_checkpoint_is_read(tmp_path):
+    found = read_checkpoint(torch_zip(tmp_path / "x.pth", lambda name, content: content))
+    assert torch.equal(found["x"], torch.arange(6.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda n, c: c if n != "data.pkl" else None, "a zip file but no torch checkpoint"),
+        (lambda n, c: b"big" if n == "byteorder" else c, "written on a big-endian machine"),
+        (lambda n, c: c[:-4] if n == "data/0" else c, "truncated .*data/0 is not as torch writes"),
+        (lambda n, c: c if n != "data/0" else None, "truncated or not .*data/0"),
+        (lambda n, c: c[:-9] if n == "data.pkl" else c, "truncated or not a pickle"),
+        # a longer tensor, an offset, and a stride that leave the storage of six numbers
+        (
+            lambda n, c: c.replace(b"K\x00K\x06\x85", b"K\x00K\x07\x85"),
+            "reaches beyond its storage",
+        ),
+        (
+            lambda n, c: c.replace(b"K\x00K\x06\x85", b"K\x01K\x06\x85"),
+            "reaches beyond its storage",
+        ),
+        (lambda n, c: c.replace(b"K\x01\x85", b"K\x02\x85"), "reaches beyond its storage"),
+        (
+            lambda n, c: c.replace(b"K\x00K\x06\x85", b"K\x63K\x00\x85"),
+            "reaches beyond its storage",
+        ),
+        (lambda n, c: c.replace(b"K\x00K\x06\x85", b"J\xff\xff\xff\xffK\x06\x85"), "are no sizes"),
+        (lambda n, c: c.replace(b"FloatStorage", b"QInt8Storage"), "storage of unknown kind"),
+        (lambda n, c: c.replace(b"DoubleStorage", b"x"), None),
+    ],
+)
+def test_damage_in_a_checkpoint_is_told_in_one_sentence(tmp_path, change, sentence):
+    path = torch_zip(tmp_path / "x.pth", change)
+    if sentence is None:
+        assert len(read_checkpoint(path)["x"]) == 6
+    else:
+        with pytest.raises(BadInput, match=sentence):
+            read_checkpoint(path)
+
+
+def test_files_that_are_no_torch_zip_are_told_apart(tmp_path):
+    whole = torch_zip(tmp_path / "whole.pth", lambda name, content: content).read_bytes()
+    path = tmp_path / "x.pth"
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "is truncated or damaged" in message(read_checkpoint, path)
+
+    path.write_bytes(b"\x00\x01 something else")
+    assert "is not a torch checkpoint: it is no zip file" in message(read_checkpoint, path)
+
+    torch.save({"x": torch.ones(1)}, path, _use_new_zipfile_serialization=False)
+    assert "before version 1.6" in message(read_checkpoint, path)
+    assert "torch.save(torch.load(" in message(read_checkpoint, path)
+
+    torch.save([1], path)
+    assert "holds one list" in message(read_checkpoint, path)
+
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/data.pkl", b"")
+        archive.writestr("m/constants.pkl", b"")
+    assert "TorchScript" in message(read_checkpoint, path)
+
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"0" * 10_000_000)
+    assert "not as torch writes it" in message(read_checkpoint, path)
+
+
+def test_a_flipped_byte_of_a_weight_is_noticed(tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save({"x": torch.full((1000,), 1.5)}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\x00\x00\xc0\x3f" * 10)] ^= 1
+    path.write_bytes(content)
+    assert "Bad CRC-32" in message(read_checkpoint, path)

@@ -1,0 +1,66 @@
+import os
+import pickle
+
+import pytest
+from hostile import Calls, assembled, message, save
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.files.dumps import read_test_dump
+from stgcn_lightning.files.pickles import read_pickle
+
+READERS = {"pickle": read_pickle, "checkpoint": read_checkpoint, "dump": read_test_dump}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_hostile_pickle_executes_nothing_and_is_named(tmp_path, reader, protocol):
+    touched = tmp_path / "touched"
+    content = pickle.dumps(Calls(os.system, f"touch {touched}"), protocol)
+    path = save(tmp_path, content, reader)
+    with pytest.raises(BadInput, match=r"asks for posix\.system, which .* nothing .* was executed"):
+        READERS[reader](path)
+    assert str(path) in message(READERS[reader], path)
+    assert not touched.exists()
+    if reader != "checkpoint":
+        pickle.loads(content)
+        assert touched.exists()  # it would have
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "builtins eval",
+        "builtins exec",
+        "__builtin__ eval",
+        "builtins __import__",
+        "builtins setattr",
+        "sys exit",
+        "subprocess Popen",
+        "shutil rmtree",
+        "pickle loads",
+        "_codecs lookup",
+        "__main__ x",
+        "collections OrderedDict.__init__",
+    ],
+)
+def test_every_other_name_is_refused(tmp_path, reader, name):
+    path = save(tmp_path, assembled(name, "x"), reader)
+    assert name.replace("__builtin__", "builtins").replace(" ", ".") in message(
+        READERS[reader], path
+    )
+
+
+@pytest.mark.parametrize("reader", ["pickle", "dump"])
+@pytest.mark.parametrize("name", ["builtins getattr", "torch load", "numpy load", "numpy fromfile"])
+def test_only_checkpoints_may_name_foreign_libraries(tmp_path, reader, name):
+    path = save(tmp_path, assembled(name, "x"), reader)
+    assert f"asks for {name.replace(' ', '.')}" in message(READERS[reader], path)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_missing_file_or_a_folder_is_named(tmp_path, reader):
+    assert "there is no file" in message(READERS[reader], tmp_path / "absent.pkl")
+    assert "absent.pkl" in message(READERS[reader], tmp_path / "absent.pkl")
+    assert f"cannot read {tmp_path}: Is a directory" in message(READERS[reader], tmp_path)
