@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
+import stgcn_lightning.jobs.training  # noqa: F401 - the fork server has imported it
 from stgcn_lightning.callbacks import checkpoints
 from stgcn_lightning.files import writing
-from stgcn_lightning.jobs import training
 from stgcn_lightning.launching.doors import open_door
 from stgcn_lightning.recognizer import Recognizer
 
@@ -115,7 +115,7 @@ def main(folder, rank, ranks, port, overrides, fault):
         place, passed, number = fault
         FAULTS[place](after(passed, lambda: os.kill(os.getpid(), number)))
     sys.argv = ["train.py", *overrides]
-    open_door(training.train, "train")
+    open_door("train")
     sys.exit(0)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.experiment import build, build_trainer
-from stgcn_lightning.launching.doors import CONF, composed
+from stgcn_lightning.launching.composing import CONF, composed
 from stgcn_lightning.sources.mmaction2 import Annotations, Sample, write_annotations
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))

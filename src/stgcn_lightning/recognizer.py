@@ -14,10 +14,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
 
 from stgcn_lightning.data.datamodule import Batch
+from stgcn_lightning.distributed import average_statistics, averaged_statistics, gathered
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import accuracies
 from stgcn_lightning.models.stgcn import STGCN
-from stgcn_lightning.distributed import average_statistics, averaged_statistics, gathered
 
 PARTS = ("val", "holdout")  # what is validated on
 REFERENCE_BATCH = 128  # the global batch that `recipe.base_lr` is meant for

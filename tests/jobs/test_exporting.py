@@ -23,7 +23,7 @@ from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs import exporting
 from stgcn_lightning.jobs.exporting import export
-from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.skeleton import Skeleton
 

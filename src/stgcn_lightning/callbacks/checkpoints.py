@@ -15,8 +15,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, distributed
 
-from stgcn_lightning.errors import BadInput
 from stgcn_lightning.distributed import gathered, running_statistics
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import sync_folder, write_atomically
 
 LAST = "last.ckpt"

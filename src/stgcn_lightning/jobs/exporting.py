@@ -45,7 +45,6 @@ from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.graph import adjacency
-
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.skeleton import Skeleton
 

@@ -12,10 +12,10 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from stgcn_lightning import ranks
-from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
 from stgcn_lightning.checkpoints.zoo import ZOO, card_of, published
 from stgcn_lightning.data.datamodule import SkeletonData
+from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
 from stgcn_lightning.evaluation.scores import Scores, write_scores

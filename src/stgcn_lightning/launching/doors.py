@@ -90,7 +90,7 @@ class Door:
             leave(sentence, 1)
 
     def _job_of_sweep(self, cfg: DictConfig, overrides: list[str]) -> Any:
-        """Run a job of a sweep in this process, or as one of its ranks, and keep what it reached."""
+        """Run a job of a sweep here, or as one of its ranks, and keep what it reached."""
         figures, failure = {}, None
         try:
             figures = run(self.door, cfg) or {}

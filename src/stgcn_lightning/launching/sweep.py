@@ -12,11 +12,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.launching.devices import (
     check_devices,
     devices_of,
@@ -25,7 +28,7 @@ from stgcn_lightning.launching.devices import (
 )
 from stgcn_lightning.launching.processes import PAUSE, SIGNALLED, Failure, Job, passing_on
 from stgcn_lightning.launching.sentences import shown
-from stgcn_lightning.launching.table import keep_result
+from stgcn_lightning.launching.table import RESULT, ended_in, keep_result, table
 from stgcn_lightning.ranks import world_size
 
 
@@ -142,7 +145,37 @@ class Sweep:
             keep_result(one.run, one.overrides, one.figures, None)
             minutes = (time.monotonic() - one.since) / 60
             figures = [f"{name} {100 * value:.2f} %" for name, value in one.figures.items()]
-            print(f"job {one.run.name}: {minutes:.1f} min {', '.join(figures)}".rstrip(), flush=True)
+            print(
+                f"job {one.run.name}: {minutes:.1f} min {', '.join(figures)}".rstrip(), flush=True
+            )
+
+
+class SweepTable(Callback):
+    """At the end of a multirun, print the table of its jobs and keep it as `sweep.txt`.
+
+    A launcher that runs the jobs elsewhere (`hydra/launcher=submitit_slurm`) starts none of them in
+    this process: then the table has all jobs that lie in the sweep's folder.
+    """
+
+    def __init__(self) -> None:
+        self.runs: list[Path] = []
+
+    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+        """Note the run directory of a job."""
+        self.runs.append(Path(config.hydra.runtime.output_dir))
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Print the table, and keep it."""
+        folder = Path(config.hydra.sweep.dir)
+        ended = (
+            [run for run in self.runs if (run / RESULT).exists()] if self.runs else ended_in(folder)
+        )
+        if not ended:
+            return
+        text = table(ended)
+        print(f"\n{text}", flush=True)
+        with write_atomically(folder / "sweep.txt") as file:
+            file.write(f"{text}\n".encode())
 
 
 def swept_keys(arguments: list[str]) -> set[str]:

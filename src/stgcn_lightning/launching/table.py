@@ -3,41 +3,11 @@
 import json
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
-
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
 
 RESULT = "result.json"
-
-
-class SweepTable(Callback):
-    """At the end of a multirun, print the table of its jobs and keep it as `sweep.txt`.
-
-    A launcher that runs the jobs elsewhere starts none of them in this process: then the table has
-    all jobs that lie in the sweep's folder.
-    """
-
-    def __init__(self) -> None:
-        self.runs: list[Path] = []
-
-    def on_job_start(self, config: DictConfig, **_: Any) -> None:
-        """Note the run directory of a job."""
-        self.runs.append(Path(config.hydra.runtime.output_dir))
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Print the table, and keep it."""
-        folder = Path(config.hydra.sweep.dir)
-        ended = [run for run in self.runs if (run / RESULT).exists()] if self.runs else _in(folder)
-        if not ended:
-            return
-        text = table(ended)
-        print(f"\n{text}", flush=True)
-        with write_atomically(folder / "sweep.txt") as file:
-            file.write(f"{text}\n".encode())
 
 
 def keep_result(
@@ -58,14 +28,14 @@ def runs_in(folder: Path) -> list[Path]:
     Raises:
         BadInput: there are none.
     """
-    runs = _in(folder)
+    runs = ended_in(folder)
     if not runs:
         raise BadInput(f"{folder} holds no results of a sweep: give the folder of one")
     return runs
 
 
-def _in(folder: Path) -> list[Path]:
-    """Those run directories, by the number that begins their names; first where there is none."""
+def ended_in(folder: Path) -> list[Path]:
+    """Run directories with a result, by the number that begins their names; 0 if none does."""
 
     def order(run: Path) -> tuple[int, str]:
         number = run.name.split("_")[0]
