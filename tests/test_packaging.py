@@ -37,6 +37,8 @@ def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
 
     conf = run("-c", "from stgcn_lightning.launching.composing import CONF; print(CONF)").strip()
     assert conf == str(tmp_path / "site" / "stgcn_lightning" / "conf")
+    launcher = "from hydra_plugins import stgcn_lightning; print(stgcn_lightning.__file__)"
+    assert run("-c", launcher).startswith(str(tmp_path / "site" / "hydra_plugins"))
     out = run("-m", "stgcn_lightning.train", "experiment=quickstart", "debug=fast", "trainer=cpu")
     assert "epoch 1/1" in out
 

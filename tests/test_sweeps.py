@@ -80,6 +80,8 @@ def test_a_job_of_submitit_runs_where_it_is_sent_and_keeps_its_result(tmp_path):
     runs = runs_in(sweep)
     assert [run.name for run in runs] == ["0_synthetic_joint", "1_synthetic_joint"]
     assert "standard deviation" in table(runs)
+    assert table(runs) in done.stdout
+    assert (sweep / "sweep.txt").read_text().strip() == table(runs)
 
 
 @pytest.mark.slow
