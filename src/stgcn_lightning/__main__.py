@@ -32,7 +32,7 @@ def main() -> None:
         sys.exit(2)
     # as with python -m: messages begin with the name of the door, a user's modules are found here
     sys.argv[:2] = [f"{name}.py"]
-    if not sys.flags.safe_path and os.getcwd() not in sys.path:
+    if not getattr(sys.flags, "safe_path", False) and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     if name == "sweeps":
         from stgcn_lightning import sweeps

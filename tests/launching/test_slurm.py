@@ -1,4 +1,4 @@
-"""A real SLURM of one node: ranks by srun, a job put back into the queue, a sweep through sbatch."""
+"""A real SLURM of one node: ranks by srun, a requeued job, a sweep through sbatch."""
 
 import os
 import re
