@@ -14,9 +14,8 @@ from pathlib import Path
 
 import torch
 
+import stgcn_lightning.jobs.training  # noqa: F401 - the fork server has imported it
 from stgcn_lightning.callbacks import checkpoint_files
-from stgcn_lightning.files import writing as files
-from stgcn_lightning.jobs import training
 from stgcn_lightning.launching.doors import open_door
 from stgcn_lightning.recognizer import Recognizer
 
@@ -115,7 +114,7 @@ def main(folder, rank, ranks, port, overrides, fault):
         place, passed, number = fault
         FAULTS[place](after(passed, lambda: os.kill(os.getpid(), number)))
     sys.argv = ["train.py", *overrides]
-    open_door(training.train, "train")
+    open_door("train")
     sys.exit(0)
 
 
@@ -188,9 +187,9 @@ def in_rename(act):
         act()
         return result
 
-    files.os = type(os)("os")
-    files.os.__dict__.update(vars(os))
-    files.os.replace = patched
+    writing.os = type(os)("os")
+    writing.os.__dict__.update(vars(os))
+    writing.os.replace = patched
     Path.replace = patched_path
 
 

@@ -21,21 +21,15 @@ from filelock import FileLock
 from helpers import body_at, shared
 from helpers import write_skeleton_file as write
 
+from stgcn_lightning.errors import nearest
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.dumps import read_test_dump
-from stgcn_lightning.jobs import exporting, fusing, preparing, reproducing, testing, training
-from stgcn_lightning.launching.doors import nearest, open_door, run_dir
+from stgcn_lightning.jobs import reproducing, training
+from stgcn_lightning.launching.doors import open_door
+from stgcn_lightning.launching.resolvers import run_dir
 from stgcn_lightning.sources.mmaction2 import read_annotations
 
-TASKS = {
-    "train": training.train,
-    "test": testing.test,
-    "fuse": fusing.fuse_scores,
-    "reproduce": reproducing.reproduce,
-    "prepare": preparing.prepare,
-    "export": exporting.export,
-}
 TINY = [
     "trainer=cpu",
     "benchmark.synthetic.train_samples=40",
@@ -57,7 +51,7 @@ def door(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
         status = 0
         try:
-            open_door(TASKS[name], name)
+            open_door(name)
         except SystemExit as end:
             status = end.code
         captured = capsys.readouterr()
@@ -154,13 +148,13 @@ def test_debug_fast_marks_its_scores(door):
 
 
 def test_a_run_leaves_no_empty_log_and_still_warns(door, monkeypatch):
-    train = TASKS["train"]
+    train = training.train
 
     def warning(cfg):
         logging.getLogger("lightning.pytorch").warning("mind the gap")
         return train(cfg)
 
-    monkeypatch.setitem(TASKS, "train", warning)
+    monkeypatch.setattr(training, "train", warning)
     status, out, _ = door("train", *TINY, "debug=fast", "hydra.run.dir=run")
     assert status == 0
     assert "mind the gap" in out

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stgcn_lightning.files.archives import read_checkpoint
 
 from stgcn_lightning.evaluation.scores import read_scores
+from stgcn_lightning.files.archives import read_checkpoint
 
 LEGACY = Path(__file__).parent / "legacy"
 FINISHED = LEGACY / "version_0_1_0_finished.ckpt"

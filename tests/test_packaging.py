@@ -7,7 +7,7 @@ import sys
 import pytest
 from helpers import CHECKOUT
 
-from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.launching.composing import composed
 
 README = (CHECKOUT / "README.md").read_text()
 COMMANDS = [
@@ -35,8 +35,10 @@ def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
             check=True,
         ).stdout
 
-    conf = run("-c", "from stgcn_lightning.launching.doors import CONF; print(CONF)").strip()
+    conf = run("-c", "from stgcn_lightning.launching.composing import CONF; print(CONF)").strip()
     assert conf == str(tmp_path / "site" / "stgcn_lightning" / "conf")
+    launcher = "from hydra_plugins import stgcn_lightning; print(stgcn_lightning.__file__)"
+    assert run("-c", launcher).startswith(str(tmp_path / "site" / "hydra_plugins"))
     out = run("-m", "stgcn_lightning.train", "experiment=quickstart", "debug=fast", "trainer=cpu")
     assert "epoch 1/1" in out
 

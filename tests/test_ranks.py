@@ -1,7 +1,6 @@
 """Several processes that train as one: started by us, by torchrun, on one machine and on two."""
 
 import csv
-import importlib
 import json
 import os
 import shutil
@@ -26,7 +25,8 @@ from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.jobs.description import share_batch
 from stgcn_lightning.jobs.trainers import devices_of_ranks
 from stgcn_lightning.launching import processes as launch
-from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.launching.composing import composed
+from stgcn_lightning.launching.devices import devices_of
 from stgcn_lightning.settings.compose import settings_of
 
 TINY = [
@@ -288,12 +288,12 @@ def test_devices_share_the_recipe_s_batch(monkeypatch):
 def test_several_devices_need_a_strategy_and_several_machines_a_launcher(monkeypatch):
     cfg = composed("train", "trainer=cpu", "trainer.num_nodes=2")
     with pytest.raises(BadInput, match=r"trainer\.num_nodes=2 takes several machines"):
-        launch.run(lambda _: None, cfg)
+        launch.run("train", cfg)
     monkeypatch.setattr(ranks, "world_size", lambda: 2)
     with pytest.raises(BadInput, match="2 devices train together with trainer=ddp"):
         devices_of_ranks(settings("trainer=cpu", "trainer.devices=2").trainer)
     with pytest.raises(BadInput, match=r"trainer\.devices=0 must be a whole number"):
-        launch.devices_of(composed("train", "trainer=cpu", "trainer.devices=0"))
+        devices_of(composed("train", "trainer=cpu", "trainer.devices=0"))
 
 
 def test_who_we_are_is_read_from_the_environment(monkeypatch):
@@ -309,11 +309,16 @@ SLOW_TO_LEAVE = """
 import os, time
 from pathlib import Path
 
-def task(cfg):
+from stgcn_lightning.launching import tasks
+
+def leave_slowly(door, cfg):
+    assert door == "slow"
     if os.environ["RANK"] == "0":
         time.sleep(3)
         (Path(cfg.run_dir) / "closed").touch()
     raise SystemExit(cfg.status)
+
+tasks.perform = leave_slowly
 """
 
 
@@ -322,19 +327,15 @@ def task(cfg):
 def test_rank_0_may_close_what_it_holds_if_it_was_told_to_stop(
     tmp_path, monkeypatch, status, closes
 ):
-    (tmp_path / "slow_to_leave.py").write_text(SLOW_TO_LEAVE)
+    # every rank imports this first, and does another job than those of the doors
+    (tmp_path / "sitecustomize.py").write_text(SLOW_TO_LEAVE)
     paths = [str(tmp_path), str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(launch, "GRACE", 0.1)
-    task = importlib.import_module("slow_to_leave").task
     trainer = {"devices": 2, "accelerator": "cpu", "strategy": "ddp"}
     cfg = OmegaConf.create({"run_dir": str(tmp_path), "status": status, "trainer": trainer})
-    try:
-        with pytest.raises(launch.Failure) as caught:
-            launch.run(task, cfg)
-    finally:
-        del sys.modules["slow_to_leave"]
+    with pytest.raises(launch.Failure) as caught:
+        launch.run("slow", cfg)
     assert caught.value.status == status
     assert (tmp_path / "closed").exists() == closes
 

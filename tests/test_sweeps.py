@@ -13,10 +13,12 @@ import torch
 from helpers import CHECKOUT
 from omegaconf import OmegaConf
 
-from stgcn_lightning.checkpoints.zoo import zoo_entries
+from stgcn_lightning.checkpoints.zoo import published
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.doors import CONF, composed
-from stgcn_lightning.sweeps import Sweep, environment_of, keep_result, parts_of, runs_in, table
+from stgcn_lightning.launching.composing import CONF, composed
+from stgcn_lightning.launching.devices import environment_of, parts_of
+from stgcn_lightning.launching.sweep import Sweep
+from stgcn_lightning.launching.table import keep_result, runs_in, table
 
 TINY = [
     "benchmark.synthetic.train_samples=27",
@@ -78,6 +80,8 @@ def test_a_job_of_submitit_runs_where_it_is_sent_and_keeps_its_result(tmp_path):
     runs = runs_in(sweep)
     assert [run.name for run in runs] == ["0_synthetic_joint", "1_synthetic_joint"]
     assert "standard deviation" in table(runs)
+    assert table(runs) in done.stdout
+    assert (sweep / "sweep.txt").read_text().strip() == table(runs)
 
 
 @pytest.mark.slow
@@ -134,7 +138,7 @@ def started(tmp_path, monkeypatch):
     jobs = []
 
     class Started:
-        def __init__(self, task, cfg, processes, *, door, log, environment):
+        def __init__(self, door, cfg, processes, *, log, environment):
             jobs.append((cfg.trainer.devices, processes, log and Path(log).name))
 
         def running(self):
@@ -147,12 +151,10 @@ def started(tmp_path, monkeypatch):
         def result(self):
             return {}
 
-    monkeypatch.setattr("stgcn_lightning.sweeps.Job", Started)
-    hydra = {"overrides": {"task": []}, "launcher": {"_target_": ""}, "sweep": {"dir": tmp_path}}
-    monkeypatch.setattr("stgcn_lightning.sweeps.HydraConfig.get", lambda: OmegaConf.create(hydra))
-    sweep = Sweep()
-    yield sweep, jobs
-    sweep.listening.close()
+    monkeypatch.setattr("stgcn_lightning.launching.sweep.Job", Started)
+    hydra = OmegaConf.create({"overrides": {"task": []}})
+    monkeypatch.setattr("stgcn_lightning.launching.sweep.HydraConfig.get", lambda: hydra)
+    return Sweep("train", tmp_path), jobs
 
 
 def job_in(folder, *overrides):
@@ -168,15 +170,15 @@ def test_a_job_has_the_devices_that_the_sweep_gives_it(tmp_path, monkeypatch, st
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     cfg = job_in(tmp_path / "0_x", "trainer.devices=1", "sweep.devices_per_job=2")
     sweep, jobs = started
-    sweep.add(print, cfg)
+    sweep.start(cfg)
     assert jobs == [(2, 2, log)]
 
 
 def test_jobs_that_would_share_a_run_directory_are_refused(tmp_path, started):
     sweep, jobs = started
-    sweep.add(print, job_in(tmp_path / "x", "seed=0"))
+    sweep.start(job_in(tmp_path / "x", "seed=0"))
     with pytest.raises(BadInput, match=r"two jobs of this sweep would share .*/x: tell them apart"):
-        sweep.add(print, job_in(tmp_path / "x", "seed=1"))
+        sweep.start(job_in(tmp_path / "x", "seed=1"))
     assert len(jobs) == 1
 
 
@@ -209,7 +211,7 @@ def test_launch_lines_name_the_sixteen_published_cells(tmp_path, name):
     ).stdout.split()
     assert words[:4] == ["-m", "stgcn_lightning.train", "-m", "experiment=glob(ntu*_xsub_*)"]
     cells = sorted(path.stem for path in (CONF / "experiment").glob("ntu*_xsub_*.yaml"))
-    assert cells == sorted(zoo_entries())
+    assert cells == sorted(published())
     own = [word for word in words[4:] if not word.startswith("hydra")]
     for cell in cells:
         cfg = composed("train", f"experiment={cell}", *own)

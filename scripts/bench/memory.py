@@ -22,7 +22,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from stgcn_lightning.jobs.stores import open_store_of
 from stgcn_lightning.jobs.training import train
-from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
 
 INTERVAL = 0.01  # seconds between two looks

@@ -1,6 +1,7 @@
-"""The one exception that means "what you gave cannot be used", and the end of its sentence."""
+"""The one exception that means "what you gave cannot be used", and how its sentences end."""
 
 import difflib
+from collections.abc import Sequence
 
 
 class BadInput(ValueError):  # noqa: N818 - it names what is wrong with the input, as it is caught
@@ -11,8 +12,8 @@ class BadInput(ValueError):  # noqa: N818 - it names what is wrong with the inpu
     """
 
 
-def nearest(name: str, names: list[str]) -> str:
-    """`did you mean ...?`, or all names where none is near."""
+def nearest(name: str, names: Sequence[str]) -> str:
+    """End of a sentence: `did you mean ...?`, or all `names` where none is similar to `name`."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.75)
     last = name.rsplit(".", 1)[-1]
     near = near or [known for known in names if known.rsplit(".", 1)[-1] == last]

@@ -18,12 +18,12 @@ from typing_extensions import Self
 
 from stgcn_lightning.checkpoints.weights import CARD, load, model_of, weights_in
 from stgcn_lightning.data.datamodule import Batch
+from stgcn_lightning.distributed import average_statistics, averaged_statistics, gathered
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import accuracies
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.models.backbone import Backbone
-from stgcn_lightning.ranks import average_statistics, averaged_statistics, gathered
 from stgcn_lightning.recipe import Optimisation
 
 PARTS = ("val", "holdout")  # what is validated on

@@ -9,15 +9,8 @@ import pytest
 from wandb_files import OfflineRun
 
 from stgcn_lightning.evaluation.scores import read_scores
-from stgcn_lightning.jobs import fusing, reproducing, testing, training
 from stgcn_lightning.launching.doors import open_door
 
-TASKS = {
-    "train": training.train,
-    "test": testing.test,
-    "fuse": fusing.fuse_scores,
-    "reproduce": reproducing.reproduce,
-}
 TINY = [
     "trainer=cpu",
     "logger=[csv,wandb]",
@@ -45,7 +38,7 @@ def door(monkeypatch, capfd, tmp_path):
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
         left_with = 0
         try:
-            open_door(TASKS[name], name)
+            open_door(name)
         except SystemExit as end:
             left_with = end.code
         told = "".join(capfd.readouterr())

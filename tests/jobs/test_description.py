@@ -9,7 +9,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.building import build, build_model
 from stgcn_lightning.jobs.cards import model_card, training_card
 from stgcn_lightning.jobs.description import learning_rate, share_batch
-from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.settings.frozen import frozen
 

@@ -24,7 +24,7 @@ from stgcn_lightning.jobs.building import build_model
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.exporting import export
 from stgcn_lightning.jobs.stores import class_names
-from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.settings.compose import settings_of
 

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.doors import CONF, composed
+from stgcn_lightning.launching.composing import CONF, composed
 from stgcn_lightning.settings import doors
 from stgcn_lightning.settings.compose import keys_of, merged, settings_of, trained
 from stgcn_lightning.settings.frozen import thawed

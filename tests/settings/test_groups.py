@@ -7,7 +7,7 @@ import torch
 
 from stgcn_lightning.engine.modes import COMPILE_MODES
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.doors import composed
+from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.settings.fields import read
 from stgcn_lightning.settings.groups import Data, Model, Recipe

@@ -16,8 +16,8 @@ from torch import Tensor, distributed
 from stgcn_lightning.callbacks.checkpoint_files import LAST, NEXT, make_last
 from stgcn_lightning.callbacks.lightning_private import epoch_sums, group_timeout
 from stgcn_lightning.callbacks.stopping import StopSignals
+from stgcn_lightning.distributed import gathered, running_statistics
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.ranks import gathered, running_statistics
 
 
 class Checkpoints(Checkpoint):

@@ -13,6 +13,7 @@ from rich.table import Table
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
 from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
+from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
 from stgcn_lightning.evaluation.scores import Scores, write_scores
@@ -119,7 +120,7 @@ def run_test(
         published = published_for(built, answers.scores)
         for dashboard in dashboards:
             dashboard.show_test(tested, answers.figures, published and published.top1, page)
-    ranks.wait_for_all()  # the scores are there
+    wait_for_all()  # the scores are there
     return answers.figures
 
 

@@ -1,0 +1,71 @@
+"""One rank of a job that `launching.processes` has started and described in a folder.
+
+python -m stgcn_lightning.launching.rank FOLDER
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from stgcn_lightning import ranks
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.launching.processes import PARENT, SIGNALLED
+from stgcn_lightning.launching.resolvers import register_resolvers
+from stgcn_lightning.launching.sentences import explain, peer_lost
+from stgcn_lightning.launching.tasks import perform
+
+
+def main() -> None:
+    """Do the job of the folder as one of its ranks, and leave result and status there."""
+    folder, rank = Path(sys.argv[1]), ranks.global_rank()
+    _end_with_parent()
+    job = json.loads((folder / "job.json").read_text())
+    sys.argv[0] = job["program"]
+    register_resolvers()
+    cfg = OmegaConf.load(folder / "config.yaml")
+    assert isinstance(cfg, DictConfig)
+    status, message, result = 0, "", None
+    try:
+        result = perform(job["door"], cfg)
+    except KeyboardInterrupt:
+        status, message = 130, "interrupted"
+    except (BadInput, HydraException, OmegaConfBaseException) as error:
+        status, message = 2, explain(error, job["door"])
+        if cfg.get("debug") is True:
+            message = traceback.format_exc()
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else 1
+        if status > SIGNALLED:
+            message = f"ended by {signal.Signals(status - SIGNALLED).name}"
+    except Exception as error:
+        status = 1
+        message = peer_lost(error) or f"rank {rank} failed:\n{traceback.format_exc()}"
+    end = {"status": status, "message": message, "result": result, "time": time.time()}
+    with write_atomically(folder / f"rank_{rank}.json") as file:
+        file.write(json.dumps(end).encode())
+    if status:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # an orderly end would wait for peers that are gone
+
+
+def _end_with_parent() -> None:
+    """Be killed when the process that started this one ends, however it does (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != int(os.environ[PARENT]):
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

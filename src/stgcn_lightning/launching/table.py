@@ -1,0 +1,86 @@
+"""What the jobs of a sweep reached: kept in their run directories, and printed as a table."""
+
+import json
+from pathlib import Path
+from statistics import fmean, stdev
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.writing import write_atomically
+
+RESULT = "result.json"
+
+
+def keep_result(
+    run_directory: Path, overrides: list[str], figures: dict[str, float], failure: str | None
+) -> None:
+    """Write what a job reached into its run directory; figures are never replaced by none."""
+    kept = run_directory / RESULT
+    if not figures and kept.exists() and json.loads(kept.read_text())["figures"]:
+        return
+    result = {"overrides": overrides, "figures": figures, "failure": failure}
+    with write_atomically(kept) as file:
+        file.write(json.dumps(result, indent=2).encode())
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The run directories of a sweep's jobs that have ended.
+
+    Raises:
+        BadInput: there are none.
+    """
+    runs = ended_in(folder)
+    if not runs:
+        raise BadInput(f"{folder} holds no results of a sweep: give the folder of one")
+    return runs
+
+
+def ended_in(folder: Path) -> list[Path]:
+    """Run directories with a result, by the number that begins their names; 0 if none does."""
+
+    def order(run: Path) -> tuple[int, str]:
+        number = run.name.split("_")[0]
+        return int(number) if number.isdigit() else 0, run.name
+
+    return sorted((file.parent for file in folder.glob(f"*/{RESULT}")), key=order)
+
+
+def table(runs: list[Path]) -> str:
+    """The figures of these jobs; those that differ in their seed alone get a mean as well."""
+    jobs = [json.loads((run / RESULT).read_text()) for run in runs]
+    constant = set.intersection(*(set(job["overrides"]) for job in jobs))
+    names = list(dict.fromkeys(name for job in jobs for name in job["figures"]))
+    groups: dict[str, list[dict[str, float]]] = {}
+    rows: list[tuple[str, dict[str, float], str]] = []
+    for job in jobs:
+        differs = [part for part in job["overrides"] if part not in constant]
+        lines = (job["failure"] or "").strip().splitlines()  # of a traceback the last one counts
+        failed = f"failed: {lines[-1]}" if lines else ""
+        rows.append((" ".join(differs) or "all as given", job["figures"], failed))
+        if job["figures"]:
+            unseeded = " ".join(part for part in differs if not part.startswith("seed="))
+            groups.setdefault(unseeded, []).append(job["figures"])
+    for unseeded, several in groups.items():
+        if len(several) > 1:
+            for title, statistic in (("mean", fmean), ("standard deviation", stdev)):
+                figures = {
+                    name: statistic([one[name] for one in several])
+                    for name in names
+                    if all(name in one for one in several)
+                }
+                rows.append((f"{title} {unseeded}".strip(), figures, ""))
+    return _aligned(rows, names)
+
+
+def _aligned(rows: list[tuple[str, dict[str, float], str]], names: list[str]) -> str:
+    """Rows of (title, figures, failure) as text, with a column for each of `names`."""
+    width = max(3, *(len(title) for title, _, _ in rows))
+    columns = [max(len(name), 8) for name in names]
+    head = [f"{name:>{size}}" for name, size in zip(names, columns, strict=True)]
+    lines = [f"{'job':<{width}}  " + "  ".join(head)]
+    for title, figures, failed in rows:
+        cells = [
+            f"{100 * figures[name]:>{size - 2}.2f} %" if name in figures else " " * size
+            for name, size in zip(names, columns, strict=True)
+        ]
+        lines.append(f"{title:<{width}}  " + (failed or "  ".join(cells)))
+    return "\n".join(line.rstrip() for line in lines)
