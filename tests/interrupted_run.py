@@ -16,6 +16,7 @@ import torch
 
 import stgcn_lightning.jobs.training  # noqa: F401 - the fork server has imported it
 from stgcn_lightning.callbacks import checkpoint_files
+from stgcn_lightning.files import writing
 from stgcn_lightning.launching.doors import open_door
 from stgcn_lightning.recognizer import Recognizer
 

@@ -13,7 +13,7 @@ import torch
 from helpers import CHECKOUT
 from omegaconf import OmegaConf
 
-from stgcn_lightning.checkpoints.zoo import published
+from stgcn_lightning.checkpoints.zoo import zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.launching.composing import CONF, composed
 from stgcn_lightning.launching.devices import environment_of, parts_of
@@ -211,7 +211,7 @@ def test_launch_lines_name_the_sixteen_published_cells(tmp_path, name):
     ).stdout.split()
     assert words[:4] == ["-m", "stgcn_lightning.train", "-m", "experiment=glob(ntu*_xsub_*)"]
     cells = sorted(path.stem for path in (CONF / "experiment").glob("ntu*_xsub_*.yaml"))
-    assert cells == sorted(published())
+    assert cells == sorted(zoo_entries())
     own = [word for word in words[4:] if not word.startswith("hydra")]
     for cell in cells:
         cfg = composed("train", f"experiment={cell}", *own)
