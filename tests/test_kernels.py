@@ -22,7 +22,7 @@ def test_a_kernel_without_triton_is_refused_in_a_sentence(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed (Linux only)")
 def test_kernels_equal_plain_pytorch_in_the_interpreter():
-    file = CHECKOUT / "scripts" / "bench" / "kernels" / "interpreted_kernels.py"
+    file = CHECKOUT / "tests" / "interpreted_kernels.py"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", file],
         cwd=CHECKOUT,

@@ -52,6 +52,7 @@ def with_kernels(model: STGCN, fast: frozenset[str] = KERNELS) -> STGCN:
     for stage in model.stages:
         assert isinstance(stage, Stage)
         stage.__class__ = KernelStage
+        assert isinstance(stage, KernelStage)
         stage.fast = fast
     return model
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 import triton.language as tl
+from kernels import fused_kernels, triton_kernels
+from kernels.stages import KERNELS, with_kernels
 from torch.testing import assert_close
 from triton.runtime import interpreter
 
-from kernels import fused_kernels, triton_kernels
-from kernels.stages import KERNELS, with_kernels
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.engine.persons import distinct
 from stgcn_lightning.models.stgcn import STGCN
