@@ -19,7 +19,6 @@ MAY = {
     "data": {"numpy", "torch", "skeleton", "files", "filelock", "data", "sources"},
     "data/datamodule": {"numpy", "torch", "skeleton", "data", "lightning"},
     "models": {"numpy", "torch", "models"},
-    "models/registry": {"models"},
     "engine": {"numpy", "torch", "models", "engine"},
     "engine/modes": set(),
     "evaluation": {"numpy", "evaluation", "files"},
