@@ -238,6 +238,13 @@ def test_a_file_that_would_run_code_is_not_unpickled(tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
+def test_norms_over_all_devices_are_refused():
+    module = recognizer()
+    module.model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(module.model)
+    with pytest.raises(BadInput, match=r"trainer.sync_batchnorm=true would count an absent person"):
+        module.on_fit_start()
+
+
 def test_samples_without_names_are_numbered():
     module = recognizer()
     module.ids = None

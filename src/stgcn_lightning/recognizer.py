@@ -132,6 +132,18 @@ class Recognizer(lightning.LightningModule):
         present = None if batch.present is None else batch.present.flatten(0, 1)
         return self.engine(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
 
+    def on_fit_start(self) -> None:
+        """Refuse norms over all devices, which know nothing of absent persons.
+
+        Raises:
+            BadInput: the trainer has converted the model's norms.
+        """
+        if any(isinstance(module, nn.SyncBatchNorm) for module in self.model.modules()):
+            raise BadInput(
+                "trainer.sync_batchnorm=true would count an absent person once, however many are"
+                " absent: leave it out, the recipe's norms are local to a device"
+            )
+
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of one clip per sample, and their accuracy for the progress bar."""
         logits = self(batch)[:, 0]

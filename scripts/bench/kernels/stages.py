@@ -52,7 +52,8 @@ def with_kernels(model: STGCN, fast: frozenset[str] = KERNELS) -> STGCN:
     for stage in model.stages:
         assert isinstance(stage, Stage)
         stage.__class__ = KernelStage
-        object.__setattr__(stage, "fast", fast)
+        assert isinstance(stage, KernelStage)
+        stage.fast = fast
     return model
 
 
