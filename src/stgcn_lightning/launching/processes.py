@@ -24,14 +24,13 @@ from omegaconf import DictConfig, OmegaConf
 from stgcn_lightning import ranks
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.launching.devices import check_devices, devices_of
+from stgcn_lightning.launching.rank import PARENT, SIGNALLED
 from stgcn_lightning.launching.tasks import perform
 
 GRACE = 5.0  # seconds for other ranks to end by themselves, after one has failed
 CLOSING = 30.0  # the same, after one was asked to stop: rank 0 has files and loggers to close
 PAUSE = 0.05  # seconds between looks at them
-SIGNALLED = 128  # a status above it is that and the number of a signal
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-PARENT = "STGCN_LIGHTNING_PARENT"  # process that started a rank, with which the rank ends
 
 
 class Failure(Exception):  # noqa: N818 - it carries a status, and is not always an error

@@ -1,4 +1,4 @@
-"""One rank of a job that `launching.processes` has started and described in a folder.
+"""One rank of a job that another process has started and described in a folder.
 
 python -m stgcn_lightning.launching.rank FOLDER
 """
@@ -19,10 +19,12 @@ from omegaconf.errors import OmegaConfBaseException
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
-from stgcn_lightning.launching.processes import PARENT, SIGNALLED
 from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.launching.sentences import explain, peer_lost
 from stgcn_lightning.launching.tasks import perform
+
+PARENT = "STGCN_LIGHTNING_PARENT"  # process that started a rank, with which the rank ends
+SIGNALLED = 128  # a status above it is that and the number of a signal
 
 
 def main() -> None:

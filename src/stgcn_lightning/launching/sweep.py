@@ -26,7 +26,8 @@ from stgcn_lightning.launching.devices import (
     environment_of,
     parts_of,
 )
-from stgcn_lightning.launching.processes import PAUSE, SIGNALLED, Failure, Job, passing_on
+from stgcn_lightning.launching.processes import PAUSE, Failure, Job, passing_on
+from stgcn_lightning.launching.rank import SIGNALLED
 from stgcn_lightning.launching.sentences import shown
 from stgcn_lightning.launching.table import RESULT, ended_in, keep_result, table
 from stgcn_lightning.ranks import world_size
