@@ -14,23 +14,97 @@ from helpers import CHECKOUT
 
 PACKAGE = CHECKOUT / "src" / "stgcn_lightning"
 OURS = "stgcn_lightning"
+NAMED = re.compile(rf"{OURS}(\.\w+)+(:\w+)?")
 MOST_LINES = 400
 STANDARD = set(sys.stdlib_module_names)
 CONFIGURATION = {"hydra", "omegaconf"}
 
-# room -> rooms of ours, and packages of others, that it may import besides the standard library
-MAY = {
-    "errors": set(),
-    "skeleton": {"errors"},
+# room -> rooms of ours that it may import besides itself: downwards only
+ROOMS = {
+    "errors": "",
+    "ranks": "",
+    "recipe": "",
+    "distributed": "",
+    "skeleton": "errors",
+    "terminal": "ranks",
+    "files": "errors",
+    "graph": "errors skeleton",
+    "sources": "errors skeleton files",
+    "data": "errors skeleton files sources",
+    "models": "errors graph",
+    "engine": "errors models",
+    "evaluation": "errors skeleton files",
+    "report": "errors skeleton evaluation",
+    "checkpoints": "errors skeleton files graph models engine",
+    "recognizer": "errors recipe distributed files data models engine checkpoints evaluation",
+    "callbacks": "errors distributed files evaluation report",
+    "predictor": "errors skeleton data engine checkpoints models sources",
+    "settings": "errors skeleton terminal",
+    "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
+    "engine evaluation report checkpoints recognizer callbacks settings",
+    "launching": "errors ranks distributed terminal files settings jobs",
+    # the front doors
+    "train": "launching",
+    "test": "launching",
+    "fuse": "launching",
+    "reproduce": "launching",
+    "prepare": "launching",
+    "export": "launching",
+    "sweeps": "errors launching",
+    "__main__": "errors launching sweeps",
 }
-DATA_TABLES = set()  # files that may be longer
+# light tables of names, which import nothing: the settings may know them, too
+NAMES = {"engine.modes", "data.names", "models.registry", "sources.registry"}
+# room or file -> packages of others that it may import
+PACKAGES = {
+    "distributed": "torch",
+    "terminal": "rich",
+    "files": "numpy torch",
+    "files.downloads": "filelock rich",
+    "files.reading": "",
+    "files.writing": "",
+    "graph": "numpy",
+    "sources": "numpy",
+    "sources.synthetic": "numpy filelock",
+    "sources.registry": "",
+    "data": "numpy torch",
+    "data.names": "",
+    "data.store": "numpy torch filelock",
+    "data.datamodule": "numpy torch lightning",
+    "models": "numpy torch",
+    "engine": "torch",
+    "engine.modes": "",
+    "evaluation": "numpy",
+    "evaluation.metrics": "torchmetrics",
+    "evaluation.published": "yaml",
+    "report": "numpy",
+    "report.pages": "numpy jinja2",
+    "checkpoints": "torch",
+    "checkpoints.safetensors": "torch safetensors",
+    "checkpoints.onnx": "torch onnxruntime",
+    "checkpoints.zoo": "rich yaml",
+    "recognizer": "numpy torch lightning torchmetrics typing_extensions",
+    "predictor": "numpy torch",
+    "callbacks": "lightning torch",
+    "callbacks.pace": "lightning",
+    "callbacks.speed": "lightning psutil torch",
+    "callbacks.bars": "lightning rich",
+    "callbacks.dashboard": "lightning torch wandb",
+    "settings": "",
+    "settings.compose": "hydra omegaconf",
+    "settings.objects": "hydra omegaconf",
+    "jobs": "numpy torch lightning rich filelock",
+    "launching": "hydra omegaconf",
+    "launching.devices": "omegaconf torch",
+}
 FILES = {
-    ".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for file in PACKAGE.rglob("*.py")
+    ".".join(file.relative_to(PACKAGE).with_suffix("").parts): file
+    for file in PACKAGE.rglob("*.py")
 }
 
 
 def module_of(name):
-    """The module of ours that a dotted name lies in, or None: `files.writing.sha256` is `files.writing`."""
+    """The file that a dotted name lies in, or None: `files.writing.sync_folder` in `files.writing`."""
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
         for candidate in (".".join(parts[:end]), ".".join([*parts[:end], "__init__"])):
@@ -51,9 +125,8 @@ def imports(name):
             assert node.module
             # from stgcn_lightning.files import writing
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(rf"{OURS}(\.\w+)+(:\w+)?", node.value):
-                found.add(node.value.replace(":", "."))
+        elif isinstance(node, ast.Constant) and NAMED.fullmatch(str(node.value)):
+            found.add(str(node.value).replace(":", "."))
     return found
 
 
@@ -66,3 +139,56 @@ def imports_of_ours(name):
 def packages(name):
     tops = {module.split(".")[0] for module in imports(name)}
     return tops - STANDARD - {OURS}
+
+
+def nearest_row(table, name):
+    """The row of a file, or that of its room."""
+    return set(table.get(name, table.get(name.split(".")[0], "")).split())
+
+
+@pytest.mark.parametrize("name", sorted(FILES.keys() - {"__init__"}))
+def test_a_file_imports_only_what_its_room_may(name):
+    room = name.split(".")[0]
+    assert room in ROOMS, f"{name} is in no room: say here what it may import"
+    for module in imports_of_ours(name):
+        allowed = {room, *ROOMS[room].split()}
+        assert module in NAMES or module.split(".")[0] in allowed, f"{name} imports {module}"
+    assert packages(name) <= nearest_row(PACKAGES, name), name
+
+
+def test_only_settings_launching_and_the_doors_know_the_configuration():
+    knowing = {name.split(".")[0] for name in FILES if packages(name) & CONFIGURATION}
+    assert knowing == {"settings", "launching"}  # the doors open by `launching` alone
+
+
+def test_only_the_dashboard_knows_wandb():
+    assert [name for name in FILES if "wandb" in packages(name)] == ["callbacks.dashboard"]
+
+
+def test_models_know_nothing_of_the_engine():
+    for name in FILES:
+        if name.startswith("models."):
+            assert not any(module.startswith("engine") for module in imports_of_ours(name))
+
+
+def test_no_import_goes_round():
+    left = {name: imports_of_ours(name) - {"__init__"} for name in FILES if name != "__init__"}
+    while free := {name for name, needed in left.items() if not needed & left.keys()}:
+        left = {name: needed for name, needed in left.items() if name not in free}
+    assert not left, f"these import each other in a circle: {', '.join(sorted(left))}"
+
+
+def test_no_file_imports_the_library_s_face():
+    for name in FILES.keys() - {"__init__"}:
+        for module in imports(name):
+            of_ours = module == OURS or module.startswith(f"{OURS}.")
+            assert not of_ours or module_of(module.removeprefix(f"{OURS}.")), f"{name}: {module}"
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_file_is_read_in_one_sitting(name):
+    assert len(FILES[name].read_text().splitlines()) <= MOST_LINES
+
+
+def test_a_backbone_is_read_in_one_sitting():
+    assert len(FILES["models.stgcn"].read_text().splitlines()) <= 250

@@ -22,6 +22,8 @@ LEFT_OUT = {  # beginning of a warning -> why nobody needs it
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated": "Lightning 2.6 calls what torch 2.13 has "
     "renamed",
     "`broadcast_buffers` is deprecated": "torch below 2.13 has no other name for it",
+    "The `srun` command is available on your system but is not used": "on a login node of SLURM a "
+    "door runs its job there, as its user asked",
     "The '.*_dataloader' does not have many workers": "our loader is as fast without workers "
     "(docs/benchmarks.md)",
 }

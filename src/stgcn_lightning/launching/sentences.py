@@ -61,12 +61,6 @@ def is_override(argument: str) -> bool:
     return "=" in argument and not argument.startswith("-")
 
 
-def shown(path: Path) -> Path:
-    """`path` as it is printed: relative to the working directory if it lies below it."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
 def _options(group: str) -> list[str]:
     folders = [CONF, *(Path(b) for a, b in pairwise(sys.argv) if a in ("--config-dir", "-cd"))]
     files = (file.stem for folder in folders for file in (folder / group).glob("*.yaml"))

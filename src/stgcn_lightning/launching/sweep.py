@@ -28,9 +28,9 @@ from stgcn_lightning.launching.devices import (
 )
 from stgcn_lightning.launching.processes import PAUSE, Failure, Job, passing_on
 from stgcn_lightning.launching.rank import SIGNALLED
-from stgcn_lightning.launching.sentences import shown
 from stgcn_lightning.launching.table import RESULT, ended_in, keep_result, table
 from stgcn_lightning.ranks import world_size
+from stgcn_lightning.terminal import shown
 
 
 @dataclass
