@@ -104,7 +104,7 @@ FILES = {
 
 
 def module_of(name):
-    """The file that a dotted name lies in, or None: `files.writing.sync_folder` in `files.writing`."""
+    """The file that a dotted name lies in: `files.writing.sync_folder` in `files.writing`; or None."""
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
         for candidate in (".".join(parts[:end]), ".".join([*parts[:end], "__init__"])):
