@@ -48,7 +48,7 @@ class Unchecked:
             self.arrived.record()
 
     def value(self) -> float:
-        """The loss, once it is there."""
+        """The loss; waits until it has arrived."""
         if self.arrived is not None:
             self.arrived.synchronize()
         return self.loss.item()
@@ -133,7 +133,7 @@ class Recognizer(lightning.LightningModule):
         return self.engine(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
 
     def on_fit_start(self) -> None:
-        """Refuse norms over all devices, which know nothing of absent persons.
+        """Refuse batch norms over all devices, which cannot count an absent person several times.
 
         Raises:
             BadInput: the trainer has converted the model's norms.
@@ -160,7 +160,7 @@ class Recognizer(lightning.LightningModule):
         return {"loss": loss, "top1": top1}
 
     def check_loss(self) -> None:
-        """Refuse a loss that is no number: a GPU's one step later, so that nobody waits for it.
+        """Refuse a loss that is no number: on a GPU one step later, so that the CPU does not wait.
 
         Raises:
             BadInput: with the samples of its batch.
@@ -178,7 +178,7 @@ class Recognizer(lightning.LightningModule):
         )
 
     def on_train_epoch_end(self) -> None:
-        """See to the last loss."""
+        """Check the last loss."""
         self.check_loss()
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -192,7 +192,7 @@ class Recognizer(lightning.LightningModule):
         loss.update(F.cross_entropy(logits, batch.labels, reduction="none"))
 
     def on_validation_start(self) -> None:
-        """Validate with what the ranks have seen together, as the reference does."""
+        """Validate with running statistics averaged over the ranks, as the reference does."""
         average_statistics(self.model)
 
     def on_validation_epoch_end(self) -> None:
@@ -249,7 +249,7 @@ class Recognizer(lightning.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the card, everything that using the weights takes, and what the training was with."""
+        """Add the card, all that is needed to use the weights, and the training's parameters."""
         self.check_loss()  # weights after a loss that is no number are not saved
         for name, average in averaged_statistics(self.model).items():
             checkpoint["state_dict"][f"model.{name}"] = average

@@ -1,1 +1,1 @@
-"""What happens around training: checkpoints, signals, and what a person and the loggers see."""
+"""What happens beside the training: checkpoints, signals, progress, dashboards."""

@@ -50,7 +50,7 @@ def held_out_subjects(
             between 0 and 1.
 
     Raises:
-        BadInput: a name is no training subject, nobody would be left, or the share is not
+        BadInput: a name is no training subject, no subject would be left, or the share is not
             between 0 and 1.
     """
     everyone = np.unique(subjects)

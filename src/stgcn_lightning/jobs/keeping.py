@@ -1,4 +1,4 @@
-"""The settings of a reproduction, kept in its folder so that nobody goes on there with others."""
+"""The settings of a reproduction, kept in its folder: it cannot be continued with other ones."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def settings_that_count(
 
 
 def keep_settings(file: Path, settings: dict[str, Any]) -> None:
-    """Write the settings down; refuse to go on where something was done with others."""
+    """Write the settings down; refuse to continue what was begun with other settings."""
     text = json.dumps(settings, indent=2, default=str)
     done = [*file.parent.glob("*/seed_*/scores.npz"), *file.parent.glob("*/seed_*/*/*.ckpt")]
     if not file.exists() or not done:

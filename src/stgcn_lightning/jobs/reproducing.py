@@ -1,7 +1,7 @@
-"""A whole benchmark: four streams trained (or given), tested, fused, set beside the published row.
+"""A whole benchmark: four streams trained (or given), tested, fused, beside the published row.
 
-Everything lies in one folder, and what is there is not done again: `<stream>/seed_<n>` holds what
-`train` writes, and is finished once it holds scores.
+Everything lies in one folder, and what is in it is not computed again: `<stream>/seed_<n>` holds
+what `train` writes, and is finished once it holds scores.
 """
 
 import json
@@ -58,7 +58,7 @@ def reproduce_in(
     seeds: list[int],
     checkpoints: dict[str, Path | None],
 ) -> dict[str, float]:
-    """The work of `reproduce`, alone in its folder."""
+    """The work of `reproduce`, once its folder is locked."""
     if ranks.global_rank() == 0:
         keep_settings(folder / SETTINGS, settings_that_count(settings, checkpoints))
     runs: dict[str, list[Scores]] = {}

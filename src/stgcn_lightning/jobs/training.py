@@ -34,7 +34,7 @@ def train(settings: TrainSettings) -> dict[str, float]:
 
 
 def train_watched(settings: TrainSettings, loggers: list[Logger]) -> dict[str, float]:
-    """The work of `train`, of which `loggers` keep a record."""
+    """The work of `train`, which `loggers` record."""
     folder = settings.run_dir
     if settings.resume is None and any((folder / "checkpoints").glob("*.ckpt")):
         raise BadInput(
