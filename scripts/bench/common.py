@@ -86,7 +86,7 @@ def plain(model: Backbone) -> Contender:
 
 
 def make_clips(dimension: str, shape: tuple[int, ...], alone: float) -> Tensor:
-    """Noise (*shape, 2, 100, V, 3); in the share `alone` of the last axis only person 0 is present."""
+    """Noise (*shape, 2, 100, V, 3); in the share `alone` of the last axis one is absent."""
     joints = {"2d": 17, "3d": 25}[dimension]
     clips = torch.randn(*shape, 2, 100, joints, 3, generator=torch.Generator().manual_seed(0))
     clips[..., : round(alone * shape[-1]), 1, :, :, :] = 0

@@ -147,7 +147,9 @@ class Model:
     target: str | None = fields.anything(
         "class of a backbone of your own", "module.Class", key="_target_"
     )
-    options: Mapping[str, Any] = fields.rest("argument of the backbone's constructor")
+    options: Mapping[str, Any] = fields.rest(
+        "argument of the backbone's constructor", BACKBONE_OPTIONS
+    )
 
     def __post_init__(self) -> None:
         """Check what our own backbones allow."""
