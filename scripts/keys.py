@@ -17,7 +17,7 @@ from stgcn_lightning.terminal import shown_value
 HEAD = """# All keys
 
 `key=value` on the command line of a door sets a key; `--help` and `--cfg job` print a door's keys
-with their values. `python scripts/keys.py` makes this page from the fields of `stgcn_lightning.settings`.
+with their values. This page is made by `python scripts/keys.py` from the fields of `settings/`.
 Defaults are those without `experiment=`; another choice of a group sets other values.
 """
 FOOT = """## Sweeps and run directories
