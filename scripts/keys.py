@@ -84,8 +84,8 @@ def objects() -> str:
     )
     lines = [
         f"## {', '.join(OBJECTS)}: arguments of classes\n",
-        "The documentation of the class that `_target_` names explains its other arguments. Defaults",
-        "are those of `trainer=ddp` and `logger=[csv,wandb,tensorboard]`.\n",
+        "The documentation of the class that `_target_` names explains the other arguments.",
+        "Defaults are those of `trainer=ddp` and `logger=[csv,wandb,tensorboard]`.\n",
         "| key | default |",
         "|---|---|",
     ]

@@ -1,1 +1,1 @@
-"""What happens beside the training: checkpoints, signals, progress, dashboards."""
+"""Callbacks of the training: checkpoints, signals, progress, dashboards."""

@@ -44,14 +44,14 @@ def keep_settings(file: Path, settings: dict[str, Any]) -> None:
     except ValueError as error:
         raise BadInput(
             f"{shown(file)} is damaged: delete it if the settings are those it was begun with, or "
-            "start afresh with hydra.run.dir=NEW"
+            "start anew with hydra.run.dir=NEW"
         ) from error
     differing = sorted(key for key in before | now if before.get(key) != now.get(key))
     if differing:
         key = differing[0]
         raise BadInput(
             f"{shown(file.parent)} was begun with {key}={before.get(key)}, not {now.get(key)}: go "
-            "on with the same settings, or start afresh with hydra.run.dir=NEW"
+            "on with the same settings, or start anew with hydra.run.dir=NEW"
         )
 
 

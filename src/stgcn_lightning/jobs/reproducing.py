@@ -226,7 +226,7 @@ def seeds_of(settings: ReproduceSettings) -> list[int]:
     ):
         raise BadInput(f"seeds={seeds} are no list of different whole numbers: seeds=[0,1,2]")
     if settings.checkpoints is not None and len(seeds) > 1:
-        raise BadInput("checkpoints are tested once: leave seeds away")
+        raise BadInput("checkpoints are tested once: leave out seeds")
     return seeds
 
 
@@ -240,7 +240,7 @@ def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
     benchmark = settings.benchmark.name
     if given == "zoo" and f"{benchmark}_{STREAMS[0]}" not in zoo_entries():
         raise BadInput(
-            f"MMAction2 publishes no checkpoints for {benchmark}: leave checkpoints away "
+            f"MMAction2 publishes no checkpoints for {benchmark}: leave out checkpoints "
             "to train, or give checkpoints='{joint: FILE, bone: FILE}'"
         )
     if given == "zoo":

@@ -39,7 +39,7 @@ def train_watched(settings: TrainSettings, loggers: list[Logger]) -> dict[str, f
     if settings.resume is None and any((folder / "checkpoints").glob("*.ckpt")):
         raise BadInput(
             f"{shown(folder)} already holds checkpoints: resume=auto goes on from them, "
-            "hydra.run.dir=NEW (of a sweep: hydra.sweep.dir=NEW) starts afresh"
+            "hydra.run.dir=NEW (of a sweep: hydra.sweep.dir=NEW) starts anew"
         )
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     built = build(settings)

@@ -56,7 +56,7 @@ class Sweep:
 
     def __init__(self, door: str, folder: Path):
         if world_size() > 1:
-            raise BadInput("-m starts the ranks of each job itself: leave torchrun or srun away")
+            raise BadInput("-m starts the ranks of each job itself: leave out torchrun or srun")
         self.door, self.folder = door, folder
         self.started: list[Started] = []
         self.running: list[Started] = []

@@ -111,7 +111,7 @@ class Data:
         "what to do about a sample with NaN or a bad label", "error", "drop"
     )
     holdout_subjects: float | tuple[Any, ...] | None = fields.checked(
-        "training subjects kept aside to select the checkpoint by",
+        "training subjects held out to select the checkpoint by",
         "a list, or a share between 0 and 1",
         check_subjects,
         null="none",
