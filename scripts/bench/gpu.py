@@ -66,8 +66,8 @@ def main() -> None:
     )
     rates = {kind: product_rate(device, kind, choice.quick) for kind in choice.precisions}
     copied = copy_rate(device, choice.quick)
-    told = ", ".join(f"{kind} {rate / 1e12:.1f} TFLOP/s" for kind, rate in rates.items())
-    print(f"a large product: {told}; a copy: {copied / 1e12:.3f} TB/s")
+    measured = ", ".join(f"{kind} {rate / 1e12:.1f} TFLOP/s" for kind, rate in rates.items())
+    print(f"a large product: {measured}; a copy: {copied / 1e12:.3f} TB/s")
     if device.type == "cuda":
         for precision in choice.precisions:
             race_kernels(choice, device, precision)
@@ -172,10 +172,10 @@ def race(
     for name in parts:
         took = statistics.median(times[name]) / choice.steps
         speeds[name] = batch / took
-        told = ", ".join(f"{part} {ms:.2f}" for part, ms in parts[name].milliseconds().items())
+        apart = ", ".join(f"{part} {ms:.2f}" for part, ms in parts[name].milliseconds().items())
         print(
             f"  {name:18} {speeds[name]:8,.0f} clips/s  {1000 * took:8.2f} ms  floor "
-            f"{100 * floor / took:3.0f} %  (alone: {told} ms)",
+            f"{100 * floor / took:3.0f} %  (alone: {apart} ms)",
             flush=True,
         )
     return max(speed for name, speed in speeds.items() if name != choice.against)

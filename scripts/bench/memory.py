@@ -3,7 +3,7 @@
     python scripts/bench/memory.py [--ranks 2]
 
 Processes that torchrun starts train with `trainer=ddp_cpu` until their first step, the first batch
-made and the model given to DDP; the store is there already. Memory is `Private_*` of
+made and the model given to DDP; the store is built before. Memory is `Private_*` of
 /proc/self/smaps_rollup (Linux), looked at every 10 ms, less what importing the package took.
 """
 
@@ -70,7 +70,7 @@ class FirstStep(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Tell, all ranks in one line each, and leave."""
+        """Print what this rank took, in one line, and leave."""
         WATCH.stop()
         mine = f"rank {trainer.global_rank}: {WATCH.before / 1e3:.0f} MB after importing"
         print(f"{mine}, at most {(WATCH.most - WATCH.before) / 1e3:.0f} MB more", flush=True)

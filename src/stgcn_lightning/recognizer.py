@@ -36,7 +36,8 @@ class Unchecked:
 
     Args:
         loss: a number, maybe on a GPU.
-        step, samples: whose it is.
+        step: of the training.
+        samples: numbers of the samples of its batch.
     """
 
     def __init__(self, loss: Tensor, step: int, samples: Tensor):
@@ -48,7 +49,7 @@ class Unchecked:
             self.arrived.record()
 
     def value(self) -> float:
-        """The loss, once it is there."""
+        """The loss; waits for a GPU that has not computed it yet."""
         if self.arrived is not None:
             self.arrived.synchronize()
         return self.loss.item()

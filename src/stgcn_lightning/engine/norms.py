@@ -26,7 +26,7 @@ class CurrentRows:
 class RowNorm(nn.modules.batchnorm._BatchNorm):
     """A batch norm that normalises rows as their padded batch would be.
 
-    Several norm groups move the running statistics by the mean of theirs, as DDP's ranks do. In
+    Several norm groups move the running statistics by the mean of their own, as DDP's ranks do. In
     evaluation, and where every row is a person of its own, it is the batch norm of PyTorch.
     """
 
