@@ -1,7 +1,7 @@
 # Everything below builds its own environment in .venv first.
 PYTHON ?= python3
 PY := .venv/bin/python
-# glibc otherwise returns every large tensor to the kernel: 1.5 times slower on a CPU
+# without these, glibc returns every large tensor to the kernel: 1.5 times slower on a CPU
 CPU := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
 
 .DEFAULT_GOAL := help
@@ -30,21 +30,21 @@ format: .venv/.dev ## ruff, changing files
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: .venv/.dev ## measure the data road, training steps and ten-clip tests
+bench: .venv/.dev ## measure the data pipeline, training steps and ten-clip tests
 	$(PY) scripts/bench/data.py
 	$(PY) scripts/bench/train_step.py
 	$(PY) scripts/bench/test_clips.py
 
-bench-gpu: .venv/.dev ## measure a GPU: training steps, ten-clip tests, what is left to its limit
+bench-gpu: .venv/.dev ## measure a GPU: training steps, ten-clip tests, the limit of the device
 	$(PY) scripts/bench/gpu.py
 
-notebook: .venv/.dev ## run the notebook again and keep what it shows
+notebook: .venv/.dev ## run the notebook again and store its outputs
 	.venv/bin/jupyter-execute --inplace notebooks/look_at_a_data_set.ipynb
 
 wheel: .venv/.dev ## build the wheel into dist/
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
 
-clean: ## remove the environment and what was built
+clean: ## remove the environment and built files
 	rm -rf .venv dist build
 
 .venv/bin/python:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The 16 cells that MMAction2 publishes (NTU60 and NTU120 XSub, 2D and 3D, four streams) on the GPUs
-# of this machine: a cell on each, 8 at a time on 8. One GPU trains the recipe of 8 x 16 clips with
-# a batch of 128 in norm groups of 16. A table of all cells comes at the end.
+# The 16 trainings that MMAction2 publishes (NTU60 and NTU120 XSub, 2D and 3D, four streams) on the
+# GPUs of this machine, one on each GPU. One GPU trains the recipe of 8 x 16 clips with a batch of
+# 128 in norm groups of 16. A table of all 16 comes at the end.
 #
 #   scripts/grid_8gpu.sh [overrides, e.g. logger=[csv,wandb] recipe.epochs=2]
 set -euo pipefail

@@ -14,4 +14,4 @@ for stream in joint bone; do
 done
 step fuse "streams={joint: $run/joint/scores.npz, bone: $run/bone/scores.npz}" preset=two_stream \
   scores="$run/fused.npz" hydra.run.dir="$run/fusion"
-printf '\nEverything is in %s: of each stream checkpoints, metrics.csv, scores.npz and two reports to open in a browser; and fused.npz\n' "$run"
+printf '\nEverything is in %s: checkpoints, metrics.csv, scores.npz and two reports of each stream, and fused.npz\n' "$run"

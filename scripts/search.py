@@ -1,10 +1,10 @@
-"""Search the recipe's numbers with Optuna (pip install "stgcn_lightning[search]").
+"""Search the recipe's hyper-parameters with Optuna (pip install "stgcn_lightning[search]").
 
     python scripts/search.py --trials 30 experiment=ntu60_xsub_2d_bone [overrides]
 
-Every trial is a training of its own, in `FOLDER/trial_N`. What is maximised is the accuracy on a
-tenth of the training subjects, who are kept aside: NTU's "val" split is its test set, and is not to
-be searched on. The study lies in `FOLDER/study.db`: started again, it goes on.
+Every trial is a training of its own, in `FOLDER/trial_N`. The search maximises the accuracy on a
+tenth of the training subjects, which are held out: NTU's "val" split is its test set, and must not
+choose the recipe. The study is kept in `FOLDER/study.db`: a search started again continues.
 """
 
 import argparse
@@ -19,11 +19,11 @@ MONITOR = "holdout/top1"
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description="Search the recipe's numbers.")
-    arguments.add_argument("--trials", type=int, default=30, help="in all, earlier ones included")
+    arguments = argparse.ArgumentParser(description="Search the recipe's hyper-parameters.")
+    arguments.add_argument("--trials", type=int, default=30, help="earlier ones included")
     arguments.add_argument("--folder", type=Path, default=Path("runs/search"))
-    arguments.add_argument("--seed", type=int, default=0, help="of the search")
-    arguments.add_argument("overrides", nargs="*", help="of the training: key=value")
+    arguments.add_argument("--seed", type=int, default=0, help="seed of the search")
+    arguments.add_argument("overrides", nargs="*", help="overrides of the training: key=value")
     choice = arguments.parse_intermixed_args()
     if choice.trials < 1:
         arguments.error(f"--trials={choice.trials} must be at least 1")
@@ -39,8 +39,8 @@ def main() -> None:
     before = study.user_attrs.get("overrides", overrides)
     if before != overrides:
         arguments.error(
-            f"{choice.folder} holds a search with {' '.join(before) or 'no overrides'}: go on with "
-            "those, or give another --folder"
+            f"{choice.folder} holds a search with {' '.join(before) or 'no overrides'}: give "
+            "the same ones, or another --folder"
         )
     study.set_user_attr("overrides", overrides)
     finished = optuna.trial.TrialState.COMPLETE
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def train(trial: optuna.Trial, folder: Path, overrides: list[str]) -> int:
-    """Train with the numbers that the trial suggests; returns the exit status."""
+    """Train with the values that the trial suggests; returns the exit status."""
     trial.suggest_float("recipe.lr", 0.01, 0.4, log=True)
     trial.suggest_float("recipe.weight_decay", 1e-5, 5e-3, log=True)
     trial.suggest_float("recipe.label_smoothing", 0.0, 0.2)
@@ -73,7 +73,7 @@ def train(trial: optuna.Trial, folder: Path, overrides: list[str]) -> int:
 
 
 def settings(trial: optuna.Trial | optuna.trial.FrozenTrial) -> str:
-    """A trial's numbers as overrides."""
+    """A trial's values as overrides."""
     return " ".join(f"{name}={value:.4g}" for name, value in trial.params.items())
 
 

@@ -4,7 +4,7 @@
     python scripts/wandb_dashboard.py --entity TEAM --project stgcn_lightning
 
 It reads what `train`, `test`, `fuse` and `reproduce` logged to W&B (logger=[csv,wandb]) and prints
-the address of the report. Called again with --update ADDRESS it brings that report up to date.
+the address of the report. With --update ADDRESS it updates that report.
 """
 
 import argparse
@@ -30,16 +30,16 @@ CURVES = ("val/top1", "train/loss", "val/loss", "lr", "train/clips_per_second", 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--entity", help="a team or user; the account's own if left away")
+    parser.add_argument("--entity", help="a team or user; default: that of the account")
     parser.add_argument("--project", default="stgcn_lightning")
     parser.add_argument("--benchmarks", nargs="+", default=GRID, metavar="NAME")
-    parser.add_argument("--model", default="stgcn", help="whose published figures: stgcn, stgcnpp")
-    parser.add_argument("--update", metavar="ADDRESS", help="of a report to be brought up to date")
+    parser.add_argument("--model", default="stgcn", help="its figures are shown: stgcn, stgcnpp")
+    parser.add_argument("--update", metavar="ADDRESS", help="address of a report to be updated")
     asked = parser.parse_args()
     try:
         api = wandb.Api()
     except UsageError as error:
-        parser.error(f"W&B does not know you ({error}): set WANDB_API_KEY, or run wandb login")
+        parser.error(f"no W&B account is set up ({error}): set WANDB_API_KEY, or run wandb login")
     entity = str(asked.entity or api.default_entity)
     runs = api.runs(f"{entity}/{asked.project}", {"state": "finished"}, lazy=False)
     found = accuracies(runs)
@@ -57,7 +57,7 @@ def main() -> None:
 def accuracies(runs: Iterable[Any]) -> dict[tuple[str, str], dict[str, float]]:
     """(benchmark, stream or fusion) -> training run -> test top-1, in [0, 1].
 
-    Tests of a part of the evaluation split, or of another one, do not count.
+    Tests of a part of the evaluation split, or of another split, do not count.
     """
     found: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for run in runs:

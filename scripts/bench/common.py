@@ -1,4 +1,4 @@
-"""What the benches share: allocator settings, bodies, models and others to race, taking turns."""
+"""What the benchmarks share: allocator settings, models, other implementations, timing."""
 
 import copy
 import importlib
@@ -25,12 +25,12 @@ from stgcn_lightning.models.backbone import Backbone, plain_copy
 from stgcn_lightning.skeleton import Skeleton
 
 CHECKOUT = Path(__file__).parents[2]
-# Else glibc returns every large tensor to the operating system, which takes much of the time.
+# Without these, glibc returns every large tensor to the operating system, which takes much time.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 BODIES = {"2d": "coco17", "3d": "ntu25"}
 GRAPHS = {"stgcn": "stgcn_spatial", "stgcnpp": "spatial"}
 MIXES = {"4/5 one person": 0.8, "all two persons": 0.0}
-# what is raced: the same logits (N, classes) of clips (N, M, T, V, C), and its parameters
+# what is compared: logits (N, classes) of clips (N, M, T, V, C), and the parameters of the model
 Contender = tuple[Callable[[Tensor], Tensor], list[Tensor]]
 
 
@@ -48,7 +48,7 @@ def load_skeleton(name: str) -> Skeleton:
 
 
 def processor() -> str:
-    """The processor's name, where Linux says it."""
+    """The processor's name, from Linux if possible."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -86,7 +86,7 @@ def plain(model: Backbone) -> Contender:
 
 
 def make_clips(dimension: str, shape: tuple[int, ...], alone: float) -> Tensor:
-    """Noise (*shape, M=2, T=100, V, 3); in the share `alone` of the last axis one is absent."""
+    """Noise (*shape, 2, 100, V, 3); in the share `alone` of the last axis one is absent."""
     joints = {"2d": 17, "3d": 25}[dimension]
     clips = torch.randn(*shape, 2, 100, joints, 3, generator=torch.Generator().manual_seed(0))
     clips[..., : round(alone * shape[-1]), 1, :, :, :] = 0
@@ -117,19 +117,19 @@ def old_contender(source: str, model: Backbone) -> Contender:
     """
     with old_package(source):
         old = importlib.import_module("stgcn_lightning.model.stgcn").STGCN
-    theirs = old(
+    model_of_old = old(
         model.state_dict()["stages.0.graph.adjacency"],
         model.classify.out_features,
         **type(model).options_of(model.state_dict()),
     )
-    theirs.load_state_dict(model.state_dict())
-    theirs.train(model.training)
-    return theirs, list(theirs.parameters())
+    model_of_old.load_state_dict(model.state_dict())
+    model_of_old.train(model.training)
+    return model_of_old, list(model_of_old.parameters())
 
 
 @contextmanager
 def old_package(source: str) -> Iterator[None]:
-    """Within the block, `stgcn_lightning` is the package below `source`; then it is ours again."""
+    """Within the block, `stgcn_lightning` is the package below `source`; afterwards, this one."""
 
     def taken() -> dict[str, ModuleType]:
         names = [name for name in sys.modules if name.split(".")[0] == "stgcn_lightning"]
@@ -146,7 +146,7 @@ def old_package(source: str) -> Iterator[None]:
 
 
 def take_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each round of each job, one after the other; a first round is not counted."""
+    """Seconds of each round of each job, the jobs in turn; a first round is not counted."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for counted in range(rounds + 1):
         for name, job in jobs.items():

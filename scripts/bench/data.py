@@ -1,11 +1,10 @@
-"""How fast clips are made, raced against a naive road, and how fast a large store opens.
+"""How fast clips are made, compared with a naive pipeline, and how fast a large store opens.
 
     python scripts/bench/data.py [--streams joint bone joint_motion bone_motion] [--open]
 
 One process, one thread, batches of 128 of 2,000 synthetic samples, from the annotation or the store
-to a tensor of the batch; the two take turns, and the figures are medians of 7 rounds. Time is that
-of the processor in this process: on an idle machine the time that passes, on a busy one the part of
-it that is ours.
+to a tensor of the batch; both run in turn, and the figures are medians of 7 rounds. Time is this
+process's time on the processor: on an idle machine the elapsed time, on a busy one less.
 """
 
 import argparse
@@ -24,7 +23,7 @@ from typing import Literal
 import numpy as np
 import torch
 from common import keep_memory, load_skeleton, processor
-from naive import NaiveRoad
+from naive import NaivePipeline
 
 from stgcn_lightning.data.datamodule import Feed, SkeletonData
 from stgcn_lightning.data.names import STREAMS
@@ -35,7 +34,7 @@ from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 SAMPLES, BATCH, CLIP_FRAMES, TEST_CLIPS, PERSONS = 2000, 128, 100, 10, 2
 ROUNDS = 7
-Road = Callable[[], Iterable[object]]  # makes all batches
+Pipeline = Callable[[], Iterable[object]]  # makes all batches
 BODIES: dict[Literal["2d", "3d"], str] = {"2d": "coco17", "3d": "ntu25"}
 NTU120 = {"train": 63_026, "val": 50_919}  # NTU RGB+D 120, cross-subject
 
@@ -56,7 +55,7 @@ print(1000 * (time.perf_counter() - start), private() - before)
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description="Race the data road.")
+    arguments = argparse.ArgumentParser(description="Time the data pipeline.")
     arguments.add_argument("--streams", nargs="+", choices=STREAMS, default=["joint"])
     arguments.add_argument("--open", action="store_true", help="open a store of NTU120's size")
     choice = arguments.parse_args()
@@ -70,7 +69,7 @@ def main() -> None:
 
 
 def race(folder: Path, streams: Sequence[str]) -> None:
-    """Print samples per second of both roads."""
+    """Print samples per second of both pipelines."""
     print(f"{'':29}samples/s  naive  ratio")
     for dimension, body in BODIES.items():
         skeleton = load_skeleton(body)
@@ -87,45 +86,43 @@ def race(folder: Path, streams: Sequence[str]) -> None:
                 val_split="train",
                 feed=Feed(CLIP_FRAMES, TEST_CLIPS, PERSONS, BATCH),
             )
-            road = NaiveRoad(skeleton, dimension, stream, CLIP_FRAMES, PERSONS)
-            training, testing = (
-                partial(naive_training, road, samples),
-                partial(naive_test, road, samples),
-            )
-            print_duel(f"{dimension} {stream}, training", data.train_dataloader, training)
-            print_duel(f"{dimension} {stream}, {TEST_CLIPS} clips", data.test_dataloader, testing)
+            naive = NaivePipeline(skeleton, dimension, stream, CLIP_FRAMES, PERSONS)
+            training = partial(naive_training, naive, samples)
+            testing = partial(naive_test, naive, samples)
+            print_rates(f"{dimension} {stream}, training", data.train_dataloader, training)
+            print_rates(f"{dimension} {stream}, {TEST_CLIPS} clips", data.test_dataloader, testing)
 
 
-def naive_training(road: NaiveRoad, samples: Sequence[Sample]) -> Iterator[torch.Tensor]:
+def naive_training(naive: NaivePipeline, samples: Sequence[Sample]) -> Iterator[torch.Tensor]:
     """One epoch in random order."""
     rng = np.random.RandomState(0)
     for numbers in np.split(rng.permutation(len(samples)), range(BATCH, len(samples), BATCH)):
-        yield road.train_batch([samples[i] for i in numbers], rng)
+        yield naive.train_batch([samples[i] for i in numbers], rng)
 
 
-def naive_test(road: NaiveRoad, samples: Sequence[Sample]) -> Iterator[torch.Tensor]:
+def naive_test(naive: NaivePipeline, samples: Sequence[Sample]) -> Iterator[torch.Tensor]:
     """All samples in order."""
     for start in range(0, len(samples), BATCH):
-        yield road.test_batch(samples[start : start + BATCH], TEST_CLIPS)
+        yield naive.test_batch(samples[start : start + BATCH], TEST_CLIPS)
 
 
-def print_duel(name: str, ours: Road, naive: Road) -> None:
-    """Let both roads make all their batches in turn."""
+def print_rates(name: str, ours: Pipeline, naive: Pipeline) -> None:
+    """Time both pipelines, which make all their batches in turn."""
     times = [(seconds(ours), seconds(naive)) for _ in range(ROUNDS)]
     rates = [SAMPLES / statistics.median(side) for side in zip(*times, strict=True)]
-    ratio = statistics.median(theirs / own for own, theirs in times)
+    ratio = statistics.median(slow / fast for fast, slow in times)
     print(f"{name:29}{rates[0]:9,.0f} {rates[1]:6,.0f} {ratio:6.1f}", flush=True)
 
 
-def seconds(road: Road) -> float:
+def seconds(pipeline: Pipeline) -> float:
     start = time.process_time()
-    for _ in road():
+    for _ in pipeline():
         pass
     return time.process_time() - start
 
 
 def large_annotations(folder: Path) -> tuple[Path, StoreSpec]:
-    """Annotations of NTU120's size in 2D, and what a store of them is."""
+    """Annotations of NTU120's size in 2D, and the specification of their store."""
     few = synthetic_annotations("2d", SAMPLES, 0, seed=0).samples
     count = sum(NTU120.values())
     # the pickle holds each array once, however many samples share it

@@ -1,16 +1,16 @@
-"""How fast training and ten-clip tests are on a GPU, part by part and beside what it could do.
+"""How fast training and ten-clip tests are on a GPU, part by part, and the limit of the device.
 
     python scripts/bench/gpu.py [--against module:function] [--modes eager default reduce-overhead]
 
-Prints clips/s of training steps (batches of 16 and 128, both mixes of present persons,
-float32 with TF32 products and bf16, eager and compiled, by the Triton kernels of `kernels/`, the
-plain model beside them), what the parts of a step take, the kernels beside plain PyTorch, the time
-of a ten-clip test of NTU60's 16,487 samples, and the time of the
-recipe's 80 epochs that follows. Frames lie on the device and every step reads its clips there.
+Prints clips/s of training steps (batches of 16 and 128, both mixes of present persons, float32 with
+TF32 products and bf16; eager, compiled, with the Triton kernels of `kernels/`, and of the plain
+model), the time of each part of a step, of the kernels and of the same in plain PyTorch, of a
+ten-clip test of NTU60's 16,487 samples, and, computed from these, of the recipe's 80 epochs. Frames
+lie on the device, and every step reads its clips there.
 
-The floor of a step is the time that its products take at the rate of a large product on this
-device, plus that of moving what it must at the rate of a copy: each activation is written and read
-once in the forward pass and twice in the backward pass. Contenders take turns in one process;
+The floor of a step is the time of its products at the rate of a large product on this device, plus
+the time of its memory traffic at the rate of a copy: each activation is written and read once in
+the forward pass and twice in the backward pass. The implementations run in turn in one process;
 figures are medians.
 
 `--device cpu --quick` runs it all in a small size, to see that it runs.
@@ -55,7 +55,7 @@ def main() -> None:
     arguments.add_argument("--batches", nargs="+", type=int, default=[16, 128])
     arguments.add_argument("--precisions", nargs="+", default=list(PRECISIONS))
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--steps", type=int, default=20, help="of a round")
+    arguments.add_argument("--steps", type=int, default=20, help="steps of a round")
     arguments.add_argument("--quick", action="store_true", help="a small size")
     choice = arguments.parse_args()
     device = torch.device(choice.device)
@@ -66,8 +66,8 @@ def main() -> None:
     )
     rates = {kind: product_rate(device, kind, choice.quick) for kind in choice.precisions}
     copied = copy_rate(device, choice.quick)
-    measured = ", ".join(f"{kind} {rate / 1e12:.1f} TFLOP/s" for kind, rate in rates.items())
-    print(f"a large product: {measured}; a copy: {copied / 1e12:.3f} TB/s")
+    reached = ", ".join(f"{kind} {rate / 1e12:.1f} TFLOP/s" for kind, rate in rates.items())
+    print(f"a large product: {reached}; a copy: {copied / 1e12:.3f} TB/s")
     if device.type == "cuda":
         for precision in choice.precisions:
             race_kernels(choice, device, precision)
@@ -128,7 +128,7 @@ def make_data(choice: argparse.Namespace, device: torch.device, store: Store, ba
 
 
 def whole_batches(data: SkeletonData, device: torch.device) -> Iterator[Batch]:
-    """Training batches without end, those that are not full left out."""
+    """Endless training batches, without those that are not full."""
     loader, epoch = data.train_dataloader(), 0
     while True:
         loader.sampler.set_epoch(epoch)  # pyright: ignore[reportAttributeAccessIssue]
@@ -160,8 +160,8 @@ def race(
         learned = list(run.model.parameters())
         parts["kernels"] = Steps(data, device, answers(run), learned, precision, choice.steps)
     forward, learned = contender(choice.against, build(choice).to(device).train())
-    theirs = lambda batch: forward(clips_of(batch))  # noqa: E731
-    parts[choice.against] = Steps(data, device, theirs, learned, precision, choice.steps)
+    other = lambda batch: forward(clips_of(batch))  # noqa: E731
+    parts[choice.against] = Steps(data, device, other, learned, precision, choice.steps)
     times = take_turns(parts, choice.rounds)
     model = build(choice)
     products, moved = least(model, data, statistics.mean(parts[choice.modes[0]].rows))
@@ -175,14 +175,14 @@ def race(
         apart = ", ".join(f"{part} {ms:.2f}" for part, ms in parts[name].milliseconds().items())
         print(
             f"  {name:18} {speeds[name]:8,.0f} clips/s  {1000 * took:8.2f} ms  floor "
-            f"{100 * floor / took:3.0f} %  (alone: {apart} ms)",
+            f"{100 * floor / took:3.0f} %  (measured apart: {apart} ms)",
             flush=True,
         )
     return max(speed for name, speed in speeds.items() if name != choice.against)
 
 
 def race_kernels(choice: argparse.Namespace, device: torch.device, precision: str) -> None:
-    """Print what each kernel takes beside plain PyTorch, both ways, at the stages' sizes."""
+    """Print the time of each kernel and of plain PyTorch, forward and backward, at stage sizes."""
     width, joints = width_of(choice), build(choice).joints
     rows = max(choice.batches) * PERSONS
     found = fused_kernels.races(device, PRECISIONS[precision], rows, joints, width)
@@ -191,8 +191,8 @@ def race_kernels(choice: argparse.Namespace, device: torch.device, precision: st
         jobs = {"kernel": kernel, "plain": plain}
         waited = {key: lambda job=job: (job(), wait(device)) for key, job in jobs.items()}
         times = take_turns(waited, choice.rounds)
-        mine, theirs = (1000 * statistics.median(times[key]) for key in jobs)
-        print(f"  {name:42} {mine:8.2f} ms {theirs:8.2f} ms  {theirs / mine:5.2f} x", flush=True)
+        fast, slow = (1000 * statistics.median(times[key]) for key in jobs)
+        print(f"  {name:42} {fast:8.2f} ms {slow:8.2f} ms  {slow / fast:5.2f} x", flush=True)
 
 
 def width_of(choice: argparse.Namespace) -> int:
@@ -208,12 +208,12 @@ def build(choice: argparse.Namespace) -> STGCN:
 
 
 def engine(model: STGCN, mode: str) -> Engine:
-    """What runs the model in a mode: eager, or one to compile in."""
+    """An engine that runs the model eagerly, or compiled in a mode."""
     return Engine(model, norm_group=16, compile_mode=None if mode == "eager" else mode)
 
 
 def answers(run: Engine) -> Callable[[Batch], Tensor]:
-    """The logits of a batch, which says which persons are present."""
+    """A function from a batch, which knows the present persons, to its logits."""
 
     def forward(batch: Batch) -> Tensor:
         assert batch.present is not None
@@ -228,11 +228,11 @@ def clips_of(batch: Batch) -> Tensor:
 
 
 class Steps:
-    """A number of training steps, as one job of a race; the parts of a step apart.
+    """A number of training steps as one job; the parts of a step apart.
 
     Args:
-        data: where clips come from.
-        device: where they go.
+        data: source of the clips.
+        device: for the steps.
         forward: logits of a batch.
         parameters: what is trained.
         precision: of `PRECISIONS`.
@@ -282,7 +282,7 @@ class Steps:
         self.optimizer.step()
 
     def milliseconds(self) -> dict[str, float]:
-        """Of each part of a step, when it waits for the one before: medians."""
+        """Median time of each part of a step, when each waits for the one before."""
         took: dict[str, list[float]] = {}
 
         def timed(name: str, job: Callable[[], object]) -> object:
@@ -307,7 +307,7 @@ class Steps:
 def test_seconds(
     choice: argparse.Namespace, device: torch.device, store: Store, precision: str
 ) -> tuple[float, int]:
-    """What a ten-clip test of the store takes, at its best mode, and how many clips that are."""
+    """Seconds of a ten-clip test of the store in its fastest mode, and the number of clips."""
     data = make_data(choice, device, store, 16)
     found: list[float] = []
     clips = 0

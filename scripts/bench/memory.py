@@ -1,10 +1,10 @@
-"""What a rank needs of memory that it shares with nobody, on a store of NTU120's size.
+"""The private memory of a rank, on a store of NTU120's size.
 
     python scripts/bench/memory.py [--ranks 2]
 
-Processes that torchrun starts train with `trainer=ddp_cpu` until their first step, the first batch
-made and the model given to DDP; the store is built before. Memory is `Private_*` of
-/proc/self/smaps_rollup (Linux), looked at every 10 ms, less what importing the package took.
+Processes that torchrun starts train with `trainer=ddp_cpu` until their first step, when the first
+batch is made and the model is in DDP; the store was built before. Memory is `Private_*` of
+/proc/self/smaps_rollup (Linux), read every 10 ms, less what importing the package took.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from stgcn_lightning.jobs.training import train
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
 
-INTERVAL = 0.01  # seconds between two looks
+INTERVAL = 0.01  # seconds between two readings
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description="Weigh the ranks of a run.")
+    arguments = argparse.ArgumentParser(description="Measure the memory of a run's ranks.")
     arguments.add_argument("--ranks", type=int, default=2)
     arguments.add_argument("--be-one", help=argparse.SUPPRESS)
     choice = arguments.parse_args()
@@ -65,12 +65,12 @@ def configuration(folder: Path) -> Any:
 
 
 class FirstStep(Callback):
-    """Ends the run before its first step, and says what it took."""
+    """Ends the run before its first step, and prints the memory."""
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Print what this rank took, in one line, and leave."""
+        """Print one line for each rank, and exit."""
         WATCH.stop()
         mine = f"rank {trainer.global_rank}: {WATCH.before / 1e3:.0f} MB after importing"
         print(f"{mine}, at most {(WATCH.most - WATCH.before) / 1e3:.0f} MB more", flush=True)
@@ -79,7 +79,7 @@ class FirstStep(Callback):
 
 
 class Watch(threading.Thread):
-    """Looks at this process's private memory, in kilobytes, until it is stopped."""
+    """Reads this process's private memory, in kilobytes, until it is stopped."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -87,13 +87,13 @@ class Watch(threading.Thread):
         self.going = True
 
     def run(self) -> None:
-        """Remember the most."""
+        """Remember the maximum."""
         while self.going:
             self.most = max(self.most, private())
             time.sleep(INTERVAL)
 
     def stop(self) -> None:
-        """Look a last time."""
+        """Read a last time."""
         self.going = False
         self.join()
         self.most = max(self.most, private())

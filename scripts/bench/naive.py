@@ -1,7 +1,7 @@
-"""The data road taken literally: one sample at a time, all of it, in the order in which it is told.
+"""The data pipeline taken literally: one whole sample at a time, step by step.
 
 Normalise the whole sample, make the stream of the whole sequence, sample frames, pad persons. The
-tests hold the package's road against this one, and scripts/bench/data.py races the two; so nothing
+tests compare the package's pipeline with this one, and scripts/bench/data.py times both; so nothing
 here is shared with the package, and nothing is slow on purpose.
 
 Axes: N clips, M persons, T frames, V joints, C channels.
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class NaiveRoad:
+class NaivePipeline:
     """From annotated samples to batches.
 
     Args:

@@ -2,8 +2,8 @@
 
     python scripts/bench/startup.py [--against SRC] [--rounds 7]
 
-`--against SRC` is the folder `src` of another checkout, whose commands take turns with
-ours. Figures are medians of whole processes.
+`--against SRC` is the folder `src` of another checkout, whose commands run in turn with those of
+this one. Figures are medians of whole processes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
     arguments.add_argument("--against", type=Path, help="`src` of another checkout")
     arguments.add_argument("--rounds", type=int, default=7)
     choice = arguments.parse_args()
-    sides = {"ours": OURS} | ({"theirs": choice.against} if choice.against else {})
+    sides = {"ours": OURS} | ({"other": choice.against} if choice.against else {})
     print(f"{'':24}" + "".join(f"{side:>8} (s)" for side in sides) + "   ratio")
     with tempfile.TemporaryDirectory() as folder:
         for name, command in COMMANDS.items():
@@ -41,7 +41,7 @@ def main() -> None:
             took = {side: statistics.median(times[side]) for side in sides}
             line = f"{name:24}" + "".join(f"{seconds:12.2f}" for seconds in took.values())
             if choice.against:
-                line += f"  {took['theirs'] / took['ours']:6.1f}"
+                line += f"  {took['other'] / took['ours']:6.1f}"
             print(line, flush=True)
 
 

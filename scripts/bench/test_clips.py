@@ -1,10 +1,10 @@
-"""How fast ten-clip tests are, raced against the plain model, version 0.1.0, or any other.
+"""How fast ten-clip tests are, compared with the plain model, version 0.1.0, or another one.
 
     python scripts/bench/test_clips.py [--against module:function] [--old /path/to/old/checkout/src]
         [--model stgcnpp] [--bf16] [--samples 16]
 
 Ten clips of 100 frames and two persons for each sample, softmax, mean over clips; both mixes of
-present persons. See train_step.py for the rest.
+present persons. train_step.py explains the options.
 """
 
 import argparse
@@ -30,9 +30,9 @@ CLIPS = 10
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description="Race ten-clip tests.")
+    arguments = argparse.ArgumentParser(description="Time ten-clip tests.")
     arguments.add_argument("--against", default="plain")
-    arguments.add_argument("--old", help="src of a checkout of version 0.1.0, to race instead")
+    arguments.add_argument("--old", help="folder src of version 0.1.0, instead")
     arguments.add_argument("--model", default="stgcn")
     arguments.add_argument("--bf16", action="store_true", help="under bf16 autocast")
     arguments.add_argument("--samples", type=int, default=5)
@@ -45,20 +45,20 @@ def main() -> None:
     for dimension in choice.dimensions:
         for mix, alone in MIXES.items():
             clips = make_clips(dimension, (CLIPS, choice.samples), alone).transpose(0, 1)
-            clips = clips.contiguous()  # N of them, one sample's clips show as many persons
+            clips = clips.contiguous()  # all clips of a sample show equally many persons
             model = make_model(dimension, family=choice.model).eval()
             other = old_contender(choice.old, model) if choice.old else None
-            theirs = (other or contender(choice.against, model))[0]
+            forward = (other or contender(choice.against, model))[0]
             jobs = {
                 "ours": scores(ours(model)[0], clips, choice.bf16),
-                "theirs": scores(theirs, clips, choice.bf16),
+                "other": scores(forward, clips, choice.bf16),
             }
             times = take_turns(jobs, choice.rounds)
             mine, other = (1000 * statistics.median(times[name]) for name in jobs)
-            difference = (jobs["ours"]() - jobs["theirs"]()).abs().max().item()
+            difference = (jobs["ours"]() - jobs["other"]()).abs().max().item()
             print(
                 f"{dimension} {mix:18} {mine:9.0f}  {other:{max(5, len(name))}.0f}  "
-                f"{ratio(times, 'theirs', 'ours'):5.2f}  {difference:.1e}",
+                f"{ratio(times, 'other', 'ours'):5.2f}  {difference:.1e}",
                 flush=True,
             )
 

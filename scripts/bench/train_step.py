@@ -1,22 +1,22 @@
-"""How fast a training step is, raced against the plain model, version 0.1.0, or any other.
+"""How fast a training step is, compared with the plain model, version 0.1.0, or another one.
 
     python scripts/bench/train_step.py [--against module:function] [--old /path/to/old/checkout/src]
         [--model stgcnpp] [--bf16] [--batch 16] [--data]
 
 A step is forward, loss, backward and SGD of 100-frame clips of two persons, at both mixes of
-present persons. The contenders take turns in one process; figures are medians. Activations are what
-autograd keeps between forward and backward, parameters not counted.
+present persons. The implementations run in turn in one process; figures are medians. Activations
+are what autograd keeps between forward and backward, parameters not counted.
 
 Without `--against`, the same weights run in the plain model, which computes every person.
 `--against module:function` names a function that takes our plain model and returns (forward,
 parameters) of another implementation with its weights; modules are looked for in the working
 directory as well. `--old` loads the package of a checkout of version 0.1.0 into the same process.
 
-`--bf16` puts both under autocast, races our own float32 step as well, and compares the logits of
+`--bf16` puts both under autocast, times our own float32 step as well, and compares the logits of
 each with those of float64: the norm of the difference over that of the logits.
 
 `--data` trains on all four streams of a store of NTU60's size, filled with synthetic samples, and
-says how long a step waits for its data.
+prints how long a step waits for its data.
 """
 
 import argparse
@@ -59,12 +59,12 @@ DIFFERENT = 2000  # synthetic samples, of which the store holds copies
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description="Race a training step.")
+    arguments = argparse.ArgumentParser(description="Time a training step.")
     arguments.add_argument("--against", default="plain")
-    arguments.add_argument("--old", help="src of a checkout of version 0.1.0, to race instead")
+    arguments.add_argument("--old", help="folder src of version 0.1.0, instead")
     arguments.add_argument("--model", default="stgcn")
     arguments.add_argument("--bf16", action="store_true", help="under bf16 autocast")
-    arguments.add_argument("--data", action="store_true", help="what reading a store adds")
+    arguments.add_argument("--data", action="store_true", help="time the wait for data")
     arguments.add_argument("--batch", type=int, default=16)
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--dimensions", nargs="+", choices=["2d", "3d"], default=["2d", "3d"])
@@ -74,8 +74,8 @@ def main() -> None:
 
 
 def race(choice: argparse.Namespace) -> None:
-    """Print the time of both sides' steps, and what they keep for the backward pass."""
-    more = "  float32 (ms)  ratio  error: ours  theirs" if choice.bf16 else ""
+    """Print the time of each implementation's steps, and what they keep for the backward pass."""
+    more = "  float32 (ms)  ratio  error: ours   other" if choice.bf16 else ""
     name = "version 0.1.0" if choice.old else choice.against
     print(f"{'':22}ours (ms)  {name:>5}  ratio  activations (MB)        ratio{more}")
     for dimension in choice.dimensions:
@@ -85,27 +85,27 @@ def race(choice: argparse.Namespace) -> None:
             other = old_contender(choice.old, model) if choice.old else None
             sides: dict[str, Contender] = {
                 "ours": ours(model),
-                "theirs": other or contender(choice.against, model),
+                "other": other or contender(choice.against, model),
             }
             wrong: list[float] = []
             if choice.bf16:
                 wrong = [bf16_error(side, model, clips) for side in sides.values()]
                 sides["float32"] = ours(model)
             steps = {
-                side: step(contestant, clips, choice.bf16 and side != "float32")
-                for side, contestant in sides.items()
+                side: step(one, clips, choice.bf16 and side != "float32")
+                for side, one in sides.items()
             }
             times = take_turns(steps, choice.rounds)
             took = {side: 1000 * statistics.median(times[side]) for side in steps}
-            kept = [activations(sides[side], clips, choice.bf16) for side in ("ours", "theirs")]
+            kept = [activations(sides[side], clips, choice.bf16) for side in ("ours", "other")]
             more = ""
             if choice.bf16:
                 more = f"  {took['float32']:12.0f}  {ratio(times, 'float32', 'ours'):5.2f}"
                 more += "".join(f"  {error:10.1e}" for error in wrong)
             print(
                 f"{dimension} {mix:18} {took['ours']:9.0f}  "
-                f"{took['theirs']:{max(5, len(name))}.0f}  "
-                f"{ratio(times, 'theirs', 'ours'):5.2f}  {kept[0]:7.0f} of {kept[1]:5.0f}  "
+                f"{took['other']:{max(5, len(name))}.0f}  "
+                f"{ratio(times, 'other', 'ours'):5.2f}  {kept[0]:7.0f} of {kept[1]:5.0f}  "
                 f"{kept[0] / kept[1]:12.2f}{more}",
                 flush=True,
             )
@@ -128,7 +128,7 @@ def step(side: Contender, clips: Tensor, bf16: bool) -> Callable[[], None]:
 
 
 def bf16_error(side: Contender, model: nn.Module, clips: Tensor) -> float:
-    """Of the logits under bf16 autocast, relative to those of float64."""
+    """Error of the logits under bf16 autocast, relative to those of float64."""
     exact = copy.deepcopy(model).double()(clips.double())
     with torch.autocast("cpu", torch.bfloat16):
         return ((side[0](clips).double() - exact).norm() / exact.norm()).item()
@@ -185,7 +185,7 @@ def large_store(dimension: str, folder: Path) -> Store:
 def drive(
     dimension: str, store: Store, stream: str, choice: argparse.Namespace
 ) -> tuple[list[float], list[float]]:
-    """Seconds of each training step, and those before it that its data took."""
+    """Seconds of each training step, and of the wait for its data before."""
     data = SkeletonData(
         store,
         stream,

@@ -22,7 +22,7 @@ class ProcessLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take what Hydra knows about the sweep; the task function is that of a front door."""
+        """Store what Hydra passes about the sweep; the task function is that of a front door."""
         from stgcn_lightning.launching.sweep import Sweep
 
         self.context, self.config = hydra_context, config
@@ -32,7 +32,7 @@ class ProcessLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run the jobs to their ends, be they good or not.
+        """Run the jobs until all have ended, those that fail as well.
 
         Raises:
             Failure: a job has failed, or a signal has ended the sweep; `on_multirun_end` of the

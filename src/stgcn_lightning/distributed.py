@@ -38,7 +38,7 @@ def gathered(value: Any, group: Any = None) -> list[Any]:
 
 
 def wait_for_all() -> None:
-    """Go on when all ranks are here: what rank 0 wrote before can be read by the others then."""
+    """Go on when all ranks have called this: the others can then read what rank 0 wrote before."""
     if together():
         dist.barrier()
 

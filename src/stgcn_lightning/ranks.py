@@ -1,14 +1,14 @@
 """Which of several processes this one is, by its environment.
 
 The variables are those of torchrun, which this package sets for the ranks that it starts, or those
-of SLURM's srun. A process that nobody started as one of several is rank 0 of 1.
+of SLURM's srun. A process that was started alone is rank 0 of 1.
 """
 
 import os
 
 
 def world_size() -> int:
-    """Processes that train together; 1 if nobody started several."""
+    """Processes that train together; 1 without torchrun and srun."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return int(os.environ["WORLD_SIZE"])
     return int(os.environ["SLURM_NTASKS"]) if started_by_slurm() else 1

@@ -1,4 +1,4 @@
-"""Numbers of the optimisation, and of the reference's; without torch, for `settings`."""
+"""Parameters of the optimisation, and the reference's batch sizes; without torch, for `jobs`."""
 
 from dataclasses import dataclass
 

@@ -49,7 +49,7 @@ class Unchecked:
             self.arrived.record()
 
     def value(self) -> float:
-        """The loss; waits for a GPU that has not computed it yet."""
+        """The loss; waits until it has arrived."""
         if self.arrived is not None:
             self.arrived.synchronize()
         return self.loss.item()
@@ -134,7 +134,7 @@ class Recognizer(lightning.LightningModule):
         return self.engine(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
 
     def on_fit_start(self) -> None:
-        """Refuse norms over all devices, which know nothing of absent persons.
+        """Refuse batch norms over all devices, which cannot count an absent person several times.
 
         Raises:
             BadInput: the trainer has converted the model's norms.
@@ -161,7 +161,7 @@ class Recognizer(lightning.LightningModule):
         return {"loss": loss, "top1": top1}
 
     def check_loss(self) -> None:
-        """Refuse a loss that is no number: a GPU's one step later, so that nobody waits for it.
+        """Refuse a loss that is no number: on a GPU one step later, so that the CPU does not wait.
 
         Raises:
             BadInput: with the samples of its batch.
@@ -179,7 +179,7 @@ class Recognizer(lightning.LightningModule):
         )
 
     def on_train_epoch_end(self) -> None:
-        """See to the last loss."""
+        """Check the last loss."""
         self.check_loss()
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -193,7 +193,7 @@ class Recognizer(lightning.LightningModule):
         loss.update(F.cross_entropy(logits, batch.labels, reduction="none"))
 
     def on_validation_start(self) -> None:
-        """Validate with what the ranks have seen together, as the reference does."""
+        """Validate with running statistics averaged over the ranks, as the reference does."""
         average_statistics(self.model)
 
     def on_validation_epoch_end(self) -> None:
@@ -250,7 +250,7 @@ class Recognizer(lightning.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the card, everything that using the weights takes, and what the training was with."""
+        """Add the card, all that is needed to use the weights, and the training's parameters."""
         self.check_loss()  # weights after a loss that is no number are not saved
         for name, average in averaged_statistics(self.model).items():
             checkpoint["state_dict"][f"model.{name}"] = average

@@ -1,4 +1,4 @@
-"""What a person sees on the terminal: the console, and how paths, counts and values are written."""
+"""The terminal: the console, and how paths, counts and values are written."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import GOLDEN, skeleton
-from naive import NaiveRoad
+from naive import NaivePipeline
 
 from stgcn_lightning.data.batch import ClipGatherer
 from stgcn_lightning.data.datamodule import ClipDataset
@@ -76,7 +76,7 @@ def test_against_mmaction2_test_clips(make_store, dimension, name, stream):
 @pytest.mark.parametrize("dimension", BODIES)
 def test_the_naive_implementation_makes_the_training_clips_of_mmaction2(dimension, name, stream):
     samples, figures = golden(dimension)
-    naive = NaiveRoad(skeleton(BODIES[dimension]), dimension, stream)
+    naive = NaivePipeline(skeleton(BODIES[dimension]), dimension, stream)
     for i, sample in enumerate(samples):
         clip = naive.train_batch([sample], np.random.RandomState(20260 + i))[0, 0].numpy()
         expected = figures[f"{i}|{name}|train"]
@@ -111,7 +111,7 @@ def test_a_batch_is_what_the_naive_implementation_makes_of_each_sample(
     samples = random_samples(dimension, dtype)
     store = make_store(samples, CHAIN, dimension)
     gather = ClipGatherer(store, stream, persons)
-    naive = NaiveRoad(CHAIN, dimension, stream, clip_frames=20, persons=persons)
+    naive = NaivePipeline(CHAIN, dimension, stream, clip_frames=20, persons=persons)
     sequences = [naive.sequence(sample) for sample in samples]
     numbers = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
     frames = store.num_frames[numbers]
@@ -136,7 +136,7 @@ def test_a_batch_is_what_the_naive_implementation_makes_of_each_sample(
 def test_not_normalised_key_points_are_those_of_the_annotations(make_store, stream):
     samples = random_samples("2d", "float16")
     store = make_store(samples, CHAIN, "2d", normalise="none")
-    naive = NaiveRoad(CHAIN, "none", stream, clip_frames=20)
+    naive = NaivePipeline(CHAIN, "none", stream, clip_frames=20)
     gather = ClipGatherer(store, stream, persons=2)
     data = ClipDataset(gather, store.split("all"), clip_frames=20, clips=3, seed=0)
     clips = data[list(range(len(samples)))].clips
@@ -171,7 +171,7 @@ def test_a_stream_of_the_user_s_own_is_made_of_whole_sequences(make_store, dimen
     samples = random_samples(dimension, "float32")
     store = make_store(samples, CHAIN, dimension)
     gather = ClipGatherer(store, own_stream("shifted", shifted), persons)
-    naive = NaiveRoad(CHAIN, dimension, "joint", clip_frames=20, persons=persons)
+    naive = NaivePipeline(CHAIN, dimension, "joint", clip_frames=20, persons=persons)
     numbers = torch.arange(len(samples))
     frames = store.num_frames[numbers]
     indices = train_indices(frames, 20, numbers)[:, None]

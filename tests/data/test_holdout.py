@@ -42,7 +42,7 @@ def test_a_share_of_subjects_is_the_same_at_every_call():
     [
         ([3], "3 is none of the training subjects 001, 002, 004"),
         (1.5, "no share between 0 and 1"),
-        ([], "keeps 0 of 10 training subjects aside"),
+        ([], "holds 0 of 10 training subjects out"),
         (0.99, "keeps 10 of 10"),
     ],
 )

@@ -15,7 +15,7 @@ from stgcn_lightning.data.streams import (
     check_stream,
     motion,
     own_stream,
-    rows_with_someone,
+    rows_of_present,
     stream_named,
 )
 from stgcn_lightning.errors import BadInput
@@ -144,10 +144,10 @@ def test_a_person_who_is_absent_throughout_stays_zero():
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=4), min_size=1, max_size=5))
-def test_rows_with_someone_are_those_of_sequences_that_are_not_all_zero(persons):
+def test_rows_of_present_are_those_of_sequences_that_are_not_all_zero(persons):
     x = torch.tensor([frame for person in persons for frame in person]).float()
     last = torch.tensor([len(person) for person in persons]).cumsum(0) - 1
-    found = rows_with_someone(x.view(-1, 1, 1), last.flip(0).repeat(2))
+    found = rows_of_present(x.view(-1, 1, 1), last.flip(0).repeat(2))
     assert found.tolist() == [any(person) for person in persons for _ in person]
 
 

@@ -41,15 +41,15 @@ def test_branches_of_any_width_fold(channels, base_channels):
 
 
 @pytest.mark.parametrize("name", ["coco17", "ntu25", "openpose18"])
-def test_the_folded_form_leaves_out_what_nobody_hears(name):
+def test_the_folded_form_leaves_out_what_no_joint_receives(name):
     graph = torch.from_numpy(adjacency(skeleton(name), "stgcn_spatial"))
     torch.manual_seed(0)
     model = STGCN(graph, classes=4, base_channels=8).double().eval()
     clips = pairs(2, 1, joints=graph.shape[-1])
     expected, run = deepcopy(model)(clips).detach(), Engine(model)
     with torch.no_grad():
-        listeners = run.evaluation().form.stages[1].graph.listeners
-        assert listeners == (graph[2] != 0).any(0).sum() < graph.shape[-1]
+        receivers = run.evaluation().form.stages[1].graph.receivers
+        assert receivers == (graph[2] != 0).any(0).sum() < graph.shape[-1]
         assert_near(run(clips), expected, 1e-12)
         assert_near(fold(model)(clips), expected, 1e-12)
 

@@ -36,7 +36,7 @@ def test_an_experiment_becomes_settings_at_every_door(name):
         json.dumps(thawed(found.composed))
 
     exported = settings("export", f"experiment={name}")
-    what = trained(merged(exported.reference, exported.said))
+    what = trained(merged(exported.reference, exported.given))
     assert (what.benchmark.name, what.stream.name) == (cfg.benchmark.name, cfg.stream.name)
     assert what.model.options["base_channels"] == cfg.model.base_channels
     assert what.data.test_clips == 10

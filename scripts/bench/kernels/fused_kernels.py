@@ -1,16 +1,16 @@
-"""Two kernels of the training step on a GPU, each beside what it computes in plain PyTorch.
+"""Two kernels of the training step on a GPU, each with the same computation in plain PyTorch.
 
 Both write a convolution's result and, while it is still in registers, the moments that the batch
-norm behind it needs; the second one also normalises and rectifies what it reads. A normalised
+norm behind it needs; the second one also normalises its input and applies ReLU. A normalised
 activation is then never written. The moments are those of each row, over frames and joints, in
 float32, and take part in differentiation: `stages.factors` makes of them what a norm multiplies and
 adds.
 
-No GPU has been measured yet, so the package does not use them; scripts/bench/gpu.py races them.
+No GPU has been measured yet, so the package does not use them; scripts/bench/gpu.py times them.
 Triton is imported when a kernel runs.
 
-Axes: R rows, T frames (S of them come out), V joints (W where they listen), K subsets, C channels
-in, O out.
+Axes: R rows, T frames (S of them come out), V joints (W as receivers), K subsets, C channels in, O
+out.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""The Triton side of `fused_kernels`, which imports it when a kernel is asked for.
+"""The Triton kernels of `fused_kernels`, which imports this file when a kernel runs.
 
 A program computes a tile of consecutive positions of one row (frames x joints) by a block of output
 channels, so that a tile's moments belong to one row. Sizes that are no powers of two are masked.
@@ -99,7 +99,7 @@ def _temporal(
     V: tl.constexpr, TAPS: tl.constexpr, STRIDE: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr,
     BO: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Normalise, rectify and convolve: every tap is a product with the frames that it sees."""
+    """Normalise, ReLU and convolve: every tap is a product with the frames that it reads."""
     tile, chunk = tl.program_id(0), tl.program_id(2)
     row = tl.program_id(1).to(tl.int64)
     position = tile * BP + tl.arange(0, BP)

@@ -1,1 +1,1 @@
-"""What happens around training: checkpoints, signals, and what a person and the loggers see."""
+"""Callbacks of the training: checkpoints, signals, progress, dashboards."""

@@ -31,7 +31,7 @@ class Bars(Callback):
         self.tasks: dict[str, TaskID] = {}
         self.pace = Pace()
         self.changed = 0.0  # when the figures beside a bar were
-        self.right: Any = 0.0  # clips of this epoch that were answered rightly
+        self.right: Any = 0.0  # clips of this epoch that were answered correctly
         self.clips = 0  # of this epoch
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,8 +1,8 @@
 """The private names of Lightning that this package needs, all of them: no other file uses one.
 
-Each stands in a function of its own, which says what for. A name that vanishes in another version
-of Lightning turns a test of `tests/callbacks/test_lightning_private.py` red, and at run time ends
-in a sentence that names it.
+Each is used in one function, whose docstring says for what. Where a version of Lightning lacks one,
+a test of `tests/callbacks/test_lightning_private.py` fails, and a run ends with a sentence that
+names it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -44,7 +44,7 @@ class Checkpoints(Checkpoint):
         self.signals = StopSignals()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restore the generators and statistics of this rank, and listen to signals."""
+        """Restore the generators and statistics of this rank, and handle signals from now on."""
         if trainer.world_size > 1:
             # with the timeout of training: a lost rank is noticed here as soon as in a step
             self.group = distributed.new_group(backend="gloo", timeout=group_timeout(trainer))
@@ -85,7 +85,7 @@ class Checkpoints(Checkpoint):
             self.signals.leave(trainer, stop, self.saved or 0)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Listen to signals no more."""
+        """Stop handling signals."""
         self.signals.stop_listening()
 
     def on_save_checkpoint(

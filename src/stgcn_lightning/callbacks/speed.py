@@ -1,4 +1,4 @@
-"""What the loggers get of speed, waiting and memory."""
+"""Speed, waiting time and memory, for the loggers."""
 
 import time
 from typing import Any

@@ -1,9 +1,10 @@
 """Weight names of MMAction2 and PYSKL <-> ours: one-to-one, bit-exact, nothing computed.
 
-Each family says in its own file how its names read there (`Backbone.foreign_names`); here they are
-applied. Every model of a family, whatever its width and classes, holds tensors of the same names,
-so a name that is missing or unknown is refused in either direction. Shapes differ in one place: the
-reference mixes channels with a 1x1 convolution, (O, C, 1, 1), where ours is linear, (O, C).
+Each family's file states the names that its tensors have there (`Backbone.foreign_names`); here
+they are applied. Every model of a family, whatever its width and classes, holds tensors of the
+same names, so a name that is missing or unknown is refused in either direction. Shapes differ in
+one place: the reference mixes channels with a 1x1 convolution, (O, C, 1, 1), where ours is linear,
+(O, C).
 """
 
 import functools
@@ -28,18 +29,18 @@ def foreign_names(family: type[Backbone]) -> dict[str, str]:
     if not family.foreign_names:
         return {}
     patterns = [
-        (re.compile(re.escape(ours).replace(r"\*", r"(\d+)") + r"(\.\w+)*"), ours, theirs)
-        for ours, theirs in family.foreign_names
+        (re.compile(re.escape(ours).replace(r"\*", r"(\d+)") + r"(\.\w+)*"), ours, foreign)
+        for ours, foreign in family.foreign_names
     ]
     return {name: _foreign(name, patterns) for name in _template(family).state_dict()}
 
 
 def _foreign(name: str, patterns: list[tuple[re.Pattern[str], str, str]]) -> str:
-    for pattern, ours, theirs in patterns:
+    for pattern, ours, foreign in patterns:
         found = pattern.fullmatch(name)
         if found:
             numbers = found.groups()[: ours.count("*")]
-            replaced = theirs
+            replaced = foreign
             for number in numbers:
                 ours, replaced = ours.replace("*", number, 1), replaced.replace("*", number, 1)
             return replaced + name.removeprefix(ours)
@@ -48,7 +49,7 @@ def _foreign(name: str, patterns: list[tuple[re.Pattern[str], str, str]]) -> str
 
 @functools.cache
 def _template(family: type[Backbone]) -> Backbone:
-    """A model of the family without numbers."""
+    """A model of the family on the meta device: names and shapes, no values."""
     with torch.device("meta"):
         return family(torch.ones(1, 1, 1), 1)
 
@@ -67,8 +68,8 @@ def to_reference(family: type[Backbone], state: Mapping[str, Tensor]) -> dict[st
     """MMAction2's `state_dict` for our weights of a model of `family`.
 
     Raises:
-        BadInput: the reference has no such family, a tensor that every model of it has is missing,
-            or one is given that no model of it has.
+        BadInput: the reference has no such family, a tensor of the family is missing, or there is
+            one that the family does not have.
     """
     names = foreign_names(family)
     if not names:
@@ -90,11 +91,10 @@ def from_reference(family: type[Backbone], state: Mapping[str, Tensor]) -> dict[
     saved inside a wrapper for several GPUs.
 
     Raises:
-        BadInput: a tensor that every model of the family has is missing, or one that none has is
-            there.
+        BadInput: a tensor of the family is missing, or there is one that the family does not have.
     """
     state = {_unwrapped(name): value for name, value in state.items()}
-    ours = {theirs: name for name, theirs in foreign_names(family).items()}
+    ours = {foreign: name for name, foreign in foreign_names(family).items()}
     _check_names(state, ours, f"{family.title} of MMAction2 or PYSKL")
     mixing = _mixing(family)
     return {
@@ -125,8 +125,8 @@ def family_of_ours(names: Iterable[str]) -> type[Backbone] | None:
 def check_graph(state: Mapping[str, Tensor], model: Backbone) -> None:
     """Refuse weights, under our names, that were trained with another skeleton or graph mode.
 
-    `load_state_dict` would put their adjacency in place of the skeleton's without a word. One that
-    is learned differs by nature, and is compared in its shape alone.
+    `load_state_dict` would silently replace the skeleton's adjacency by that of the weights. A
+    learned adjacency differs in any case, so that its shape alone is compared.
 
     Raises:
         BadInput: an adjacency has another shape or, not being learned, differs by more than 1e-5.
@@ -135,12 +135,12 @@ def check_graph(state: Mapping[str, Tensor], model: Backbone) -> None:
     for name, ours in model.state_dict().items():
         if not name.endswith(".adjacency"):
             continue
-        theirs = state[name]
-        if theirs.shape != ours.shape:
-            difference = f"(K, V, V) = {tuple(theirs.shape)} instead of {tuple(ours.shape)}"
-        elif name not in learned and not torch.allclose(theirs.to(ours), ours, rtol=0, atol=1e-5):
+        found = state[name]
+        if found.shape != ours.shape:
+            difference = f"(K, V, V) = {tuple(found.shape)} instead of {tuple(ours.shape)}"
+        elif name not in learned and not torch.allclose(found.to(ours), ours, rtol=0, atol=1e-5):
             difference = (
-                f"with edges that differ by up to {(theirs.to(ours) - ours).abs().max():.3g}"
+                f"with edges that differ by up to {(found.to(ours) - ours).abs().max():.3g}"
             )
         else:
             continue

@@ -85,8 +85,8 @@ def parity(model: Backbone, content: bytes, persons: int) -> list[dict[str, floa
         clips[2::3, 1:] = 0
         with torch.inference_mode():
             ours = model(clips)
-        (theirs,) = session.run([OUTPUT], {INPUT: clips.numpy()})
-        difference = (torch.from_numpy(theirs) - ours).abs().max().item()
+        (answer,) = session.run([OUTPUT], {INPUT: clips.numpy()})
+        difference = (torch.from_numpy(answer) - ours).abs().max().item()
         largest = ours.abs().max().item()
         cases.append({"frames": T, "clips": N, "difference": difference, "largest": largest})
     return cases

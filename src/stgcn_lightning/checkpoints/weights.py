@@ -1,4 +1,4 @@
-"""Checkpoint files to weights, cards and models: ours, MMAction2's and PYSKL's, or why not."""
+"""Checkpoint files of ours, MMAction2's and PYSKL's -> weights, cards and models."""
 
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ def fine_tune(model: Backbone, checkpoint: Path) -> tuple[int, list[str]]:
 
 
 def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Path) -> None:
-    """Refuse weights that were trained on something else than what they are to be tested on."""
+    """Refuse weights that were trained on other data or settings than those of the test."""
     remedies = {
         "stream": "stream={stream}",
         "dimension": "benchmark={benchmark}",

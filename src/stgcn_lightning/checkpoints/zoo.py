@@ -82,7 +82,7 @@ def checkpoint_file(text: str, downloads: Downloads, console: Console) -> Path:
 
 
 def card_of(checkpoint: Path) -> dict[str, str]:
-    """What a file with a published name was trained on, as our own checkpoints say it; else empty.
+    """A card of what a file with a published name was trained on; empty for any other file.
 
     MMAction2 does not write it into its checkpoints.
     """

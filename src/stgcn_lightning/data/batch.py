@@ -1,7 +1,7 @@
 """A batch of clips at once: the streams of whole sequences, and the clips picked from them.
 
 Every frame of a sample is turned into the stream once, however many of its clips show it, and with
-no loop over samples or frames. Persons who do not exist are read from the empty row 0.
+no loop over samples or frames. Absent persons are read from the empty row 0.
 
 A batch is made in two steps. A *plan* says which rows of the store are read and where they go: it
 needs the samples' sizes alone, is small, and is always made on the CPU, where its shapes are known
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from stgcn_lightning.data.store import Store
-from stgcn_lightning.data.streams import Sequences, Stream, rows_with_someone, stream_named
+from stgcn_lightning.data.streams import Sequences, Stream, rows_of_present, stream_named
 
 
 class Plan(NamedTuple):
@@ -68,7 +68,7 @@ class ClipGatherer:
         self._moved, self.parents = self.store.frames.to(device), self.parents.to(device)
         if self.stream.reads == "sequence":
             last = self.store.last_rows().to(device)
-            self._filled = rows_with_someone(self._moved, last).cpu()
+            self._filled = rows_of_present(self._moved, last).cpu()
             return
         filled = self._moved.flatten(1).any(1).cpu()
         if self.stream.reads == "next":

@@ -130,9 +130,10 @@ class ClipDataset(Dataset[Batch]):
         clip_frames: T.
         clips: N fixed evaluation clips per sample, or None for one random training clip.
         seed: of the random clips, and of shuffled frames.
-        frame_order: ``ordered``; ``shuffled`` takes the order of frames away, ``single`` repeats
-            one frame: what a model of joints or bones loses then is what it had learned from
-            motion. (A frame of a motion stream is the motion itself, and is not changed.)
+        frame_order: ``ordered``; ``shuffled`` removes the order of the frames, ``single`` repeats
+            one frame: the accuracy that a model of joints or bones loses by this is what it
+            had learned from motion. (A frame of a motion stream is the motion itself, and is not
+            changed.)
         planned: give batches whose `clips` are a plan, to be read where the frames lie.
     """
 
@@ -231,7 +232,7 @@ class SkeletonData(lightning.LightningDataModule):
         val_split: name of the split to validate and test on: NTU's `val` is its test set.
         feed: how clips are cut and fed.
         held_out: (any number,) int64 sample numbers kept out of the training; None keeps none.
-        test_held_out: test on those instead of on the validation split.
+        test_held_out: test on these samples instead of on the validation split.
 
     Raises:
         BadInput: a split or stream of this name does not exist.

@@ -1,4 +1,4 @@
-"""Training subjects kept aside, so that a model can be selected without its test set.
+"""Training subjects held out, so that a model can be selected without its test set.
 
 NTU's `val` split is also its test set: the best of 16 epochs by it is an optimistic choice.
 """
@@ -42,7 +42,7 @@ def subjects_of(ids: NDArray[np.str_], pattern: str | None) -> NDArray[np.str_]:
 def held_out_subjects(
     subjects: NDArray[np.str_], wanted: float | Sequence[int | str]
 ) -> NDArray[np.str_]:
-    """The subjects to keep aside, sorted: the ones named, or a share of all, drawn at random.
+    """The subjects to hold out, sorted: the ones named, or a share of all, drawn at random.
 
     Args:
         subjects: (B,) who performs in each training sample.
@@ -50,7 +50,7 @@ def held_out_subjects(
             between 0 and 1.
 
     Raises:
-        BadInput: a name is no training subject, nobody would be left, or the share is not
+        BadInput: a name is no training subject, no subject would be left, or the share is not
             between 0 and 1.
     """
     everyone = np.unique(subjects)
@@ -71,7 +71,7 @@ def held_out_subjects(
     chosen = np.unique(chosen)
     if not len(chosen) or len(chosen) == len(everyone):
         raise BadInput(
-            f"data.holdout_subjects keeps {len(chosen)} of {len(everyone)} training subjects aside:"
+            f"data.holdout_subjects holds {len(chosen)} of {len(everyone)} training subjects out:"
             " name some, and leave some to train on"
         )
     return chosen

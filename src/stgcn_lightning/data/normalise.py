@@ -89,8 +89,8 @@ def scale_to_picture(keypoint: Array, img_shape: tuple[int, int]) -> Array:
 def upright(keypoint: Array, joints: Normalisation) -> NDArray[np.float32]:
     """Centre the first person, and turn the body axis to +z, then the shoulder line to +x.
 
-    The second turn is not about z, so the spine leaves z again: that is how the published models
-    saw their input. A sample that is all zero is returned as it is.
+    The second turn is not about z, so the spine leaves z again: the published models were trained
+    on such input. A sample that is all zero is returned as it is.
     """
     bodies = keypoint[:2]
     seen: NDArray[np.bool_] = np.any(bodies, axis=(2, 3))  # M, T

@@ -2,7 +2,7 @@
 
 Three cases, for a sample of T frames and a clip of L:
 
-- T < L: a random start, then the sample round and round;
+- T < L: a random start, then the frames in order, from the first again after the last;
 - L <= T < 2 L: L frames in order, T - L random ones skipped;
 - T >= 2 L: one random frame from each of L equal segments.
 
@@ -54,7 +54,7 @@ def train_indices(num_frames: Tensor, clip_frames: int, keys: Tensor) -> Tensor:
     L = clip_frames
     indices = keys.new_empty(len(keys), L)
     for draw, applies in (
-        (_go_round, num_frames < L),
+        (_repeat, num_frames < L),
         (_skip_some, (num_frames >= L) & (num_frames < 2 * L)),
         (_one_per_segment, num_frames >= 2 * L),
     ):
@@ -114,7 +114,7 @@ def evaluation_indices(num_frames: int, clip_frames: int, clips: int) -> NDArray
 # The three cases: T (B, 1) frames, keys (B,) -> (B, L)
 
 
-def _go_round(T: Tensor, L: int, keys: Tensor) -> Tensor:
+def _repeat(T: Tensor, L: int, keys: Tensor) -> Tensor:
     return (_below(_random(keys, 1), T) + torch.arange(L)) % T
 
 

@@ -10,7 +10,7 @@ A store is a folder:
     splits.npy      sample numbers of all splits, one after the other
 
 Frames are float16 if all arrays of the annotations are, otherwise float32. A store is built under a
-lock in a folder of another name and renamed, so that no process ever opens half a store. It is
+lock in a folder of another name and renamed, so that no process opens an incomplete store. It is
 built again when the annotations changed.
 """
 
@@ -56,7 +56,7 @@ class StoreSpec:
         normalise: ``2d``, ``3d`` or ``none``.
         classes: number of classes; labels are checked against it.
         on_bad_sample: ``error``, or ``drop`` to leave bad samples out, counted and reported.
-        source: who reads the annotation file.
+        source: what reads the annotation file.
     """
 
     skeleton: Skeleton
@@ -212,7 +212,7 @@ def fingerprint(annotations: Path, source: Source) -> dict[str, int | str]:
 
 
 def _build(folder: Path, annotations: Path, spec: StoreSpec) -> None:
-    """Put a finished store in the place of `folder`, or leave everything as it is."""
+    """Replace `folder` by a finished store; after an error everything is as before."""
     source = fingerprint(annotations, spec.source)  # before reading: a later change is then noticed
     checked, dropped = check_annotations(
         spec.source.annotations(annotations),

@@ -9,8 +9,8 @@ A stream is a function of all frames of some samples::
   r is in `sequences.last`. C = 3: (x, y, score) in 2D, (x, y, z) in 3D. A person who is absent in a
   frame is all zero in 3D; in 2D the normalised coordinates of an absent person are (-1, -1).
 - The result is (R, V, C) floating point, a new tensor: one row for every row of `joints`.
-- `sequences` says where the bones run and where a person's frames end, and has the arithmetic of
-  our own streams: `sequences.bone(x)`, `sequences.motion(x)`.
+- `sequences` holds the parents of the bones and the last row of each person, and has the arithmetic
+  of our own streams: `sequences.bone(x)`, `sequences.motion(x)`.
 
 Clips are picked from the result afterwards, so that a stream sees the frames between those of a
 clip, too. A person who is absent in a whole sample is zero in every stream, whatever the function
@@ -177,7 +177,7 @@ def motion(frames: Tensor, last: Tensor, *, scored: bool) -> Tensor:
     return result
 
 
-def rows_with_someone(frames: Tensor, last: Tensor) -> Tensor:
+def rows_of_present(frames: Tensor, last: Tensor) -> Tensor:
     """Which rows are of a sequence that is not all zero.
 
     Args:
@@ -222,8 +222,8 @@ def _own(
             f"stream {name} returns {found} for joints of shape {tuple(joints.shape)}; return a "
             "floating point tensor of that shape"
         )
-    someone = rows_with_someone(joints, sequences.last)
-    return torch.where(someone[:, None, None], made.float(), 0.0)
+    present = rows_of_present(joints, sequences.last)
+    return torch.where(present[:, None, None], made.float(), 0.0)
 
 
 def _difference(end: Tensor, start: Tensor, scored: bool, out: Tensor | None = None) -> Tensor:

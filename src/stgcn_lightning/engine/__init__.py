@@ -1,1 +1,1 @@
-"""The same models, faster, from outside: see `engine.engine.Engine`."""
+"""The same models, made faster from outside: see `engine.engine.Engine`."""

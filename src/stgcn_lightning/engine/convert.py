@@ -1,8 +1,8 @@
 """Giving the modules of a plain model faster classes, in place.
 
 Parameters, their names and the model itself stay: only what `forward` of a module does becomes
-quicker, and its batch norms count a row as often as it stands for a person. The way back is
-`models.backbone.plain_copy`.
+faster, and batch norms count a row as often as it stands for a person.
+`models.backbone.plain_copy` undoes it.
 """
 
 from torch import nn
@@ -18,10 +18,10 @@ def convert(model: nn.Module) -> CurrentRows:
     """Convert all modules before the head; a second time changes nothing.
 
     Returns:
-        What the norms read the description of their rows from.
+        The object from which the norms read what their rows stand for.
 
     Raises:
-        TypeError: the model has a batch norm of another kind, which knows nothing of rows.
+        TypeError: the model has a batch norm of a kind that cannot be converted.
     """
     parts = [part for name, part in model.named_modules() if name.split(".")[0] != "classify"]
     current = next((part.current for part in parts if isinstance(part, RowNorm)), CurrentRows())

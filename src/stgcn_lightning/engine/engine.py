@@ -31,7 +31,7 @@ class Form(Protocol):
 
 
 class Evaluation:
-    """A form of some weights, and what is known of it.
+    """A form of some weights, and its answers for an absent person.
 
     Args:
         form: what evaluates.

@@ -5,8 +5,8 @@ norm of the input becomes part of the first stage, which is a single product. Lo
 unfolded ones by rounding alone. `fold` makes the form of a model whose family has one; these are
 the parts that families share.
 
-Axes: R rows (persons of clips), T frames, V joints (W where they listen), C channels (O where they
-come out), K subsets.
+Axes: R rows (persons of clips), T frames, V joints (W as receivers), C channels in, O out, K
+subsets.
 """
 
 import copy
@@ -54,32 +54,31 @@ def linear_and_norm(
 
 
 class Order(NamedTuple):
-    """An order of the joints in which the listeners of the sparsest subset come first.
+    """An order of the joints in which the receivers of the sparsest subset come first.
 
-    In the graph `stgcn_spatial` only joints next to the centre, and those next to them, hear
+    In the graph `stgcn_spatial` only the neighbours of the centre, and their neighbours, receive
     anything in the last subset. The head averages joints, so their order is free.
 
     Attributes:
         joints: (V,) which joint comes at each place.
-        sparse: that subset; None if every joint hears something in each, or it is not looked for.
-        listeners: how many joints hear something in it.
+        sparse: that subset; None if every joint receives something in each, or it is not wanted.
+        receivers: how many joints receive something in it.
     """
 
     joints: Tensor
     sparse: int | None
-    listeners: int
+    receivers: int
 
     @classmethod
     def of(cls, adjacency: Tensor, look: bool) -> "Order":
         """The order for an adjacency (K, V, W)."""
-        heard = (adjacency != 0).any(1)  # K, W
-        sparse = int(heard.sum(1).argmin())
-        listeners = int(heard[sparse].sum())
-        if not look or listeners == heard.shape[1] or len(heard) == 1:
-            return cls(torch.arange(heard.shape[1], device=adjacency.device), None, 0)
-        return cls(
-            heard[sparse].logical_not().to(torch.int8).argsort(stable=True), sparse, listeners
-        )
+        receives = (adjacency != 0).any(1)  # K, W
+        sparse = int(receives.sum(1).argmin())
+        receivers = int(receives[sparse].sum())
+        if not look or receivers == receives.shape[1] or len(receives) == 1:
+            return cls(torch.arange(receives.shape[1], device=adjacency.device), None, 0)
+        first = receives[sparse].logical_not().to(torch.int8).argsort(stable=True)
+        return cls(first, sparse, receivers)
 
 
 def fold_graph(
@@ -92,7 +91,7 @@ def fold_graph(
     down: tuple[Tensor, Tensor] | None = None,
     identity: bool = False,
 ) -> "FoldedGraphConv | FoldedFirst":
-    """The evaluation form of a graph convolution that is followed by a rectifier.
+    """The evaluation form of a graph convolution and the ReLU behind it.
 
     Args:
         edges: (K, V, W), from joint to joint.
@@ -132,13 +131,13 @@ def fold_residual(residual: nn.Module | None) -> tuple[Tensor, Tensor] | None:
 
 
 class FoldedGraphConv(nn.Module):
-    """Gather, project, shift, add what passes by, rectify.
+    """Gather, project, add bias and residual, ReLU.
 
     Args:
         edges: (K, V, W), from joint to joint, in the order.
         weight: (K, O, C) of the projection.
         bias: (W, O).
-        order: its sparse subset is computed for its listeners alone, which come first.
+        order: its sparse subset is computed for its receivers alone, which come first.
         down: (O, C) of a projected residual, or none.
         identity: whether the input itself is added.
     """
@@ -167,9 +166,9 @@ class FoldedGraphConv(nn.Module):
         self.register_buffer("weight", weight[others].transpose(0, 1).flatten(1))  # O, K C
         self.register_buffer("bias", bias)
         self.register_buffer("down", down)
-        self.listeners, self.identity = order.listeners, identity
+        self.receivers, self.identity = order.receivers, identity
         if order.sparse is not None:
-            few = edges[order.sparse, :, : order.listeners].t().contiguous()
+            few = edges[order.sparse, :, : order.receivers].t().contiguous()
             self.register_buffer("few", few)
             self.register_buffer("few_weight", weight[order.sparse])
 
@@ -178,8 +177,8 @@ class FoldedGraphConv(nn.Module):
         R, T, V, _ = x.shape
         gathered = torch.matmul(self.gather, x).reshape(R, T, V, -1)  # R, T, W, K C
         y = F.linear(gathered, self.weight)
-        if self.listeners:
-            y[:, :, : self.listeners] += F.linear(torch.matmul(self.few, x), self.few_weight)
+        if self.receivers:
+            y[:, :, : self.receivers] += F.linear(torch.matmul(self.few, x), self.few_weight)
         y.add_(self.bias)
         if self.down is not None:
             y += F.linear(x, self.down)
@@ -241,7 +240,7 @@ class FoldedTimeConv(nn.Module):
 
 
 class FoldedStage(nn.Module):
-    """One stage: graph, then time, on top of what passes both by.
+    """One stage: graph, then time, with a residual around both.
 
     Args:
         graph: (R, T, V, C) -> (R, T, V, O).

@@ -1,6 +1,6 @@
 """A graph convolution that gathers neighbours first and projects them afterwards.
 
-Axes: R rows, T frames, V joints (W where they listen), K subsets, C channels in, O out.
+Axes: R rows, T frames, V joints (W as receivers), K subsets, C channels in, O out.
 """
 
 import torch

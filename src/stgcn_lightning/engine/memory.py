@@ -18,7 +18,7 @@ def rows_at_once(row: int, clips: Tensor) -> int:
 
     Args:
         row: bytes of the widest tensor of one person.
-        clips: they say on which device.
+        clips: on the device that computes them.
     """
     size = ROWS_BYTES[clips.is_cuda]
     if clips.is_cuda:

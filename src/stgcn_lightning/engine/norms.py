@@ -26,8 +26,9 @@ class CurrentRows:
 class RowNorm(nn.modules.batchnorm._BatchNorm):
     """A batch norm that normalises rows as their padded batch would be.
 
-    Several norm groups move the running statistics by the mean of their own, as DDP's ranks do. In
-    evaluation, and where every row is a person of its own, it is the batch norm of PyTorch.
+    With several norm groups, the running statistics move by the mean of the groups' statistics, as
+    with DDP's ranks. In evaluation, and where every row is a person of its own, it is the batch
+    norm of PyTorch.
     """
 
     current: CurrentRows

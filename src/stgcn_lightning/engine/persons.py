@@ -46,8 +46,8 @@ def distinct(
     Args:
         clips: (N, M, T, V, C); a person is absent if all zero.
         norm_group: clips that share their statistics, at most; None is the whole batch.
-        step: round the number of rows up to a multiple of this, with rows that stand for nobody:
-            few different shapes, for compiled code.
+        step: round the number of rows up to a multiple of this, with padding rows: few different
+            shapes, for compiled code.
         present: (N, M) bool on the CPU, which persons may be other than zero; see `find_present`.
 
     Returns:
@@ -83,7 +83,7 @@ def distinct(
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor` on `device`; a GPU fetches it in its own time, and the CPU does not wait."""
+    """`tensor` on `device`; the CPU does not wait for a copy to a GPU."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

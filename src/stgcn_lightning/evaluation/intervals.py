@@ -1,4 +1,4 @@
-"""How sure an accuracy is: intervals, and the comparison of two models."""
+"""How certain an accuracy is: intervals, and the comparison of two models."""
 
 import math
 from typing import NamedTuple

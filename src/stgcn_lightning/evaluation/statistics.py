@@ -20,7 +20,7 @@ class ClassRow(NamedTuple):
     Attributes:
         name: of the class.
         samples: of the class.
-        right: how many of them were answered rightly.
+        right: how many of them were answered correctly.
         accuracy: their share, in [0, 1].
         taken_for: the most frequent wrong answer; empty if there is none.
         times: how often it was given.
@@ -53,7 +53,7 @@ class ConfusedRow(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Samples with a value from `low` to `high`, and how many of them were answered rightly."""
+    """Samples with a value from `low` to `high`, and how many of them were answered correctly."""
 
     low: int
     high: int
@@ -135,7 +135,7 @@ def accuracy_by(
 
     Args:
         values: (B,) the number of each sample.
-        hits: (B,) whether it was answered rightly.
+        hits: (B,) whether it was answered correctly.
         bins: how many groups, by quantiles; None: one for each value.
 
     Returns:

@@ -44,8 +44,8 @@ FOREIGN = frozenset({
     "torchmetrics", "torchvision", "typing", "yapf",
 })
 
-# What the standard library describes such objects with. Above all `getattr`, which MMEngine's
-# checkpoints ask for, and with which a file could call anything if it were obeyed.
+# Names of the standard library that describe such objects. Above all `getattr`, which MMEngine's
+# checkpoints ask for, and with which a file could call anything if it were executed.
 DESCRIPTIVE = frozenset({
     "builtins.bool", "builtins.bytearray", "builtins.bytes", "builtins.dict", "builtins.float",
     "builtins.getattr", "builtins.int", "builtins.list", "builtins.object", "builtins.range",

@@ -1,9 +1,8 @@
 """Downloads of published files: resumed where they broke off, checked, done by one process.
 
-A transfer is written to NAME.part; NAME.part.json keeps what the server said of the file (its
-validator and its size), so that a broken or killed transfer continues where it ended, or starts
-again if the file has changed (RFC 9110: Range, If-Range). The complete part is checked and then
-renamed.
+A transfer is written to NAME.part; NAME.part.json keeps the file's validator and size, as the
+server stated them, so that a broken or killed transfer continues where it ended, or starts again if
+the file has changed (RFC 9110: Range, If-Range). The complete part is checked and then renamed.
 
 Certificates and proxies are those of the system (`urllib`).
 """
@@ -43,7 +42,7 @@ PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses after which a server m
 
 @dataclass(frozen=True)
 class Downloads:
-    """Where published files come from, where they are kept, and how patiently they are fetched.
+    """Where published files come from, where they are kept, and how often a transfer is tried.
 
     Args:
         address: of the folder in which the files are published, or of a mirror of that folder.
@@ -234,7 +233,7 @@ def _size(part: Path) -> int:
 
 
 def _about(part: Path) -> dict[str, Any]:
-    """What was kept about the file that `part` is the beginning of; empty if that is unusable."""
+    """What NAME.part.json says about the file; empty if it is unusable."""
     try:
         about = json.loads(_beside(part).read_text())
         return {"validator": str(about["validator"]), "size": int(about["size"])}

@@ -1,4 +1,4 @@
-"""Reading pickles without obeying them: what the readers of this folder share.
+"""Reading pickles without executing them: what the readers of this folder share.
 
 A pickle is a program: loading one calls whatever it names. The readers hand a pickle a closed table
 of names, and every name leads to code of this folder, never to the library that it speaks of:
@@ -11,8 +11,8 @@ of names, and every name leads to code of this folder, never to the library that
   libraries that write checkpoints become `archives.Inert`; no name is ever looked up in a module.
 
 A pickle can also restore the state of the objects it has made, and numpy's and torch's own classes
-obey such a state too readily. Arrays and tensors therefore wait in a holder (`Built`), which
-refuses states, until `guarded` has read the whole pickle and takes them out.
+accept such a state without enough checks. Arrays and tensors therefore wait in a holder (`Built`),
+which refuses states, until `guarded` has read the whole pickle and takes them out.
 """
 
 import pickle
@@ -38,7 +38,7 @@ class Built:
 
 
 class _Call(Built):
-    """A method that a pickle may call and do nothing else to."""
+    """A method that a pickle may call, and nothing else."""
 
     __slots__ = ()
 

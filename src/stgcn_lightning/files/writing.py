@@ -67,7 +67,7 @@ def sync_folder(folder: AnyPath) -> None:
 
 @contextmanager
 def explaining_where(root: Path) -> Generator[None]:
-    """Turn an error in writing under the store directory that the user can mend into a sentence."""
+    """Turn an error of writing to the store directory that the user can correct into a sentence."""
     try:
         yield
     except OSError as error:

@@ -1,1 +1,1 @@
-"""What the front doors do: prepare, train, test, fuse; and the tables they print."""
+"""What the front doors do, and the tables that they print."""

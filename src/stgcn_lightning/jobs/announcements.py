@@ -1,6 +1,6 @@
-"""What other packages say that is left out, each with the reason; all else is shown.
+"""Messages of other packages that are suppressed, each with the reason; all others are shown.
 
-It takes effect when this file is imported, once for the process: by whoever uses Lightning.
+Importing this file suppresses them in the whole process; every file that starts Lightning does.
 """
 
 import logging
@@ -12,7 +12,7 @@ import lightning.pytorch  # noqa: F401 - it sets its own levels when it is impor
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
-LEFT_OUT = {  # beginning of a warning -> why nobody needs it
+LEFT_OUT = {  # beginning of a warning -> why it is not needed
     "Experiment logs directory .* exists and is not empty": "a run directory never is, and "
     "jobs.resuming saves what this warns of",
     "Checkpoint directory .* exists and is not empty": "a run that is resumed has checkpoints; "

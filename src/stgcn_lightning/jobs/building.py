@@ -58,7 +58,7 @@ def build(
     Args:
         settings: of the run.
         split: to test on: None is the benchmark's own, ``holdout`` the samples of `subjects`.
-        subjects: who is held out of the training split, where the settings do not say it.
+        subjects: held out of the training split, where the settings do not say it.
     """
     benchmark, chosen = settings.benchmark, settings.data
     batch = share_batch(settings)
@@ -118,7 +118,7 @@ def stream_of(stream: groups.Stream) -> Stream:
 def build_model(
     model: Model, skeleton: Skeleton, classes: int, *, dropout: float = 0.0
 ) -> Backbone:
-    """The untrained model that settings name; what makes it fast is the recognizer's affair.
+    """The untrained plain model that settings name.
 
     Raises:
         BadInput: there is no such backbone, option or graph.
@@ -147,7 +147,7 @@ def tested_split(settings: Common, split: str | None) -> str:
 
 @dataclass(frozen=True)
 class KeptAside:
-    """Training samples that do not train: their numbers (S,) in the store, and who performs."""
+    """Training samples that are held out: their numbers (S,) in the store, and their subjects."""
 
     numbers: torch.Tensor
     subjects: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The card of a checkpoint: what using its weights takes, without the settings of the training."""
+"""The card of a checkpoint: what is needed to use its weights without the training's settings."""
 
 from importlib.metadata import version
 from typing import Any

@@ -1,6 +1,6 @@
 """What follows from the settings, the data and the machine: computed once for a run.
 
-It is printed, and kept with the checkpoint; nobody computes it again or writes to the settings.
+It is printed, and kept with the checkpoint; no other code computes it, and settings never change.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Batch:
 
     @property
     def together(self) -> int:
-        """Clips of a training step on all devices: the global batch."""
+        """Clips of a training step on all devices together: the global batch."""
         return self.devices * self.per_device
 
     @property
@@ -101,7 +101,7 @@ class RunDescription:
         batch: clips of a training step.
         rate: learning rate of the first step.
         epochs: in all.
-        held_out_subjects: who performs in the training samples kept aside; None: nobody is.
+        held_out_subjects: of the training split; None: none are held out.
         parameters: of the model.
         gmac: 10^9 multiply-accumulates of a clip.
     """

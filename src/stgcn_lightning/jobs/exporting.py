@@ -81,7 +81,7 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
     """
     state, card = read_weights(checkpoint)
     known = described_by(card, checkpoint) if card else settings.reference
-    whole = merged(known, settings.said)
+    whole = merged(known, settings.given)
     refuse_unknown(whole, checkpoint)
     what = trained(whole)
     refuse_other_names(what)

@@ -102,7 +102,7 @@ def stated_weights(settings: FuseSettings, paths: dict[str, str]) -> dict[str, f
     if preset is not None and weights is not None:
         raise BadInput(f"preset={preset} already means weights: give one of the two")
     if settings.tuning is not None and weights != "learned":
-        raise BadInput("tuning scores serve weights=learned alone: add it, or leave tuning away")
+        raise BadInput("tuning scores serve weights=learned alone: add it, or leave out tuning")
     if preset is not None:
         if preset not in PRESETS:
             raise BadInput(f"preset={preset} is none of {', '.join(PRESETS)}")

@@ -1,4 +1,4 @@
-"""The settings of a reproduction, kept in its folder so that nobody goes on there with others."""
+"""The settings of a reproduction, kept in its folder: it cannot be continued with other ones."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def settings_that_count(
 
 
 def keep_settings(file: Path, settings: dict[str, Any]) -> None:
-    """Write the settings down; refuse to go on where something was done with others."""
+    """Write the settings down; refuse to continue what was begun with other settings."""
     text = json.dumps(settings, indent=2, default=str)
     done = [*file.parent.glob("*/seed_*/scores.npz"), *file.parent.glob("*/seed_*/*/*.ckpt")]
     if not file.exists() or not done:
@@ -44,14 +44,14 @@ def keep_settings(file: Path, settings: dict[str, Any]) -> None:
     except ValueError as error:
         raise BadInput(
             f"{shown(file)} is damaged: delete it if the settings are those it was begun with, or "
-            "start afresh with hydra.run.dir=NEW"
+            "start anew with hydra.run.dir=NEW"
         ) from error
     differing = sorted(key for key in before | now if before.get(key) != now.get(key))
     if differing:
         key = differing[0]
         raise BadInput(
             f"{shown(file.parent)} was begun with {key}={before.get(key)}, not {now.get(key)}: go "
-            "on with the same settings, or start afresh with hydra.run.dir=NEW"
+            "on with the same settings, or start anew with hydra.run.dir=NEW"
         )
 
 

@@ -94,6 +94,6 @@ def annotations_from_raw(settings: PrepareSettings) -> Path:
 
 
 def progress(items: Iterable[Any], total: int) -> Iterable[Any]:
-    """The items, with a bar where somebody is looking."""
+    """The items, with a progress bar on a terminal."""
     quiet = not sys.stdout.isatty()
     return track(items, "reading", total=total, console=console, disable=quiet)

@@ -158,7 +158,7 @@ def shown_settings(built: Built) -> dict[str, str]:
     """What a report of a training says about it."""
     settings, run, data = built.settings, built.run, built.data
     benchmark, recipe = settings.benchmark, settings.recipe
-    held_out = "nobody"
+    held_out = "none"
     if data.held_out is not None:
         subjects = ", ".join(run.held_out_subjects or ())
         held_out = f"subjects {subjects}, {len(data.held_out):,} samples"

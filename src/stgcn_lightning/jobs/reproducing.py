@@ -1,7 +1,7 @@
-"""A whole benchmark: four streams trained (or given), tested, fused, set beside the published row.
+"""A whole benchmark: four streams trained (or given), tested, fused, beside the published row.
 
-Everything lies in one folder, and what is there is not done again: `<stream>/seed_<n>` holds what
-`train` writes, and is finished once it holds scores.
+Everything lies in one folder, and what is in it is not computed again: `<stream>/seed_<n>` holds
+what `train` writes, and is finished once it holds scores.
 """
 
 import json
@@ -58,7 +58,7 @@ def reproduce_in(
     seeds: list[int],
     checkpoints: dict[str, Path | None],
 ) -> dict[str, float]:
-    """The work of `reproduce`, alone in its folder."""
+    """The work of `reproduce`, once its folder is locked."""
     if ranks.global_rank() == 0:
         keep_settings(folder / SETTINGS, settings_that_count(settings, checkpoints))
     runs: dict[str, list[Scores]] = {}
@@ -226,7 +226,7 @@ def seeds_of(settings: ReproduceSettings) -> list[int]:
     ):
         raise BadInput(f"seeds={seeds} are no list of different whole numbers: seeds=[0,1,2]")
     if settings.checkpoints is not None and len(seeds) > 1:
-        raise BadInput("checkpoints are tested once: leave seeds away")
+        raise BadInput("checkpoints are tested once: leave out seeds")
     return seeds
 
 
@@ -240,7 +240,7 @@ def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
     benchmark = settings.benchmark.name
     if given == "zoo" and f"{benchmark}_{STREAMS[0]}" not in zoo_entries():
         raise BadInput(
-            f"MMAction2 publishes no checkpoints for {benchmark}: leave checkpoints away "
+            f"MMAction2 publishes no checkpoints for {benchmark}: leave out checkpoints "
             "to train, or give checkpoints='{joint: FILE, bone: FILE}'"
         )
     if given == "zoo":

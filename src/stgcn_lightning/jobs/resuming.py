@@ -38,7 +38,7 @@ def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | N
         return None
     last = newest_whole(run) if resume == "auto" else path_of("resume", resume)
     if last is None:
-        console.print(f"nothing to resume in {shown(run)}: starting afresh")
+        console.print(f"nothing to resume in {shown(run)}: starting anew")
         return None
     _, saved = read_weights(last)
     if not saved:
@@ -82,7 +82,7 @@ def newest_whole(run: Path) -> Path | None:
         console.print(f"{shown(path)} is torn: it is left out")
     if torn and not whole:
         raise BadInput(
-            f"all checkpoints in {shown(folder)} are torn: hydra.run.dir=NEW starts afresh"
+            f"all checkpoints in {shown(folder)} are torn: hydra.run.dir=NEW starts anew"
         )
     return max(whole, key=lambda path: whole[path], default=None)
 

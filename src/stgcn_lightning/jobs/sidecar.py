@@ -1,4 +1,4 @@
-"""The sidecar of an exported model: all that preparing its input and reading its output takes."""
+"""The sidecar of an exported model: how to prepare its input and read its output."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +27,7 @@ MEAN_SCORE = "; the score is the mean of the two"
 
 
 def describe(name: str, out: Path, checkpoint: Path, card: dict[str, Any]) -> dict[str, Any]:
-    """The sidecar: everything that preparing inputs and reading outputs takes."""
+    """The sidecar: how to prepare inputs and read outputs."""
     stream = STREAM[card["stream"]]
     scored = card["stream"] != "joint" and card["dimension"] == "2d"
     V = len(card["skeleton"]["joints"])
@@ -48,7 +48,7 @@ def describe(name: str, out: Path, checkpoint: Path, card: dict[str, Any]) -> di
             "1 normalise": NORMALISE[card["normalise"]],
             "2 stream": stream + (MEAN_SCORE if scored else ""),
             "3 sample": f"{card['test_clips']} clips of {card['clip_frames']} frames, each frame "
-            "from another of as many equal parts of the sequence; a shorter one goes round",
+            "from another of as many equal parts of the sequence; a shorter one is repeated",
         },
         "output": {
             "name": OUTPUT,

@@ -92,7 +92,7 @@ def print_left_out(store: Store) -> None:
 
 
 def from_raw(benchmark: Benchmark) -> str:
-    """How else a benchmark comes by its annotations: the end of a sentence, mostly empty."""
+    """Another way to get a benchmark's annotations: the end of a sentence; empty for most."""
     if not benchmark.skeleton_files:
         return ""
     return ", or make it from NTU RGB+D's .skeleton files with the prepare door, raw=DIR"
@@ -113,7 +113,7 @@ def synthesise(benchmark: Benchmark, root: Path) -> Path:
 
 
 def source_of(benchmark: Benchmark) -> Source:
-    """Who reads the benchmark's annotations: a reader of this package, or one of the user's own."""
+    """The reader of the benchmark's annotations: of this package, or the user's own."""
     source = thawed(benchmark.source)
     if isinstance(source, dict) and "_target_" in source:
         make = imported("benchmark.source._target_", source.pop("_target_"))

@@ -1,4 +1,4 @@
-"""Testing a checkpoint, and the table and scores that come of it."""
+"""Testing a checkpoint, and the table and scores that result."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -105,7 +105,7 @@ def run_test(
         built: with the weights of `checkpoint`.
         checkpoint: file of the weights.
         out: file of the scores.
-        loggers: who keeps a record.
+        loggers: what keeps a record.
         also: further rows of the report's headline.
     """
     dashboards = dashboards_of(loggers)

@@ -28,7 +28,7 @@ def build_trainer(
     """The trainer for epochs of `steps`, with the callbacks of the settings."""
     fast = settings.debug == "fast"
     callbacks = [one.make() for one in callbacks_of(settings).values()]
-    if not loggers:  # nobody to tell
+    if not loggers:  # these two write to loggers alone
         callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor | Speed)]
     return settings.trainer.make(
         **devices_of_ranks(settings.trainer),
@@ -57,7 +57,7 @@ def build_tester(settings: Common) -> lightning.Trainer:
 
 
 def devices_of_ranks(trainer: Trainer) -> dict[str, int]:
-    """Arguments that tell a trainer how many ranks there are, if there are several.
+    """The trainer's arguments for the number of ranks, if there are several.
 
     Raises:
         BadInput: it has no strategy for several.
@@ -88,7 +88,7 @@ def callbacks_of(settings: TrainSettings) -> dict[str, Object]:
 
 
 def bars() -> list[Callback]:
-    """Progress bars, where a person looks on."""
+    """Progress bars, on a terminal."""
     return [Bars(console)] if sys.stdout.isatty() and not console.quiet else []
 
 

@@ -34,12 +34,12 @@ def train(settings: TrainSettings) -> dict[str, float]:
 
 
 def train_watched(settings: TrainSettings, loggers: list[Logger]) -> dict[str, float]:
-    """The work of `train`, of which `loggers` keep a record."""
+    """The work of `train`, which `loggers` record."""
     folder = settings.run_dir
     if settings.resume is None and any((folder / "checkpoints").glob("*.ckpt")):
         raise BadInput(
             f"{shown(folder)} already holds checkpoints: resume=auto goes on from them, "
-            "hydra.run.dir=NEW (of a sweep: hydra.sweep.dir=NEW) starts afresh"
+            "hydra.run.dir=NEW (of a sweep: hydra.sweep.dir=NEW) starts anew"
         )
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     built = build(settings)

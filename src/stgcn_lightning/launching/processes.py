@@ -93,7 +93,7 @@ class Job:
             old.unlink()
         with write_atomically(self.folder / "config.yaml") as file:
             placed = cfg.copy()
-            placed.run_dir = cfg.run_dir  # all else goes on to follow it: `reproduce` moves it
+            placed.run_dir = cfg.run_dir  # other values keep following it: `reproduce` changes it
             file.write(OmegaConf.to_yaml(placed).encode())
         with write_atomically(self.folder / "job.json") as file:
             file.write(json.dumps({"door": door, "program": sys.argv[0]}).encode())
@@ -101,7 +101,7 @@ class Job:
         if processes > 1:
             shared |= self._meeting_point(processes)
         self._children: list[subprocess.Popen[bytes]] = []
-        self._ended: list[int | None] = []  # statuses of those who ended by themselves
+        self._ended: list[int | None] = []  # statuses of the ranks that ended by themselves
         self._deadline: float | None = None
         command = [sys.executable, "-m", "stgcn_lightning.launching.rank", str(self.folder)]
         with contextlib.ExitStack() as stack:
@@ -117,7 +117,7 @@ class Job:
                 self._children.append(child)
 
     def _meeting_point(self, processes: int) -> dict[str, object]:
-        """Torchrun's variables, with a port that this process holds: nobody can take it before."""
+        """Torchrun's variables, with a port that this process holds: no other can take it."""
         from stgcn_lightning.distributed import key_value_store  # imports torch
 
         self._store = key_value_store("127.0.0.1", 0, is_master=True, wait_for_workers=False)
@@ -173,7 +173,7 @@ class Job:
 
 @contextlib.contextmanager
 def passing_on(jobs: Sequence[Job]) -> Generator[list[int]]:
-    """Give the signals that this process gets to all jobs, which save; in the end none is left.
+    """Pass the signals that this process receives on to all jobs, which save; then end the jobs.
 
     Yields:
         The signals that have come.
@@ -200,7 +200,7 @@ def result_of(folder: Path, ended: Sequence[int | None]) -> Any:
 
     Args:
         folder: where the ranks left their results.
-        ended: their statuses; None of those that had to be ended after another's failure.
+        ended: statuses of the ranks; None of a rank that was ended after another one's failure.
     """
     for rank, status in enumerate(ended):
         if status is not None and status < 0:  # it left no message: the others speak of its loss

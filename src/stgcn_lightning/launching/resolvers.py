@@ -1,4 +1,4 @@
-"""What conf/ may ask for: `${run_dir:...}`, `${cache_folder:}`, `${first:...}` and others."""
+"""The resolvers that conf/ uses: `${run_dir:...}`, `${cache_folder:}`, `${first:...}` and more."""
 
 import os
 from datetime import datetime
@@ -60,7 +60,7 @@ def cache_folder() -> str:
 
 
 def no_wandb_account() -> bool:
-    """Whether W&B would have to ask who we are: then runs are kept offline."""
+    """Whether no W&B account is set up on this machine: then runs are kept offline."""
     if os.environ.get("WANDB_API_KEY"):
         return False
     netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))

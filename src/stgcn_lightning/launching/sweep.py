@@ -1,7 +1,7 @@
 """The jobs of a sweep: each in processes of its own, side by side if the devices are divided.
 
 Each job starts from its composed configuration, so that nothing leaks from one into the next, and
-one that fails takes no other along.
+one that fails does not end the others.
 """
 
 import re
@@ -56,7 +56,7 @@ class Sweep:
 
     def __init__(self, door: str, folder: Path):
         if world_size() > 1:
-            raise BadInput("-m starts the ranks of each job itself: leave torchrun or srun away")
+            raise BadInput("-m starts the ranks of each job itself: leave out torchrun or srun")
         self.door, self.folder = door, folder
         self.started: list[Started] = []
         self.running: list[Started] = []
@@ -65,7 +65,7 @@ class Sweep:
 
     @contextmanager
     def passing_on_signals(self) -> Generator[None]:
-        """Give the signals that this process gets to the jobs; in the end none is left."""
+        """Pass the signals that this process receives on to the jobs; then end the jobs."""
         with passing_on(self.jobs) as self.signals:
             yield
 
@@ -107,7 +107,7 @@ class Sweep:
         return one
 
     def wait(self, most: int) -> None:
-        """Until at most so many jobs run; after a signal until none does.
+        """Wait until at most `most` jobs run; after a signal, until none does.
 
         Raises:
             Failure: a signal has come, which ends the sweep.

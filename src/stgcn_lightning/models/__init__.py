@@ -1,1 +1,1 @@
-"""Backbones, one file a family: plain PyTorch."""
+"""Backbones in plain PyTorch, one file a family."""

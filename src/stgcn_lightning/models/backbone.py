@@ -1,4 +1,4 @@
-"""What a backbone offers, and what it may offer besides: the protocol of every family.
+"""The protocol of every family: what a backbone must offer, and what it may.
 
 A backbone is a plain `nn.Module` that turns each person of a clip into features, followed by a head
 that averages persons and classifies. Speed is applied from outside: `engine.engine.Engine` computes
@@ -30,7 +30,7 @@ class Backbone(nn.Module):
         channels: C of these clips.
         classify: the head, (N, M, F) -> logits (N, classes): `parts.Head`, or another `nn.Linear`
             that averages persons.
-        title: how people call the family, with its article; used in sentences.
+        title: the family's name in sentences, with its article.
         foreign_names: pairs of names, ours and those of MMAction2 and PYSKL, of a tensor or of the
             module that holds it; `*` stands for a number. The first pair that fits a tensor counts.
             Empty where the family is in neither.
@@ -78,7 +78,7 @@ class Backbone(nn.Module):
     def draws_random_numbers(self) -> bool:
         """Whether equal persons may differ in training: true with dropout before the head.
 
-        A family that draws random numbers in another way than by `nn.Dropout` answers itself.
+        A family that draws random numbers in another way than by `nn.Dropout` overrides this.
         """
         return any(
             isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0

@@ -15,9 +15,8 @@ def count_parameters(model: nn.Module) -> int:
 def count_macs(model: Backbone, frames: int, persons: int) -> int:
     """Multiply-accumulates of one clip by the operations that the family's file writes down.
 
-    It is the yardstick by which published models are compared, so it counts products and
-    convolutions alone and ignores what an engine saves. Nothing is computed: the tensors have
-    shapes alone.
+    Published models are compared by this number: products and convolutions alone, without what an
+    engine saves. Nothing is computed: the tensors are on the meta device.
     """
     plain = plain_copy(model).to("meta").eval()
     clips = torch.zeros(1, persons, frames, model.joints, model.channels, device="meta")

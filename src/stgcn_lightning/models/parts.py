@@ -1,7 +1,7 @@
 """Parts that several families are made of.
 
-Axes: N clips, M persons, R rows (persons of clips), T frames, V joints (W where they listen), C
-channels (O where they come out), K neighbour subsets of the graph. Activations have PyTorch's
+Axes: N clips, M persons, R rows (persons of clips), T frames, V joints (W as receivers), C
+channels in, O out, K neighbour subsets of the graph. Activations have PyTorch's
 order of axes, (R, C, T, V), and lie in memory as (R, T, V, C), its `channels_last` format:
 there a frame is a matrix of joints by channels, gathering neighbours is a product from the
 left, mixing channels one from the right, and nothing is copied in between.

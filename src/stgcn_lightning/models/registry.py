@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stgcn_lightning.errors import BadInput
 
-if TYPE_CHECKING:  # whoever asks for names alone need not wait for torch
+if TYPE_CHECKING:  # asking for names alone does not import torch
     import numpy as np
     from torch import Tensor
 

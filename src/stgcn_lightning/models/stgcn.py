@@ -4,8 +4,8 @@ Source: Yan et al., "Spatial Temporal Graph Convolutional Networks for Skeleton-
 Recognition", AAAI 2018 (arXiv:1801.07455), in the form of MMAction2 1.2.0, whose weights map
 one-to-one to these: its depth, residuals, initialisation, one norm of the input for all persons.
 
-Axes: N clips, M persons, R = N x M rows, T frames, V joints (W where they listen), C channels (O
-where they come out), K neighbour subsets of the graph.
+Axes: N clips, M persons, R = N x M rows, T frames, V joints (W as receivers), C channels in, O
+out, K neighbour subsets of the graph.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ class GraphConv(nn.Module):
         return self.norm(self.project(x, self.edges())).relu_()
 
     def edges(self) -> Tensor:
-        """(K, V, W): how much of a joint each joint hears."""
+        """(K, V, W): the weight with which joint w receives from joint v."""
         return self.adjacency * self.edge_importance
 
 
@@ -78,7 +78,7 @@ class TemporalConv(nn.Module):
 
 
 class Stage(nn.Module):
-    """Graph convolution, then temporal convolution, around which the input may pass unchanged."""
+    """Graph convolution, then temporal convolution, with a residual around both."""
 
     residual: Shortcut | nn.Identity | None
 

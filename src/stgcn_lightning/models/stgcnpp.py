@@ -7,7 +7,7 @@ inside, and the temporal convolution sees 3, 5, 7 and 9 frames at once, a maximu
 itself.
 
 Axes: N clips, M persons, R = N x M rows, T frames (S = ceil(T / stride) of them come out), V
-joints, C channels (O where they come out), K neighbour subsets of the graph.
+joints, C channels in, O out, K neighbour subsets of the graph.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ class Down(nn.Module):
 
 
 class GraphConv(nn.Module):
-    """Gather each joint's neighbours by learned weights, on top of the joint itself."""
+    """Gather each joint's neighbours by learned weights, and add the joint itself."""
 
     down: Down | nn.Identity
 
@@ -101,7 +101,7 @@ class DilatedBranch(nn.Module):
 
 
 class LargestBranch(nn.Module):
-    """The largest of three frames, of few channels."""
+    """Maximum over three frames, of few channels."""
 
     def __init__(self, channels: int, out_channels: int, stride: int):
         super().__init__()
@@ -144,7 +144,7 @@ class TemporalConv(nn.Module):
 
 
 class Stage(nn.Module):
-    """Graph convolution, then temporal convolution, around which the input may pass unchanged."""
+    """Graph convolution, then temporal convolution, with a residual around both."""
 
     residual: Shortcut | nn.Identity | None
 

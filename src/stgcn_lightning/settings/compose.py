@@ -11,7 +11,7 @@ from stgcn_lightning.settings.frozen import frozen, thawed
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-SAID = ("model", "benchmark", "stream", "data")  # groups in which a user describes a checkpoint
+GIVEN = ("model", "benchmark", "stream", "data")  # groups in which a user describes a checkpoint
 
 
 def settings_of(door: str, cfg: "DictConfig") -> Any:
@@ -30,7 +30,7 @@ def settings_of(door: str, cfg: "DictConfig") -> Any:
     if door == "reproduce":
         more["part"] = partial(part_of, cfg)
     if door == "export":
-        more |= {"reference": frozen(plain["reference"]), "said": frozen(said(plain))}
+        more |= {"reference": frozen(plain["reference"]), "given": frozen(given(plain))}
     return read(DOORS[door], plain, **more)
 
 
@@ -44,19 +44,19 @@ def part_of(whole: "DictConfig", door: str, values: Mapping[str, Any]) -> Settin
     return settings_of(door, part)
 
 
-def said(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """What the user of the export door said about the checkpoint: what is not null."""
+def given(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What the user of the export door states about the checkpoint: the keys that are not null."""
     found = {
         name: {key: value for key, value in plain[name].items() if value is not None}
-        for name in SAID
+        for name in GIVEN
     }
     return found | ({"skeleton": plain["skeleton"]} if plain["skeleton"] else {})
 
 
-def merged(known: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known with what is said put over it, group by group."""
+def merged(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`known`, in which the values of `given` replace others, group by group."""
     both = thawed(known)
-    for key, value in said.items():
+    for key, value in given.items():
         before = both.get(key)
         deeper = isinstance(before, Mapping) and isinstance(value, Mapping)
         both[key] = merged(before, value) if deeper else thawed(value)

@@ -36,11 +36,11 @@ def _body(_: str, value: Any) -> Skeleton:
 
 
 def _loggers() -> Any:
-    return fields.checked("what keeps a record", "csv, wandb, tensorboard", objects, null="")
+    return fields.checked("loggers, by their names", "csv, wandb, tensorboard", objects, null="")
 
 
 def _callbacks() -> Any:
-    return fields.checked("what happens beside the training", "objects", objects, null="")
+    return fields.checked("callbacks of the training, by their names", "objects", objects, null="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +54,10 @@ class Settings:
 
     composed: Mapping[str, Any]
     debug: bool | Literal["fast"] = fields.choice(
-        "true: traceback instead of a sentence; fast: two batches of everything",
+        "errors with a traceback (true); two batches of everything (fast)",
         True, False, "fast",
     )  # fmt: skip
-    run_dir: Path = fields.path("run directory; chosen with hydra.run.dir")
+    run_dir: Path = fields.path("run directory; set hydra.run.dir to choose it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Common(Settings):
     """
 
     skeleton: Skeleton = fields.checked(
-        "the body: conf/skeleton lists its tables", "a group of tables", _body
+        "the skeleton: tables as in conf/skeleton", "a group of tables", _body
     )
     benchmark: Benchmark = fields.group(Benchmark)
     stream: Stream = fields.group(Stream)
@@ -78,9 +78,11 @@ class Common(Settings):
     recipe: Recipe = fields.group(Recipe)
     trainer: Trainer = fields.checked("arguments of lightning.Trainer", "an object", Trainer.read)
     downloads: Downloads = fields.group(Downloads)
-    seed: int = fields.whole("of everything that is random", 0, 2**32 - 1)
+    seed: int = fields.whole("seed of everything that is random", 0, 2**32 - 1)
     tf32: bool = fields.choice(
-        "float32 products on a GPU of factors with 10 bits; false: all 23", True, False
+        "TF32 on a GPU: float32 products round their factors to 10 bits; false: all 23 bits",
+        True,
+        False,
     )
     checkpoint: str | None = fields.checked(
         "weights to start from or to test", "a path, or zoo:NAME", check_checkpoint, null="none"
@@ -117,7 +119,9 @@ class PrepareSettings(Common):
     """What the prepare door takes."""
 
     annotations: Any = fields.anything("the same as benchmark.annotations", "a path")
-    raw: Any = fields.anything("folder of NTU RGB+D's .skeleton files to make them from", "a path")
+    raw: Any = fields.anything(
+        "folder of NTU RGB+D's .skeleton files to make annotations from", "a path"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +148,7 @@ class FuseSettings(Settings):
 
     logger: Mapping[str, Object] | None = _loggers()
     streams: Any = fields.anything("score files by their streams", "{joint: a.npz, bone: b.npz}")
-    preset: Any = fields.anything("known weights", "two_stream, four_stream")
+    preset: Any = fields.anything("published weights", "two_stream, four_stream")
     weights: Any = fields.anything(
         "weights by stream; null: equal ones", "{joint: 2, bone: 1}, or learned"
     )
@@ -162,12 +166,12 @@ class ExportSettings(Settings):
     """What the export door takes.
 
     Attributes:
-        reference: what a checkpoint without a card is unless the user says otherwise.
-        said: what the user says about the checkpoint: the keys that are not null.
+        reference: what a checkpoint without a card is unless the user states something else.
+        given: what the user states about the checkpoint: the keys that are not null.
     """
 
     reference: Mapping[str, Any]
-    said: Mapping[str, Any]
+    given: Mapping[str, Any]
     downloads: Downloads = fields.group(Downloads)
     checkpoint: str | None = fields.checked(
         "weights to export", "a path", check_checkpoint, null="none"
@@ -178,9 +182,9 @@ class ExportSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What a checkpoint was trained on, by its card and its user; what nobody says is None."""
+    """What a checkpoint was trained on, by its card and its user; what neither states is None."""
 
-    skeleton: Skeleton = fields.checked("the body", "a group of tables", _body)
+    skeleton: Skeleton = fields.checked("the skeleton", "a group of tables", _body)
     benchmark: Benchmark = fields.group(Benchmark)
     stream: Stream = fields.group(Stream)
     data: Data = fields.group(Data)

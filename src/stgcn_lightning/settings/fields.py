@@ -17,6 +17,7 @@ from stgcn_lightning.terminal import shown_value
 
 S = TypeVar("S")
 STATED = "stated"  # where a dataclass field keeps its `Stated`
+UNLIMITED = 1e30  # a greatest number that is not worth a word
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Stated:
         key: the key's name in the configuration, where it is not the field's.
         group: dataclass of the fields below this key.
         rest: the field holds all keys of its group that no other field names.
+        known: what some of these keys state.
     """
 
     meaning: str
@@ -42,6 +44,7 @@ class Stated:
     key: str = ""
     group: type | None = None
     rest: bool = False
+    known: Mapping[str, "Stated"] | None = None
 
 
 class Row(NamedTuple):
@@ -104,9 +107,14 @@ def group(cls: type[Any]) -> Any:
     return _field(Stated(meaning, "", lambda key, value: read(cls, value, f"{key}."), group=cls))
 
 
-def rest(meaning: str) -> Any:
-    """Every key of the group that no other field names, as a read-only mapping."""
-    return _field(Stated(meaning, "", _kept, rest=True))
+def rest(meaning: str, known: Mapping[str, Stated] | None = None) -> Any:
+    """Every key of the group that no other field names, as a read-only mapping.
+
+    Args:
+        meaning: of any of these keys.
+        known: what some of them state; it is not checked here.
+    """
+    return _field(Stated(meaning, "", _kept, rest=True, known=known))
 
 
 def stated_number(
@@ -128,7 +136,8 @@ def stated_number(
             raise BadInput(f"{key}={value} must be a {what} of {limit}")
         return value
 
-    return Stated(meaning, f"{what}, {_written(least)} to {_written(most)}", take, unit, null)
+    end = "or more" if most >= UNLIMITED else f"to {_written(most)}"
+    return Stated(meaning, f"{what}, {_written(least)} {end}", take, unit, null)
 
 
 def one_of(key: str, value: Any, choices: tuple[Any, ...]) -> Any:
@@ -217,8 +226,10 @@ def describe(cls: type, defaults: Mapping[str, Any], prefix: str = "") -> list[R
             below = value if isinstance(value, Mapping) else {}
             rows += describe(one.group, below, f"{prefix}{key}.")
         elif one.rest:
-            others = [other for other in defaults if other not in named]
-            rows += [Row(prefix + k, one.meaning, "", "", shown_value(defaults[k])) for k in others]
+            for other in (other for other in defaults if other not in named):
+                about = (one.known or {}).get(other, one)
+                shown = shown_value(defaults[other])
+                rows.append(Row(prefix + other, about.meaning, about.unit, about.allowed, shown))
         else:
             meaning = f"{one.meaning}; null: {one.null}" if one.null else one.meaning
             rows.append(Row(prefix + key, meaning, one.unit, one.allowed, shown_value(value)))

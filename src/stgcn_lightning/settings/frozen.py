@@ -1,4 +1,4 @@
-"""Plain nested containers that nobody can change, and back."""
+"""Plain nested containers that cannot be changed, and back."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,7 +13,7 @@ def frozen(value: Any) -> Any:
 
 
 def thawed(value: Any) -> Any:
-    """A copy of a frozen value with dictionaries and lists, for whoever writes or changes it."""
+    """A copy of a frozen value with dictionaries and lists, to be written or changed."""
     if isinstance(value, Mapping):
         return {key: thawed(item) for key, item in value.items()}
     return [thawed(item) for item in value] if isinstance(value, list | tuple) else value

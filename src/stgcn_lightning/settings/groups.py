@@ -43,46 +43,49 @@ def check_address(key: str, value: Any) -> str:
 class Benchmark:
     """A data set with the protocol that divides it and the dimension of its coordinates."""
 
-    name: str = fields.anything("what reports and published figures call it", "a name")
+    name: str = fields.anything("name in reports and published figures", "a name")
     annotations: str | None = fields.anything(
         "file of the annotations; required unless they are synthetic", "a path"
     )
-    dimension: Literal["2d", "3d"] = fields.choice("of the coordinates", "2d", "3d")
+    dimension: Literal["2d", "3d"] = fields.choice("dimension of the coordinates", "2d", "3d")
     normalise: str = fields.anything(
-        "how coordinates are made comparable (data/normalise.py)", "2d, 3d, none"
+        "normalisation of the coordinates (docs/data.md)", "2d, 3d, none"
     )
-    train_split: str = fields.name("split of the annotations that is trained on")
-    val_split: str = fields.name("split that is validated and tested on")
+    train_split: str = fields.name("split of the annotations to train on")
+    val_split: str = fields.name("split to validate and test on")
     classes: int | str | tuple[Any, ...] | None = fields.anything(
-        "the classes in the order of their labels",
+        "classes in the order of their labels",
         "a list of names, a file with one name a line, or their number",
     )
     subject: str | None = fields.anything(
-        "finds the subject in a sample's id, by its first group", "a regular expression"
+        "pattern that finds the subject in a sample's id, by its first group",
+        "a regular expression",
     )
     synthetic: Mapping[str, Any] | None = fields.anything(
         "sizes of the embedded data set, which is made and not read", "a group of whole numbers"
     )
-    download: str | None = fields.anything("where the annotations are published", "an address")
+    download: str | None = fields.anything("address of the published annotations", "an address")
     skeleton_files: str | None = fields.anything(
         "data set whose .skeleton files the annotations can be made from", "ntu60, ntu120"
     )
     source: Any = fields.anything(
-        "what reads the annotations", "the name of a source, or _target_: module.function"
+        "reader of the annotations", "the name of a source, or _target_: module.function"
     )
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What of the joints is trained on."""
+    """The function of the joints that is trained on."""
 
     name: str = fields.anything(
-        "of the stream", "joint, bone, joint_motion, bone_motion, or of your own stream"
+        "name of the stream", "joint, bone, joint_motion, bone_motion, or your own"
     )
     target: str | None = fields.anything(
-        "function that makes your own stream", "module.function", key="_target_"
+        "function that makes a stream of your own", "module.function", key="_target_"
     )
-    options: Mapping[str, Any] = fields.rest("argument of the function that makes your own stream")
+    options: Mapping[str, Any] = fields.rest(
+        "argument of the function that makes a stream of your own"
+    )
 
 
 @dataclass(frozen=True)
@@ -105,16 +108,16 @@ class Data:
     )  # fmt: skip
     store_dir: str = fields.name("folder of the checked and normalised data sets")
     on_bad_sample: Literal["error", "drop"] = fields.choice(
-        "what a sample with NaN or a bad label leads to", "error", "drop"
+        "what to do about a sample with NaN or a bad label", "error", "drop"
     )
     holdout_subjects: float | tuple[Any, ...] | None = fields.checked(
-        "training subjects kept aside to select the checkpoint by",
+        "training subjects held out to select the checkpoint by",
         "a list, or a share between 0 and 1",
         check_subjects,
         null="none",
     )
     frame_order: str = fields.anything(
-        "order of a clip's frames; the others show what is left of the accuracy without motion",
+        "order of a clip's frames; shuffled and single remove the motion",
         "ordered, shuffled, single",
     )
 
@@ -128,7 +131,7 @@ class Model:
     """
 
     name: str = fields.anything(
-        "of the backbone, in checkpoints and reports", "stgcn, stgcnpp, or your own"
+        "name of the backbone, also in checkpoints and reports", "stgcn, stgcnpp, or your own"
     )
     graph: str = fields.anything(
         "neighbour subsets of the graph convolution (graph.py)",
@@ -142,9 +145,11 @@ class Model:
         null="the batch of a device; 16 where devices share the batch and have more",
     )  # fmt: skip
     target: str | None = fields.anything(
-        "class of your own backbone", "module.Class", key="_target_"
+        "class of a backbone of your own", "module.Class", key="_target_"
     )
-    options: Mapping[str, Any] = fields.rest("argument of the backbone's constructor")
+    options: Mapping[str, Any] = fields.rest(
+        "argument of the backbone's constructor", BACKBONE_OPTIONS
+    )
 
     def __post_init__(self) -> None:
         """Check what our own backbones allow."""
@@ -178,11 +183,11 @@ class Recipe:
     train_passes_per_epoch: int = fields.whole(
         "how often an epoch goes through the training split", 1, 2**16 - 1
     )
-    momentum: float = fields.number("of SGD", 0, 1)
-    nesterov: bool = fields.choice("Nesterov's form of the momentum", True, False)
-    weight_decay: float = fields.number("of SGD, on every parameter", 0, 1e30)
-    label_smoothing: float = fields.number("of the cross entropy", 0, 1)
-    dropout: float = fields.number("share of the pooled features left out", 0, 1)
+    momentum: float = fields.number("momentum of SGD", 0, 1)
+    nesterov: bool = fields.choice("Nesterov momentum", True, False)
+    weight_decay: float = fields.number("weight decay of SGD, on every parameter", 0, 1e30)
+    label_smoothing: float = fields.number("label smoothing of the cross entropy", 0, 1)
+    dropout: float = fields.number("share of the pooled features that dropout sets to zero", 0, 1)
 
     def __post_init__(self) -> None:
         """Refuse Nesterov's form of no momentum."""
@@ -192,14 +197,16 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Downloads:
-    """What MMAction2 publishes: where from, where to, and how patiently."""
+    """Downloads of what MMAction2 publishes: address, folder, tries."""
 
-    address: str = fields.checked("folder of the published files", "an address", check_address)
-    folder: Path = fields.path("where they are kept")
-    timeout: float = fields.number(
-        "time without a byte after which a server counts as silent", 1e-3, 1e6, unit="seconds"
+    address: str = fields.checked(
+        "address of the published files, or of a mirror", "an address", check_address
     )
-    tries: int = fields.whole("tries before giving up, counted anew after new bytes", 1, 1000)
+    folder: Path = fields.path("folder of downloaded files")
+    timeout: float = fields.number(
+        "time without a byte after which a transfer has failed", 1e-3, 1e6, unit="seconds"
+    )
+    tries: int = fields.whole("tries before giving up, counted again after new bytes", 1, 1000)
     wait: float = fields.number(
         "time before the second try, doubled before each further one", 0, 1e6, unit="seconds"
     )

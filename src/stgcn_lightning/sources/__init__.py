@@ -1,1 +1,1 @@
-"""Files of the world -> Annotations, one reader a file; `registry` lists the readers."""
+"""Data files of others -> Annotations, one reader a file; `registry` lists the readers."""

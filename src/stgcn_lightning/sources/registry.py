@@ -1,4 +1,4 @@
-"""Who reads the annotation file of a benchmark: `benchmark.source` in the configuration.
+"""What reads the annotation file of a benchmark: `benchmark.source` in the configuration.
 
 A reader is any function ``read(path) -> Annotations``:
 

@@ -1,7 +1,7 @@
 """The embedded data set: annotations of an articulated body that acts before a camera.
 
-What is done is in `synthetic_actions`, who does it in `synthetic_bodies`, where and how it is seen
-in `synthetic_scenes`.
+The actions are in `synthetic_actions`, the bodies in `synthetic_bodies`, camera and detector in
+`synthetic_scenes`.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the bodies of the embedded data set do: key poses, and the ways through them.
+"""What the bodies of the embedded data set do: key poses, and the paths through them.
 
 Every action walks through a few key poses. The actions come in pairs (`PAIRS`) that are each
 other's time reversal: the same frames with the same probability, in opposite order. A model that
@@ -68,13 +68,13 @@ ANGLES = len(MIRROR_ORDER)
 
 @dataclass(frozen=True)
 class Course:
-    """One person's way through key poses.
+    """One person's path through key poses.
 
     Attributes:
         poses: names of key poses; walked through again from the start if `length` goes beyond.
         length: least and greatest number of key poses.
         backwards: the same frames in the opposite order.
-        step: metres forward from key pose to key pose; the middle of the way is at the origin.
+        step: metres forward from key pose to key pose; the middle of the path is at the origin.
     """
 
     poses: tuple[str, ...]

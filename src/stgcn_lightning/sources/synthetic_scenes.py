@@ -1,4 +1,4 @@
-"""Scenes of the embedded data set: who acts, before which camera, and what a detector sees of it.
+"""Scenes of the embedded data set: subjects, camera, and what a detector sees of them.
 
 A sample is made in this order: key poses -> joint angles of every frame (`_angles`) -> joints in
 metres (`articulate`) -> the scene, camera's view of it (`_place`) -> key points with noise
