@@ -18,5 +18,21 @@ def test_the_gpu_bench_runs_in_a_small_size_on_a_cpu():
         check=False,
     )
     assert not done.returncode, done.stderr
-    for told in ("clips/s", "floor", "backward", "ten-clip test of 16,487 samples", " min"):
-        assert told in done.stdout
+    for part in ("clips/s", "floor", "backward", "ten-clip test of 16,487 samples", " min"):
+        assert part in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bench", ["train_step.py", "test_clips.py"])
+def test_a_bench_races_the_plain_model(bench):
+    size = {"train_step.py": ["--batch", "1"], "test_clips.py": ["--samples", "1"]}[bench]
+    done = subprocess.run(
+        [sys.executable, f"scripts/bench/{bench}", *size, "--rounds=1", "--dimensions=2d"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.returncode, done.stderr
+    assert "plain" in done.stdout
+    assert "2d all two persons" in done.stdout

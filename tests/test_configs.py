@@ -6,8 +6,9 @@ import pytest
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.jobs.building import build
 from stgcn_lightning.jobs.trainers import build_trainer
-from stgcn_lightning.launching.composing import CONF, composed
+from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
+from stgcn_lightning.shipped import CONF
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.mmaction2 import write_annotations
 

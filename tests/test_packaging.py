@@ -35,7 +35,7 @@ def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
             check=True,
         ).stdout
 
-    conf = run("-c", "from stgcn_lightning.launching.composing import CONF; print(CONF)").strip()
+    conf = run("-c", "from stgcn_lightning.shipped import CONF; print(CONF)").strip()
     assert conf == str(tmp_path / "site" / "stgcn_lightning" / "conf")
     launcher = "from hydra_plugins import stgcn_lightning; print(stgcn_lightning.__file__)"
     assert run("-c", launcher).startswith(str(tmp_path / "site" / "hydra_plugins"))

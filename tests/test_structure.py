@@ -42,7 +42,8 @@ ROOMS = {
     "settings": "errors skeleton terminal",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
     "engine evaluation report checkpoints recognizer callbacks settings",
-    "launching": "errors ranks distributed terminal files settings jobs",
+    "shipped": "errors skeleton",
+    "launching": "errors ranks distributed terminal shipped files settings jobs",
     # the front doors
     "train": "launching",
     "test": "launching",
@@ -94,6 +95,7 @@ PACKAGES = {
     "settings.compose": "hydra omegaconf",
     "settings.objects": "hydra omegaconf",
     "jobs": "numpy torch lightning rich filelock",
+    "shipped": "yaml",
     "launching": "hydra omegaconf",
     "launching.devices": "omegaconf torch",
 }
@@ -104,7 +106,7 @@ FILES = {
 
 
 def module_of(name):
-    """The file that a dotted name lies in: `files.writing.sync_folder` in `files.writing`; or None."""
+    """The file that a dotted name lies in, or None: `files.writing.AnyPath` in `files.writing`."""
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
         for candidate in (".".join(parts[:end]), ".".join([*parts[:end], "__init__"])):

@@ -15,10 +15,11 @@ from omegaconf import OmegaConf
 
 from stgcn_lightning.checkpoints.zoo import zoo_entries
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.composing import CONF, composed
+from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.launching.devices import environment_of, parts_of
 from stgcn_lightning.launching.sweep import Sweep
 from stgcn_lightning.launching.table import keep_result, runs_in, table
+from stgcn_lightning.shipped import CONF
 
 TINY = [
     "benchmark.synthetic.train_samples=27",

@@ -36,7 +36,8 @@ class Unchecked:
 
     Args:
         loss: a number, maybe on a GPU.
-        step, samples: whose it is.
+        step: of the training.
+        samples: numbers of the samples of its batch.
     """
 
     def __init__(self, loss: Tensor, step: int, samples: Tensor):

@@ -25,10 +25,11 @@ from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs import testing
 from stgcn_lightning.jobs.preparing import prepare
 from stgcn_lightning.jobs.training import train
-from stgcn_lightning.launching.composing import CONF, composed
+from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.launching.resolvers import cache_folder
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.settings.compose import settings_of
+from stgcn_lightning.shipped import CONF
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.mmaction2 import write_annotations
 

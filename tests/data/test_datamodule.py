@@ -14,7 +14,7 @@ from stgcn_lightning.data.datamodule import Draws, Feed, SkeletonData, pack, sam
 from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.data.streams import own_stream
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.composing import CONF
+from stgcn_lightning.shipped import CONF
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Sample
 

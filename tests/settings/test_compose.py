@@ -6,10 +6,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.composing import CONF, composed
+from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings import doors
 from stgcn_lightning.settings.compose import keys_of, merged, settings_of, trained
 from stgcn_lightning.settings.frozen import thawed
+from stgcn_lightning.shipped import CONF
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("[!_]*.yaml"))
 

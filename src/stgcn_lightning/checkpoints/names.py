@@ -116,7 +116,7 @@ def is_reference(names: Iterable[str]) -> bool:
 
 
 def family_of_ours(names: Iterable[str]) -> type[Backbone] | None:
-    """The registered family whose tensors have just these names; None if there is none."""
+    """The registered family whose tensors have exactly these names; None: no family has."""
     given = set(names)
     families = (registry.family_of(name) for name in registry.names())
     return next((one for one in families if given == _template(one).state_dict().keys()), None)

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -163,16 +164,9 @@ def open_store(folder: Path) -> Store:
         folder / "frames.bin", manifest["dtype"], "c", shape=tuple(manifest["shape"])
     )
 
-    def column(name: str) -> Tensor:
-        return torch.as_tensor(samples[name].astype(np.int64))
-
     return Store(
         folder=folder,
         frames=torch.as_tensor(frames),
-        first_row=column("first_row"),
-        num_frames=column("frames"),
-        num_persons=column("persons"),
-        labels=column("label"),
         ids=np.load(folder / "ids.npy", mmap_mode="r"),
         splits={
             name: torch.as_tensor(flat[start:stop])
@@ -182,6 +176,7 @@ def open_store(folder: Path) -> Store:
         persons_cut=manifest["persons_cut"],
         scored=manifest["dimension"] == "2d",
         skeleton=Skeleton.from_dict(manifest["skeleton"]),
+        **_columns(samples),
     )
 
 
@@ -237,35 +232,101 @@ def _build(folder: Path, annotations: Path, spec: StoreSpec) -> None:
         _remove(building, old)
 
 
+def store_in_memory(samples: Sequence[Sample], spec: StoreSpec) -> Store:
+    """A store of a few samples that no file holds: what a model answers for, not what it learns.
+
+    Args:
+        samples: of at least one frame and person each; labels need not mean anything.
+        spec: how the samples are checked and normalised; its source is not asked.
+
+    Raises:
+        BadInput: a sample is not what `spec` says.
+    """
+    checked, dropped = check_annotations(
+        Annotations(list(samples), {}),
+        skeleton=spec.skeleton,
+        classes=spec.classes,
+        dimension=spec.dimension,
+        on_bad_sample=spec.on_bad_sample,
+    )
+    empty = _empty_frame(checked.samples, spec)
+    bodies = list(_bodies(checked.samples, spec, empty.dtype))
+    table, persons_cut = _table(checked.samples, [one.shape[:2] for one in bodies], spec)
+    flat = [frames for body in bodies for frames in body]  # of one person each
+    return Store(
+        folder=Path(),
+        frames=torch.as_tensor(np.concatenate([empty[None], *flat])),
+        ids=np.array([sample.id for sample in checked.samples], dtype=np.str_),
+        splits={},
+        dropped=dropped,
+        persons_cut=persons_cut,
+        scored=spec.dimension == "2d",
+        skeleton=spec.skeleton,
+        **_columns(table),
+    )
+
+
+def _columns(table: NDArray[Any]) -> dict[str, Tensor]:
+    """The attributes of a `Store` that stand in its table of samples."""
+    fields = {"first_row": "first_row", "num_frames": "frames", "num_persons": "persons"}
+    fields["labels"] = "label"
+    return {name: torch.as_tensor(table[of].astype(np.int64)) for name, of in fields.items()}
+
+
+def _empty_frame(samples: Sequence[Sample], spec: StoreSpec) -> NDArray[np.floating[Any]]:
+    """Row 0, in the type in which frames are stored."""
+    stored = {array.dtype for s in samples for array in (s.keypoint, s.score) if array is not None}
+    half = spec.normalise != "3d" and stored == {np.dtype(np.float16)}
+    return np.zeros((spec.skeleton.num_joints, CHANNELS), np.float16 if half else np.float32)
+
+
+def _bodies(
+    samples: Sequence[Sample], spec: StoreSpec, dtype: np.dtype[Any]
+) -> Iterator[NDArray[np.floating[Any]]]:
+    """The normalised frames (M, T, V, C) of checked samples, one after the other."""
+    for sample in samples:
+        with np.errstate(over="ignore"):
+            bodies = np.ascontiguousarray(_normalised(sample, spec), dtype)
+        if not np.isfinite(bodies).all():
+            raise BadInput(
+                f"sample {sample.id!r} has coordinates too large for {dtype}, in which "
+                "they are stored: give pixels (2D) or metres (3D)"
+            )
+        yield bodies
+
+
+def _table(
+    samples: Sequence[Sample], shapes: Sequence[tuple[int, int]], spec: StoreSpec
+) -> tuple[NDArray[Any], int]:
+    """The table of samples whose bodies have these shapes, and of how many persons were cut."""
+    table = np.zeros(len(samples), SAMPLE_FIELDS)
+    rows, cut = 1, 0
+    for entry, sample, (persons, frames) in zip(table, samples, shapes, strict=True):
+        entry["first_row"], entry["label"] = rows, sample.label
+        entry["persons"], entry["frames"] = persons, frames
+        rows += persons * frames
+        cut += int(spec.normalise == "3d" and len(sample.keypoint) > persons >= 2)
+    return table, cut
+
+
 def _write(
     folder: Path, annotations: Annotations, spec: StoreSpec, manifest: dict[str, Any]
 ) -> None:
     folder.mkdir()
     samples = annotations.samples
-    stored = {array.dtype for s in samples for array in (s.keypoint, s.score) if array is not None}
-    half = spec.normalise != "3d" and stored == {np.dtype(np.float16)}
-    empty = np.zeros((spec.skeleton.num_joints, CHANNELS), np.float16 if half else np.float32)
+    empty = _empty_frame(samples, spec)
     need = empty.nbytes * sum(s.keypoint.shape[0] * s.keypoint.shape[1] for s in samples)
     if need > shutil.disk_usage(folder).free:
         raise OSError(errno.ENOSPC, f"it needs {need / 1e9:.1f} GB")
 
-    table = np.zeros(len(samples), SAMPLE_FIELDS)
-    rows, persons_cut = 1, 0
     with (folder / "frames.bin").open("wb") as file:
         file.write(empty.data)
-        for entry, sample in zip(table, samples, strict=True):
-            with np.errstate(over="ignore"):
-                bodies = np.ascontiguousarray(_normalised(sample, spec), empty.dtype)
-            if not np.isfinite(bodies).all():
-                raise BadInput(
-                    f"sample {sample.id!r} has coordinates too large for {empty.dtype}, in which "
-                    "they are stored: give pixels (2D) or metres (3D)"
-                )
-            persons_cut += spec.normalise == "3d" and len(sample.keypoint) > len(bodies) >= 2
-            entry["first_row"], entry["label"] = rows, sample.label
-            entry["persons"], entry["frames"] = bodies.shape[:2]
+        shapes: list[tuple[int, int]] = []
+        for bodies in _bodies(samples, spec, empty.dtype):
             file.write(bodies.data)
-            rows += bodies.shape[0] * bodies.shape[1]
+            shapes.append(bodies.shape[:2])
+    table, persons_cut = _table(samples, shapes, spec)
+    rows = 1 + sum(persons * frames for persons, frames in shapes)
 
     position = {sample.id: i for i, sample in enumerate(samples)}
     # a split is read in the order of the annotations, as the reference does
@@ -277,7 +338,7 @@ def _write(
     manifest = manifest | {
         "dtype": str(empty.dtype),
         "shape": [rows, *empty.shape],
-        "persons_cut": int(persons_cut),
+        "persons_cut": persons_cut,
         "splits": {
             name: [end - len(split), end]
             for name, split, end in zip(annotations.splits, numbers, ends, strict=True)

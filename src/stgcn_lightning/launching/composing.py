@@ -1,16 +1,11 @@
-"""Where the configuration lies, and how it is composed outside a front door."""
-
-from pathlib import Path
+"""How the configuration is composed outside a front door."""
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from stgcn_lightning.launching.resolvers import register_resolvers
-
-PACKAGE = Path(__file__).parents[1]
-# the wheel carries conf/ inside the package, a checkout has it at its top
-CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parents[1] / "conf"
+from stgcn_lightning.shipped import CONF
 
 
 def composed(door: str, *overrides: str) -> DictConfig:

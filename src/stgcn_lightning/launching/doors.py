@@ -18,12 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.composing import CONF
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.launching.sentences import explain, is_override, peer_lost
 from stgcn_lightning.launching.table import keep_result
 from stgcn_lightning.ranks import global_rank
+from stgcn_lightning.shipped import CONF
 
 
 def open_door(name: str) -> None:

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stgcn_lightning.errors import BadInput, nearest
-from stgcn_lightning.launching.composing import CONF, composed
+from stgcn_lightning.launching.composing import composed
+from stgcn_lightning.shipped import CONF
 
 
 def explain(error: Exception, door: str) -> str:
