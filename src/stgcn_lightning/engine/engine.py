@@ -61,9 +61,10 @@ class Engine:
     model itself answers stay as they are, so checkpoints are those of the plain model. Weights
     belong to the model; the engine holds none, and follows when they change.
 
-    In evaluation without gradients, and with norms that have running statistics, the family's folded form answers (`folded.folded_form`), or the model
-    itself if the family has none. A model that draws random numbers before its head computes every
-    person in training, since absent persons then differ.
+    In evaluation without gradients the family's folded form answers (`folded.folded_form`), or the
+    model itself if the family has none. A model that draws random numbers before its head computes
+    every person in training, since absent persons then differ. Norms without running statistics are
+    those of the batch in evaluation, too: every row counts as often as it stands for a person.
 
     Args:
         model: a plain model, in training or evaluation mode, on any device.

@@ -62,10 +62,9 @@ def is_override(argument: str) -> bool:
 
 
 def _options(group: str) -> list[str]:
-    files = (
-        file.stem for folder in [CONF, *_own_folders()] for file in (folder / group).glob("*.yaml")
-    )
-    return sorted(name for name in files if not name.startswith("_"))
+    folders = [folder / group for folder in (CONF, *_own_folders())]
+    names = (file.stem for folder in folders for file in folder.glob("*.yaml"))
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 def _own_folders() -> list[Path]:
