@@ -1,4 +1,4 @@
-"""The one exception that means "what you gave cannot be used", and how its sentences end."""
+"""The exception that means "what you gave cannot be used", and how its sentences end."""
 
 import difflib
 from collections.abc import Sequence
@@ -10,6 +10,10 @@ class BadInput(ValueError):  # noqa: N818 - it names what is wrong with the inpu
     The message is one sentence for the person who gave it: it names the sample, field and value,
     and the remedy. Front doors print it on standard error and end with status 2.
     """
+
+
+class UnfitModel(BadInput, TypeError):  # noqa: N818
+    """A model of the user's own that breaks the protocol of models/backbone.py."""
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

@@ -6,12 +6,13 @@ Axes: N clips, M persons, T frames, V joints, C channels; R = N x M; K subsets, 
 """
 
 import logging
+import warnings
 from itertools import product
 
 import torch
 from torch import nn
 
-from stgcn_lightning.engine.folded import fold
+from stgcn_lightning.engine.folded import folded_form
 from stgcn_lightning.models.backbone import Backbone, plain_copy
 
 OPSET = 20
@@ -34,18 +35,20 @@ def to_onnx(model: Backbone) -> bytes:
     in which no node normalises; of a family without one, the model itself.
     """
     plain = plain_copy(model).eval()
-    folded = fold(plain)
+    folded = folded_form(plain)
     N, M, T = (torch.export.Dim(name) for name in "NMT")
-    program = torch.onnx.export(
-        plain if folded is None else folded,
-        (torch.zeros(3, 2, 37, model.joints, model.channels),),  # 0 and 1 would be constants
-        dynamo=True,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes={"clips": {0: N, 1: M, 2: T}},
-        opset_version=OPSET,
-        verbose=False,
-    )
+    with warnings.catch_warnings():  # torch 2.13 calls what it has renamed
+        warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated")
+        program = torch.onnx.export(
+            plain if folded is None else folded,
+            (torch.zeros(3, 2, 37, model.joints, model.channels),),  # 0 and 1 would be constants
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={"clips": {0: N, 1: M, 2: T}},
+            opset_version=OPSET,
+            verbose=False,
+        )
     assert program is not None
     proto = program.model_proto
     graph = proto.graph

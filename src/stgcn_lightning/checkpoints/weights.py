@@ -180,6 +180,10 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
             f"{len(ours['classes'])}: give the benchmark.classes that it was trained with"
         )
     model = {key: value for key, value in card.get("model", {}).items() if key not in HOW}
+    name = model.get("name")
+    if name != ours["model"]["name"] and name is not None:
+        own = "" if name in registry.names() else " --config-dir=FOLDER, where it is registered"
+        raise BadInput(f"{checkpoint} holds another model: set model={name}{own}")
     differing = [key for key, value in model.items() if ours["model"].get(key) != value]
     if differing:
         settings = " ".join(f"model.{key}={card['model'][key]}" for key in differing)

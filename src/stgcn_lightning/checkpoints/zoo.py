@@ -16,6 +16,7 @@ from stgcn_lightning.files.reading import sha256
 
 TABLE = Path(__file__).with_name("zoo.yaml")
 ZOO = "zoo:"
+MODEL = "stgcn"  # the family of all that are in the table
 
 
 class Entry(NamedTuple):

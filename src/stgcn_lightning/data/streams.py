@@ -91,7 +91,10 @@ class Stream:
 def check_stream(stream: str) -> str:
     """Return `stream`, or raise BadInput with the names that there are."""
     if stream not in STREAMS:
-        raise BadInput(f"stream {stream!r} is none of {', '.join(STREAMS)}")
+        raise BadInput(
+            f"stream {stream!r} is none of {', '.join(STREAMS)}; one of your own needs the "
+            "configuration that names its function: stream=NAME --config-dir=FOLDER"
+        )
     return stream
 
 

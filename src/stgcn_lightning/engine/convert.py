@@ -10,6 +10,7 @@ from torch import nn
 from stgcn_lightning.engine.gathering import GatherFirst
 from stgcn_lightning.engine.nine_taps import NineTapsConv
 from stgcn_lightning.engine.norms import CurrentRows, RowNorm, RowNorm1d, RowNorm2d, RowNorm3d
+from stgcn_lightning.errors import UnfitModel
 
 FASTER = {one.plain_class: one for one in (RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst)}
 
@@ -21,7 +22,7 @@ def convert(model: nn.Module) -> CurrentRows:
         The object from which the norms read what their rows stand for.
 
     Raises:
-        TypeError: the model has a batch norm of a kind that cannot be converted.
+        UnfitModel: the model has a batch norm of another kind, which knows nothing of rows.
     """
     parts = [part for name, part in model.named_modules() if name.split(".")[0] != "classify"]
     current = next((part.current for part in parts if isinstance(part, RowNorm)), CurrentRows())
@@ -33,7 +34,7 @@ def convert(model: nn.Module) -> CurrentRows:
         if isinstance(part, RowNorm):
             part.current = current
         elif isinstance(part, nn.modules.batchnorm._BatchNorm):
-            raise TypeError(
+            raise UnfitModel(
                 f"an engine cannot compute absent persons once through {type(part).__name__}: use"
                 " nn.BatchNorm1d, 2d or 3d"
             )

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 # a family's own folded form is known once its file is imported
 from stgcn_lightning.engine import compiling, folded_stgcn, folded_stgcnpp  # noqa: F401
 from stgcn_lightning.engine.convert import convert
-from stgcn_lightning.engine.folded import fold
+from stgcn_lightning.engine.folded import folded_form
 from stgcn_lightning.engine.memory import Widest, rows_at_once
-from stgcn_lightning.engine.norms import CurrentRows
+from stgcn_lightning.engine.norms import CurrentRows, RowNorm
 from stgcn_lightning.engine.persons import Rows, distinct, find_present, sent
-from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.backbone import Backbone, check_backbone
 
 
 class Form(Protocol):
@@ -61,9 +61,10 @@ class Engine:
     model itself answers stay as they are, so checkpoints are those of the plain model. Weights
     belong to the model; the engine holds none, and follows when they change.
 
-    In evaluation without gradients, the family's folded form answers (`folded.fold`), or the model
-    itself if the family has none. A model that draws random numbers before its head computes every
-    person in training, since absent persons then differ.
+    In evaluation without gradients the family's folded form answers (`folded.folded_form`), or the
+    model itself if the family has none. A model that draws random numbers before its head computes
+    every person in training, since absent persons then differ. Norms without running statistics are
+    those of the batch in evaluation, too: every row counts as often as it stands for a person.
 
     Args:
         model: a plain model, in training or evaluation mode, on any device.
@@ -72,12 +73,14 @@ class Engine:
             `modes.COMPILE_MODES`); None does not.
 
     Raises:
-        TypeError: the model has a batch norm that cannot be converted.
+        UnfitModel: the model lacks a part of the protocol, or has a batch norm that cannot be
+            converted.
     """
 
     def __init__(
         self, model: Backbone, norm_group: int | None = None, compile_mode: str | None = None
     ):
+        check_backbone(model)
         self.model, self.norm_group, self.compile_mode = model, norm_group, compile_mode
         self.current = convert(model)
         self._most_clips = 0  # of a training batch so far
@@ -95,16 +98,15 @@ class Engine:
             BadInput: the clips have other joints or channels than the model was built for.
         """
         self.model.check(clips)
-        if not (self.model.training or torch.is_grad_enabled()):
-            return self._evaluate(clips, present)
-        return self._train(clips, present)
+        moving = self.model.training or torch.is_grad_enabled() or normalises_by_batch(self.model)
+        return self._train(clips, present) if moving else self._evaluate(clips, present)
 
     def evaluation(self) -> Evaluation:
         """The evaluation form of the present weights; built again when they have changed."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
         state = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
         if self._evaluation is None or self._evaluation.state != state:
-            folded = fold(self.model, quick=True)
+            folded = folded_form(self.model, quick=True)
             self._evaluation = Evaluation(self.model if folded is None else folded, state)
         return self._evaluation
 
@@ -145,6 +147,11 @@ class Engine:
             if parts:
                 pooled[here] = torch.cat(parts).to(pooled.dtype)
         return form.classify(pooled.unflatten(0, (N, M)))
+
+
+def normalises_by_batch(model: Backbone) -> bool:
+    """Whether a norm before the head has no running statistics, so that rows depend on others."""
+    return any(one.running_mean is None for one in model.modules() if isinstance(one, RowNorm))
 
 
 def trained_features(model: Backbone, current: CurrentRows, x: Tensor, rows: Rows) -> Tensor:

@@ -27,7 +27,8 @@ def fold(model: nn.Module, *, quick: bool = False) -> "Folded | None":
     """The evaluation form of a model's present weights; None: the family has none.
 
     A family's own is registered by its class: ``@fold.register`` before a function of a model of
-    that class and `quick`.
+    that class and `quick`, annotated with the class. What it returns offers `classify` and
+    `features` as a backbone does, and `forward` for export.
 
     Args:
         model: any backbone, which stays as it is.
@@ -35,6 +36,15 @@ def fold(model: nn.Module, *, quick: bool = False) -> "Folded | None":
             where that pays; otherwise the form is for export: fewer and plainer operations.
     """
     return None
+
+
+def folded_form(model: nn.Module, *, quick: bool = False) -> "Folded | None":
+    """`fold` of a model of just the class that a form was registered for; None of any other.
+
+    The form of a class that the model's class derives from leaves out what the model does
+    otherwise.
+    """
+    return fold.registry.get(type(model), fold.dispatch(object))(model, quick=quick)
 
 
 def scale_and_shift(norm: nn.modules.batchnorm._BatchNorm) -> tuple[Tensor, Tensor]:

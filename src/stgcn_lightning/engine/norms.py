@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from stgcn_lightning.engine.persons import Rows
+from stgcn_lightning.errors import UnfitModel
 
 
 class CurrentRows:
@@ -38,14 +39,14 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
         """(R, F, ...) -> (R, F, ...), in any memory format.
 
         Raises:
-            TypeError: the input has another number of rows than the batch.
+            UnfitModel: the input has another number of rows than the batch.
         """
         rows = self.current.rows
         if rows is None:
             self._refuse_recomputation()
             return super().forward(input)
         if len(input) != len(rows.group):
-            raise TypeError(
+            raise UnfitModel(
                 f"a batch norm was given {len(input)} rows, but the batch has {len(rows.group)}: a"
                 " backbone keeps its persons as the first axis (models/backbone.py)"
             )
@@ -87,7 +88,7 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
         if torch.compiler.is_compiling() or not self.training:
             return
         if torch._C._current_graph_task_id() != -1:
-            raise TypeError(
+            raise UnfitModel(
                 "an engine cannot train a model that computes activations again in its backward"
                 " pass (torch.utils.checkpoint): the batch norms would move twice"
             )

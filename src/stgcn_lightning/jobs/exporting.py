@@ -25,7 +25,7 @@ from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.building import build_model
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.fetching import checkpoint_of
-from stgcn_lightning.jobs.sidecar import describe
+from stgcn_lightning.jobs.sidecar import describe, known_stream
 from stgcn_lightning.jobs.stores import class_names
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.settings.compose import merged, trained
@@ -55,7 +55,8 @@ def export(settings: ExportSettings) -> None:
         )
     if not settings.checkpoint:
         raise BadInput("say which weights to export: checkpoint=FILE")
-    checkpoint = checkpoint_of(settings.checkpoint, settings.downloads)
+    family = settings.said["model"].get("name", settings.reference["model"]["name"])
+    checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, family)
     model, card = rebuild(settings, checkpoint)
     suffix = SUFFIXES[form]
     name = f"{card['benchmark']}_{card['stream']}{suffix}"
@@ -64,7 +65,7 @@ def export(settings: ExportSettings) -> None:
     refuse_out(out, sidecar, suffix)
     with write_atomically(sidecar) as about, write_atomically(out) as file:
         proof = WRITERS[form](model, card, file)
-        content = describe(form, out, checkpoint, card) | proof
+        content = describe(form, out, checkpoint, card, stream_text(settings, card)) | proof
         about.write(json.dumps(content, indent=2).encode())
         about.flush()
     console.print(
@@ -108,9 +109,19 @@ def refuse_unknown(whole: Mapping[str, Any], checkpoint: Path) -> None:
             )
 
 
+def stream_text(settings: ExportSettings, card: Mapping[str, Any]) -> str:
+    """How a sidecar says what makes the stream of a checkpoint."""
+    said = dict(settings.said["stream"])
+    if "_target_" not in said:
+        return known_stream(card["stream"], card["dimension"])
+    options = [f"{key}={value!r}" for key, value in said.items() if key not in ("name", "_target_")]
+    return f"{said['_target_']}({', '.join(['joints', 'sequences', *options])}), not in this file"
+
+
 def refuse_other_names(what: Trained) -> None:
     """Refuse a stream and a normalisation that there are not."""
-    check_stream(what.stream.name)
+    if what.stream.target is None:
+        check_stream(what.stream.name)
     if what.benchmark.normalise not in MODES:
         raise BadInput(
             f"benchmark.normalise={what.benchmark.normalise} is none of {', '.join(MODES)}"

@@ -256,7 +256,9 @@ def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
     found: dict[str, Path | None] = {}
     for stream in STREAMS:
         if stream in given:
-            path = checkpoint_of(given[stream], settings.downloads, f"checkpoints.{stream}")
+            path = checkpoint_of(
+                given[stream], settings.downloads, settings.model.name, f"checkpoints.{stream}"
+            )
             if not path.exists():
                 raise BadInput(f"there is no checkpoint {path}")
             found[stream] = path

@@ -26,10 +26,24 @@ STREAM = {
 MEAN_SCORE = "; the score is the mean of the two"
 
 
-def describe(name: str, out: Path, checkpoint: Path, card: dict[str, Any]) -> dict[str, Any]:
-    """The sidecar: how to prepare inputs and read outputs."""
-    stream = STREAM[card["stream"]]
-    scored = card["stream"] != "joint" and card["dimension"] == "2d"
+def known_stream(name: str, dimension: str) -> str:
+    """What makes one of the four streams, in words."""
+    scored = name != "joint" and dimension == "2d"
+    return STREAM[name] + (MEAN_SCORE if scored else "")
+
+
+def describe(
+    name: str, out: Path, checkpoint: Path, card: dict[str, Any], stream: str
+) -> dict[str, Any]:
+    """The sidecar: everything that preparing inputs and reading outputs takes.
+
+    Args:
+        name: of the format.
+        out: file of the model.
+        checkpoint: file that it was made of.
+        card: of the checkpoint.
+        stream: what makes its stream, in words.
+    """
     V = len(card["skeleton"]["joints"])
     return {
         "format": name,
@@ -46,7 +60,7 @@ def describe(name: str, out: Path, checkpoint: Path, card: dict[str, Any]) -> di
         },
         "prepare": {
             "1 normalise": NORMALISE[card["normalise"]],
-            "2 stream": stream + (MEAN_SCORE if scored else ""),
+            "2 stream": stream,
             "3 sample": f"{card['test_clips']} clips of {card['clip_frames']} frames, each frame "
             "from another of as many equal parts of the sequence; a shorter one is repeated",
         },

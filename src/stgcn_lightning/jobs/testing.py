@@ -39,7 +39,7 @@ def test(settings: TestSettings) -> None:
         raise BadInput("say which weights to test: checkpoint=FILE or checkpoint=zoo:NAME")
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     refuse_other_zoo(settings, settings.checkpoint)
-    checkpoint = checkpoint_of(settings.checkpoint, settings.downloads)
+    checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, settings.model.name)
     out = scores_path(settings.scores, settings.run_dir, checkpoint)
     state, card = read_weights(checkpoint)
     held_out = None

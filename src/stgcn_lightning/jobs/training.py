@@ -45,7 +45,7 @@ def train_watched(settings: TrainSettings, loggers: list[Logger]) -> dict[str, f
     built = build(settings)
     card = training_card(settings, built.classes, built.run)
     if settings.checkpoint:
-        checkpoint = checkpoint_of(settings.checkpoint, settings.downloads)
+        checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, settings.model.name)
         loaded, skipped = fine_tune(built.model, checkpoint)
         console.print(
             f"{settings.checkpoint}: {loaded} tensors loaded, skipped: "

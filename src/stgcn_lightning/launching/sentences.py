@@ -63,14 +63,23 @@ def is_override(argument: str) -> bool:
 
 
 def _options(group: str) -> list[str]:
-    folders = [CONF, *(Path(b) for a, b in pairwise(sys.argv) if a in ("--config-dir", "-cd"))]
-    files = (file.stem for folder in folders for file in (folder / group).glob("*.yaml"))
-    return sorted(name for name in files if not name.startswith("_"))
+    folders = [folder / group for folder in (CONF, *_own_folders())]
+    names = (file.stem for folder in folders for file in folder.glob("*.yaml"))
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def _own_folders() -> list[Path]:
+    """Folders that the user's command line adds to conf/."""
+    found = [Path(b) for a, b in pairwise(sys.argv) if a in ("--config-dir", "-cd")]
+    return found + [Path(a.split("=", 1)[1]) for a in sys.argv if a.startswith("--config-dir=")]
 
 
 def _keys(door: str) -> list[str]:
     """All keys of the configuration with the groups that the user chose."""
     groups = [a for a in sys.argv[1:] if is_override(a) and (CONF / a.split("=")[0]).is_dir()]
+    if folders := _own_folders():
+        path = ",".join(f"'file://{folder.resolve()}'" for folder in folders)
+        groups.append(f"hydra.searchpath=[{path}]")
     try:
         config = composed(door, *groups)
     except (HydraException, OmegaConfBaseException):  # one of those is misspelt as well

@@ -13,11 +13,12 @@ Axes: N clips, M persons, T frames, V joints, C channels, R = N x M rows, F feat
 
 import copy
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, UnfitModel
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -51,10 +52,15 @@ class Backbone(nn.Module):
 
         Raises:
             BadInput: the clips have other joints or channels than the model was built for.
+            UnfitModel: features or logits have another shape than (R, F) or (N, classes).
         """
         self.check(clips)
-        rows = self.features(clips.flatten(0, 1))  # R, F
-        return self.classify(rows.unflatten(0, clips.shape[:2]))
+        N, M = clips.shape[:2]
+        rows = self.features(clips.flatten(0, 1))
+        _check_shape(self, "features", rows, (N * M, self.classify.in_features))
+        logits = self.classify(rows.unflatten(0, (N, M)))
+        _check_shape(self, "classify", logits, (N, self.classify.out_features))
+        return logits
 
     def check(self, clips: Tensor) -> None:
         """Refuse clips that do not fit the model.
@@ -78,18 +84,50 @@ class Backbone(nn.Module):
     def draws_random_numbers(self) -> bool:
         """Whether equal persons may differ in training: true with dropout before the head.
 
-        A family that draws random numbers in another way than by `nn.Dropout` overrides this.
+        Dropout is seen where a module is an `nn.Dropout` or has a number `dropout` above 0, as
+        `nn.LSTM` has. A family that draws random numbers in another way answers itself.
         """
-        return any(
-            isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
-            for name, module in self.named_modules()
-            if not name.startswith("classify")
-        )
+        before = [m for name, m in self.named_modules() if name.split(".")[0] != "classify"]
+        shares = [m.p for m in before if isinstance(m, nn.modules.dropout._DropoutNd)]
+        shares += [getattr(module, "dropout", 0) for module in before]
+        return any(isinstance(share, int | float) and share > 0 for share in shares)
 
     @classmethod
     def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """Those of the family's own options that the shapes of a `state_dict` show."""
         return {}
+
+
+def check_backbone(model: Backbone) -> None:
+    """Refuse a model that does not offer what its family must.
+
+    Raises:
+        UnfitModel: an attribute or `features` is missing, or `forward` is its own.
+    """
+    family = type(model)
+    for name, kind, meaning in (
+        ("joints", Integral, "V of its clips"),
+        ("channels", Integral, "C of its clips"),
+        ("classify", nn.Linear, "its head, models.parts.Head or another nn.Linear"),
+    ):
+        if not isinstance(getattr(model, name, None), kind):
+            raise UnfitModel(f"{family.__name__} lacks {name}: set self.{name}, {meaning}")
+    if family.features is Backbone.features:
+        raise UnfitModel(f"{family.__name__} lacks features: define it, (R, T, V, C) -> (R, F)")
+    if family.forward is not Backbone.forward:
+        raise UnfitModel(
+            f"{family.__name__} defines forward, which an engine would not call: define features,"
+            " and do what comes after it in the head, classify"
+        )
+
+
+def _check_shape(model: Backbone, part: str, found: object, shape: tuple[int, ...]) -> None:
+    if not isinstance(found, Tensor) or tuple(found.shape) != shape:
+        what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        meaning = {"features": "a row for every person", "classify": "persons averaged"}[part]
+        raise UnfitModel(
+            f"{part} of {type(model).__name__} returns {what}, where {shape} is wanted: {meaning}"
+        )
 
 
 def plain_copy(model: Model) -> Model:

@@ -9,7 +9,7 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, UnfitModel
 
 if TYPE_CHECKING:  # asking for names alone does not import torch
     import numpy as np
@@ -22,6 +22,10 @@ OURS = {
     "stgcn": ("stgcn_lightning.models.stgcn", "STGCN"),
     "stgcnpp": ("stgcn_lightning.models.stgcnpp", "STGCNPP"),
 }
+COMMON = ("channels", "dropout")  # options of every family
+CONSTRUCTOR = (
+    "a backbone's constructor is (adjacency, classes, *, channels=3, dropout=0.0, **own_options)"
+)
 _registered: "dict[str, type[Backbone]]" = {}
 
 
@@ -39,7 +43,7 @@ def register(name: str, family: "type[Backbone]") -> None:
     from stgcn_lightning.models.backbone import Backbone
 
     if not (inspect.isclass(family) and issubclass(family, Backbone)):
-        raise BadInput(
+        raise UnfitModel(
             f"model.name={name}: {getattr(family, '__name__', family)} is no backbone: derive it "
             "from stgcn_lightning.models.backbone.Backbone"
         )
@@ -83,15 +87,35 @@ def build(name: str, adjacency: "np.ndarray | Tensor", classes: int, **options: 
 
     Raises:
         BadInput: there is no such family, or it has no such option.
+        UnfitModel: the family's constructor or parts are not those of a backbone.
     """
+    from stgcn_lightning.models.backbone import check_backbone
+
     family = family_of(name)
-    known = inspect.signature(family).parameters
+    signature = inspect.signature(family)
+    known = signature.parameters
     takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values())
     for option in options:
         if option not in known and not takes_all:
+            if option in COMMON:
+                raise UnfitModel(f"{family.__name__} takes no {option}: {CONSTRUCTOR}")
             own = [one for one in known if one not in ("adjacency", "classes")]
             raise BadInput(
                 f"model.{option}={options[option]} is no option of {name}: choose from "
-                f"{', '.join(own)}"
+                f"{', '.join(own)}, and take it away with '~model.{option}'"
             )
-    return family(adjacency, classes, **options)
+    try:
+        signature.bind(adjacency, classes, **options)
+    except TypeError as error:
+        raise UnfitModel(
+            f"model={name} cannot be built, {error}: {CONSTRUCTOR}, and values of its own options "
+            f"stand in conf/model/{name}.yaml"
+        ) from None
+    model = family(adjacency, classes, **options)
+    check_backbone(model)
+    if model.classify.out_features != classes:
+        raise UnfitModel(
+            f"the head of {family.__name__} knows {model.classify.out_features} classes instead of "
+            f"{classes}: {CONSTRUCTOR}"
+        )
+    return model

@@ -157,8 +157,12 @@ class Model:
             fields.text("model._target_", self.target)
             fields.text("model.name", self.name)
             return
-        if self.name is not None:  # a description of a checkpoint may leave it open
-            fields.one_of("model.name", self.name, tuple(registry.names()))
+        # a description of a checkpoint may leave it open
+        if self.name is not None and self.name not in registry.names():
+            raise BadInput(
+                f"model.name={self.name} is none of {', '.join(registry.names())}; one of your own "
+                "needs the configuration that registers it: model=NAME --config-dir=FOLDER"
+            )
         for name, stated in BACKBONE_OPTIONS.items():
             if name in self.options:
                 stated.take(f"model.{name}", self.options[name])

@@ -1,5 +1,6 @@
 """Objects that a configuration names by `_target_`: trainer, callbacks, loggers."""
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -85,12 +86,11 @@ def imported(key: str, target: str) -> Any:
     Raises:
         BadInput: there is none of that name.
     """
-    from hydra.utils import get_object
-
+    module, _, name = target.rpartition(".")
     try:
-        return get_object(target)
+        return getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever the user's module raises
-        cause = str(error.__cause__ or error).splitlines()[0]
+        cause = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(
             f"{key}={target} cannot be imported: {cause}; name a module that Python finds, "
             "MODULE.NAME"

@@ -1,0 +1,117 @@
+"""What docs/extending.md says, done: its files, its commands; and ST-GCN++ through all doors."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers import CHECKOUT
+
+PAGE = (CHECKOUT / "docs" / "extending.md").read_text()
+TINY = ["trainer=cpu", "data.clip_frames=12", "data.test_clips=2"]
+SMALL = [
+    "benchmark.synthetic.train_samples=40",
+    "benchmark.synthetic.val_samples=20",
+    "recipe.train_passes_per_epoch=1",
+]
+RUNS = ("train", "test")  # doors whose commands are made tiny
+
+
+def section(title):
+    """The page from a heading to the next one of its level."""
+    return re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^\1 |\Z)", PAGE, re.M | re.S)[2]
+
+
+def write_files(folder):
+    """Every file of the page: a fence whose first line is a comment with a name."""
+    for name, content in re.findall(r"^```\w+\n# (\S+)\n(.*?)^```", PAGE, re.M | re.S):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+def run(folder, command, *more):
+    """Run a command line of the page, in `folder`; returns its standard output."""
+    words = shlex.split(command)
+    assert words[0] == "python"
+    door = words[2].rpartition(".")[2] if words[1] == "-m" else ""
+    said = {word.split("=")[0] for word in words}
+    tiny = [one for one in more if door in RUNS and one.split("=")[0] not in said]
+    done = subprocess.run(
+        [sys.executable, *words[1:], *tiny],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert done.stderr == "", command
+    return done.stdout
+
+
+def run_all(folder, text, *more):
+    """Run all commands of a part of the page; returns what each of them printed."""
+    commands = [
+        line for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
+        for line in block.splitlines()
+    ]  # fmt: skip
+    assert commands
+    return [run(folder, command, *more) for command in commands]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_files(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_backbone_from_outside_trains_resumes_tests_and_exports(folder):
+    first, resumed, tested, _, onnx, folded = run_all(
+        folder, section("A backbone").replace("recipe.epochs=20", "recipe.epochs=3"),
+        *TINY, *SMALL, "recipe.epochs=2",
+    )  # fmt: skip
+    assert "toy: 685 parameters" in first
+    assert "resuming from runs/toy/checkpoints/last.ckpt" in resumed
+    assert "mean class accuracy" in tested
+    assert "16 clips of 300 frames" in onnx
+    assert "mean class accuracy" in folded
+    for name in ("toy.safetensors", "toy_onnx.onnx", "toy_test_report.html"):
+        assert (folder / name).exists()
+    with np.load(folder / "toy.npz") as plain, np.load(folder / "folded.npz") as same:
+        np.testing.assert_allclose(same["scores"], plain["scores"], rtol=0, atol=1e-6)
+        assert (same["scores"] != plain["scores"]).any(), "the folded form has answered"
+
+
+@pytest.mark.slow
+def test_a_stream_from_outside_trains_tests_fuses_and_exports(folder):
+    *_, fused, _ = run_all(
+        folder, section("A stream"), *TINY, *SMALL, "recipe.epochs=1", "model.base_channels=4"
+    )
+    assert re.search(r"acceleration .* 1 ", fused)
+    about = json.loads((folder / "acceleration.json").read_text())
+    assert about["prepare"]["2 stream"].startswith("my_streams.acceleration(joints, sequences, sc")
+
+
+@pytest.mark.slow
+def test_a_source_from_outside_is_prepared_and_all_three_work_together(folder):
+    _, prepared, trained, tested, _ = run_all(folder, section("A source"), "trainer=cpu")
+    assert "90 samples, 5 joints (stick5)" in prepared
+    assert "waves, acceleration stream" in trained
+    assert float(re.search(r"top-1 +│ +([0-9.]+) │", tested)[1]) > 80, tested
+    # two ranks find the modules, too; the sentences of a mistake know the user's own keys
+    train = "python -m stgcn_lightning.train --config-dir conf_mine benchmark=waves model=toy "
+    ranks = "trainer=ddp_cpu data.batch_size=4 recipe.epochs=1 hydra.run.dir=runs/two"
+    assert "2 x CPU" in run(folder, train + ranks)
+    for mistake, sentence in {
+        "model.widht=4": "there is no key model.widht: did you mean model.width",
+        "model._target_=my_models.Tyo": "_target_=my_models.Tyo cannot be imported: module 'my_mo",
+        "model=stgcn checkpoint=runs/waves/checkpoints/best.ckpt": "holds an",
+    }.items():
+        words = shlex.split(train.replace("python", sys.executable, 1) + mistake)
+        if "model=stgcn" in words:
+            words.remove("model=toy")
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert sentence in done.stderr
