@@ -55,7 +55,7 @@ def export(settings: ExportSettings) -> None:
         )
     if not settings.checkpoint:
         raise BadInput("say which weights to export: checkpoint=FILE")
-    family = settings.said["model"].get("name", settings.reference["model"]["name"])
+    family = settings.given["model"].get("name", settings.reference["model"]["name"])
     checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, family)
     model, card = rebuild(settings, checkpoint)
     suffix = SUFFIXES[form]
@@ -111,7 +111,7 @@ def refuse_unknown(whole: Mapping[str, Any], checkpoint: Path) -> None:
 
 def stream_text(settings: ExportSettings, card: Mapping[str, Any]) -> str:
     """How a sidecar says what makes the stream of a checkpoint."""
-    said = dict(settings.said["stream"])
+    said = dict(settings.given["stream"])
     if "_target_" not in said:
         return known_stream(card["stream"], card["dimension"])
     options = [f"{key}={value!r}" for key, value in said.items() if key not in ("name", "_target_")]
