@@ -5,7 +5,7 @@ PY := .venv/bin/python
 CPU := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast lint types format notebook bench bench-gpu wheel clean
+.PHONY: help quickstart test test-fast lint types format notebook docs bench bench-gpu wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ bench-gpu: .venv/.dev ## measure a GPU: training steps, ten-clip tests, the limi
 	$(PY) scripts/bench/gpu.py
 
 notebook: .venv/.dev ## run the notebook again and store its outputs
-	.venv/bin/jupyter-execute --inplace notebooks/look_at_a_data_set.ipynb
+	.venv/bin/jupyter-execute --inplace notebooks/*.ipynb
+
+docs: .venv/.dev ## write docs/keys.md again
+	$(PY) scripts/keys.py > docs/keys.md
 
 wheel: .venv/.dev ## build the wheel into dist/
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation -w dist .

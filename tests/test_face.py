@@ -1,9 +1,13 @@
 """The library as a Python user imports it."""
 
+import re
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from helpers import CHECKOUT, LEGACY
 
 import stgcn_lightning as sl
 
@@ -43,3 +47,18 @@ def test_a_network_is_made_of_a_shipped_skeleton():
 def test_a_skeleton_that_is_not_shipped_is_refused_with_the_nearest():
     with pytest.raises(sl.BadInput, match="coco17"):
         sl.skeleton_named("coco71")
+
+
+def test_the_readme_s_code_runs(tmp_path, monkeypatch, capsys):
+    text = (CHECKOUT / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(LEGACY / "version_0_1_0_finished.ckpt", "best.ckpt")
+    for name in ("joint.npz", "bone.npz"):
+        shutil.copy(LEGACY / "version_0_1_0_scores.npz", name)
+    np.save("keypoints.npy", np.random.default_rng(0).uniform(0, 1000, (2, 50, 17, 3)))
+    found = {}
+    exec(code, found)
+    assert capsys.readouterr().out.strip() in found["model"].classes
+    assert found["recognizer"].model.classify.out_features == len(found["model"].classes)
+    assert found["engine"].model is found["network"]
