@@ -86,9 +86,11 @@ def column(run, name) -> list[float]:
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_with_twice_the_batch(tmp_path):
+@pytest.mark.parametrize("family", [["model=stgcn"], ["model=stgcnpp", "model.base_channels=12"]])
+def test_two_processes_train_as_one_with_twice_the_batch(tmp_path, family):
     """In float64; of 54 draws the last batch holds 6, half of them for each rank or norm group."""
     double = ["trainer.precision=64-true", "benchmark.synthetic.val_samples=1", "test_after=true"]
+    double += family
     one = start(
         tmp_path, "trainer=cpu", "data.batch_size=8", "model.norm_group=4", *double,
         "hydra.run.dir=one",
