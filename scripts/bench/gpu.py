@@ -36,7 +36,8 @@ from stgcn_lightning.data.datamodule import Batch, Feed, SkeletonData
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.models.cost import count_macs
-from stgcn_lightning.models.stgcn import STAGES, STGCN, WIDENED
+from stgcn_lightning.models.parts import STAGES, WIDENED
+from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations

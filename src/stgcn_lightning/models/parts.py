@@ -7,8 +7,28 @@ there a frame is a matrix of joints by channels, gathering neighbours is a produ
 left, mixing channels one from the right, and nothing is copied in between.
 """
 
+from collections.abc import Iterator
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+STAGES = 10
+WIDENED = (5, 8)  # stages, counted from 1, that double the channels and halve the frames
+
+
+def stage_sizes(channels: int, base_channels: int) -> Iterator[tuple[int, int, int]]:
+    """Channels in, channels out and stride of every stage of ST-GCN and the networks after it.
+
+    Args:
+        channels: C of the input.
+        base_channels: channels out of the first stage.
+    """
+    width = base_channels
+    for number in range(1, STAGES + 1):
+        stride = 2 if number in WIDENED else 1
+        width *= stride
+        yield channels, width, stride
+        channels = width
 
 
 def channels_first(x: Tensor) -> Tensor:
@@ -82,6 +102,13 @@ class Shortcut(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
         return self.norm(self.project(x))
+
+
+def residual_around(channels: int, out_channels: int, stride: int) -> "Shortcut | nn.Identity":
+    """What is added to the output of a stage: the input, brought to its shape where they differ."""
+    if channels == out_channels and stride == 1:
+        return nn.Identity()
+    return Shortcut(channels, out_channels, stride)
 
 
 class Head(nn.Linear):

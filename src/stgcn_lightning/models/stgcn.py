@@ -21,11 +21,11 @@ from stgcn_lightning.models.parts import (
     Shortcut,
     SubsetLinear,
     normalise_input,
+    residual_around,
+    stage_sizes,
     time_conv,
 )
 
-STAGES = 10
-WIDENED = (5, 8)  # stages, counted from 1, that double the channels and halve the frames
 FRAMES_SEEN = 9  # by one temporal convolution
 
 # our name -> that of MMAction2 and PYSKL
@@ -88,12 +88,7 @@ class Stage(nn.Module):
         super().__init__()
         self.graph = GraphConv(adjacency, channels, out_channels)
         self.temporal = TemporalConv(out_channels, stride)
-        if not residual:
-            self.residual = None
-        elif channels == out_channels and stride == 1:
-            self.residual = nn.Identity()
-        else:
-            self.residual = Shortcut(channels, out_channels, stride)
+        self.residual = residual_around(channels, out_channels, stride) if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
@@ -130,14 +125,11 @@ class STGCN(Backbone):
         adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
         self.joints, self.channels = adjacency.shape[-1], channels
         self.data_norm = nn.BatchNorm1d(self.joints * channels)  # feature v C + c
-        self.stages = nn.ModuleList()
-        width = base_channels
-        for number in range(1, STAGES + 1):
-            stride = 2 if number in WIDENED else 1
-            width *= stride
-            self.stages.append(Stage(adjacency, channels, width, stride, residual=number > 1))
-            channels = width
-        self.classify = Head(width, classes, dropout)
+        self.stages = nn.ModuleList(
+            Stage(adjacency, *sizes, residual=i > 0)
+            for i, sizes in enumerate(stage_sizes(channels, base_channels))
+        )
+        self.classify = Head(4 * base_channels, classes, dropout)  # doubled twice
 
     def features(self, x: Tensor) -> Tensor:
         """Persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
