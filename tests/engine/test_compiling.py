@@ -31,8 +31,9 @@ def graphs(monkeypatch):
         return aot_eager(graph, inputs)
 
     @functools.cache
-    def compiled(features, mode):
+    def compiled(mode):
         torch._dynamo.reset()
+        features = compiling.features_of
         return torch.compile(features, backend=count, dynamic=False, fullgraph=True)
 
     monkeypatch.setattr(compiling, "compiled", compiled)

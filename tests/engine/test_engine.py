@@ -54,7 +54,7 @@ def test_training_equals_the_padded_batch(alone, family):
 def test_training_with_rows_that_stand_for_nobody_equals_the_padded_batch(
     alone, family, monkeypatch
 ):
-    monkeypatch.setattr(compiling, "compiled", lambda features, mode: features)
+    monkeypatch.setattr(compiling, "compiled", lambda mode: compiling.features_of)
     monkeypatch.setattr(compiling, "BUCKETS", 1)  # all batches have one number of rows
     assert_trains_as_padded(make(family=family), pairs(4, alone), compile_mode="default")
 

@@ -15,8 +15,8 @@ from stgcn_lightning.engine import compiling, folded_stgcn, folded_stgcnpp  # no
 from stgcn_lightning.engine.convert import convert
 from stgcn_lightning.engine.folded import folded_form
 from stgcn_lightning.engine.memory import Widest, rows_at_once
-from stgcn_lightning.engine.norms import CurrentRows, RowNorm
-from stgcn_lightning.engine.persons import Rows, distinct, find_present, sent
+from stgcn_lightning.engine.norms import RowNorm
+from stgcn_lightning.engine.persons import distinct, find_present, sent
 from stgcn_lightning.models.backbone import Backbone, check_backbone
 
 
@@ -115,12 +115,13 @@ class Engine:
         self._most_clips = max(self._most_clips, N)
         if self.model.training and self.model.draws_random_numbers():
             present = torch.ones(N, M, dtype=torch.bool)
-        features, step = trained_features, 1
-        if self.compile_mode and self._most_clips == N:  # not for the last batch of an epoch
-            features = compiling.compiled(trained_features, self.compile_mode)
-            step = compiling.bucket(N * M)
+        # not for the last batch of an epoch
+        mode = self.compile_mode if self._most_clips == N else None
+        step = compiling.bucket(N * M) if mode else 1
         x, rows = distinct(clips, self.norm_group, step, present)
-        pooled = features(self.model, self.current, x, rows)
+        with self.current.described_by(rows):
+            features = compiling.compiled(mode) if mode else None
+            pooled = features(self.model, x) if features else self.model.features(x)
         return self.model.classify(pooled[rows.of_person])
 
     def _evaluate(self, clips: Tensor, present: Tensor | None) -> Tensor:
@@ -128,9 +129,9 @@ class Engine:
         form = evaluation.form
         absent, row = evaluation.absent_person(clips)
         at_once, step = rows_at_once(row, clips), 1
-        features: Callable[..., Tensor] = form_features
+        features: Callable[..., Tensor] = type(form).features
         if self.compile_mode:
-            features = compiling.compiled(form_features, self.compile_mode)
+            features = compiling.compiled(self.compile_mode)
             step = compiling.bucket(at_once)
         (N, M), flat = clips.shape[:2], clips.flatten(0, 1)
         present = find_present(clips) if present is None else present
@@ -152,17 +153,3 @@ class Engine:
 def normalises_by_batch(model: Backbone) -> bool:
     """Whether a norm before the head has no running statistics, so that rows depend on others."""
     return any(one.running_mean is None for one in model.modules() if isinstance(one, RowNorm))
-
-
-def trained_features(model: Backbone, current: CurrentRows, x: Tensor, rows: Rows) -> Tensor:
-    """Features (R, F) of distinct persons (R, T, V, C), with gradients or norms that move."""
-    current.rows = rows
-    try:
-        return model.features(x)
-    finally:
-        current.rows = None
-
-
-def form_features(form: Form, x: Tensor) -> Tensor:
-    """Features (R, F) of persons (R, T, V, C) in evaluation."""
-    return form.features(x)

@@ -4,6 +4,8 @@ Axes: R rows (distinct persons), G norm groups of clips, F features, P positions
 statistic with a row (frames x joints).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
@@ -22,6 +24,15 @@ class CurrentRows:
 
     def __init__(self) -> None:
         self.rows: Rows | None = None
+
+    @contextmanager
+    def described_by(self, rows: Rows) -> Iterator[None]:
+        """Let the norms count these rows until the block ends."""
+        self.rows = rows
+        try:
+            yield
+        finally:
+            self.rows = None
 
 
 class RowNorm(nn.modules.batchnorm._BatchNorm):

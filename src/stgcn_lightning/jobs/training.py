@@ -30,43 +30,45 @@ from stgcn_lightning.terminal import console, counted, shown
 def train(settings: TrainSettings) -> dict[str, float]:
     """Train one stream; returns the figures that a sweep summarises."""
     with watching(settings, "train") as loggers:
-        return train_watched(settings, loggers)
+        refuse_overwriting(settings)
+        lightning.seed_everything(settings.seed, workers=True, verbose=False)
+        built = build(settings)
+        card = training_card(settings, built.classes, built.run)
+        if settings.checkpoint:
+            start_from(settings.checkpoint, built)
+        last = resume_from(settings.resume, settings.run_dir, card)
+        if last:
+            built.data.begin = position(last)
+        done, _ = built.data.begin
+        if done < built.run.epochs:
+            figures = fit(settings, built, recognizer_of(built, card), last, loggers)
+        else:
+            console.print(
+                f"the run is finished: {counted(done, 'epoch', 'epochs')} done; "
+                f"recipe.epochs={done + 1} or more goes on"
+            )
+            figures = last_figures(settings.run_dir)
+        if settings.test_after:
+            figures |= score_best(built, loggers)
+        return figures
 
 
-def train_watched(settings: TrainSettings, loggers: list[Logger]) -> dict[str, float]:
-    """The work of `train`, which `loggers` record."""
+def refuse_overwriting(settings: TrainSettings) -> None:
+    """Refuse a run directory with checkpoints that are not to be resumed."""
     folder = settings.run_dir
     if settings.resume is None and any((folder / "checkpoints").glob("*.ckpt")):
         raise BadInput(
             f"{shown(folder)} already holds checkpoints: resume=auto goes on from them, "
             "hydra.run.dir=NEW (of a sweep: hydra.sweep.dir=NEW) starts anew"
         )
-    lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    built = build(settings)
-    card = training_card(settings, built.classes, built.run)
-    if settings.checkpoint:
-        checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, settings.model.name)
-        loaded, skipped = fine_tune(built.model, checkpoint)
-        console.print(
-            f"{settings.checkpoint}: {loaded} tensors loaded, skipped: "
-            + (", ".join(skipped) or "none")
-        )
-    last = resume_from(settings.resume, folder, card)
-    done = 0
-    if last:
-        built.data.begin = position(last)
-        done = built.data.begin[0]
-    if done < built.run.epochs:
-        figures = fit(settings, built, recognizer_of(built, card), last, loggers)
-    else:
-        console.print(
-            f"the run is finished: {counted(done, 'epoch', 'epochs')} done; "
-            f"recipe.epochs={done + 1} or more goes on"
-        )
-        figures = last_figures(folder)
-    if settings.test_after:
-        figures |= score_best(built, loggers)
-    return figures
+
+
+def start_from(checkpoint: str, built: Built) -> None:
+    """Load the weights that `checkpoint` names, and print what was loaded."""
+    settings = built.settings
+    file = checkpoint_of(checkpoint, settings.downloads, settings.model.name)
+    loaded, skipped = fine_tune(built.model, file)
+    console.print(f"{checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}")
 
 
 def recognizer_of(built: Built, card: dict[str, Any]) -> Recognizer:

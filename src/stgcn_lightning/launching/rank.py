@@ -21,7 +21,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.launching.sentences import explain, peer_lost
-from stgcn_lightning.launching.tasks import perform
+from stgcn_lightning.launching.tasks import job_of
 
 PARENT = "STGCN_LIGHTNING_PARENT"  # process that started a rank, with which the rank ends
 SIGNALLED = 128  # a status above it is that and the number of a signal
@@ -38,7 +38,7 @@ def main() -> None:
     assert isinstance(cfg, DictConfig)
     status, message, result = 0, "", None
     try:
-        result = perform(job["door"], cfg)
+        result = job_of(job["door"], cfg)()
     except KeyboardInterrupt:
         status, message = 130, "interrupted"
     except (BadInput, HydraException, OmegaConfBaseException) as error:

@@ -5,7 +5,9 @@ are answered without PyTorch.
 """
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig
@@ -48,16 +50,19 @@ TASKS = {
 }
 
 
-def perform(door: str, cfg: DictConfig) -> Any:
-    """Do the job of a door in this process, as its only process or as one of several ranks.
+def job_of(door: str, cfg: DictConfig) -> Callable[[], Any]:
+    """The job of a door, ready to be called in this process, the only one or one of several ranks.
 
     Args:
         door: a name of `TASKS`.
-        cfg: the composed configuration of that door.
+        cfg: the composed configuration of that door; here it becomes settings.
 
     Returns:
-        What the job returned: figures by name, or None.
+        A function without arguments, which returns figures by name, or None.
+
+    Raises:
+        BadInput: a value is not what its setting allows; then nothing heavy was imported.
     """
     module, _, function = TASKS[door].job.partition(":")
     settings = settings_of(door, cfg)
-    return getattr(importlib.import_module(module), function)(settings)
+    return partial(getattr(importlib.import_module(module), function), settings)
