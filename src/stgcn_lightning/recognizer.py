@@ -66,6 +66,11 @@ class Recognizer(lightning.LightningModule):
             configuration; saved in it under ``stgcn_lightning``.
         norm_group: clips that share their batch-norm statistics, at most; None is the whole batch.
         compile_mode: compile training and evaluation, see `Engine`; None does not.
+
+    Examples:
+        >>> recognizer = Recognizer.load_from_checkpoint(checkpoint)
+        >>> recognizer.card["stream"], len(recognizer.card["classes"])
+        ('joint', 12)
     """
 
     def __init__(
