@@ -38,8 +38,8 @@ bench: .venv/.dev ## measure the data pipeline, training steps and ten-clip test
 bench-gpu: .venv/.dev ## measure a GPU: training steps, ten-clip tests, the limit of the device
 	$(PY) scripts/bench/gpu.py
 
-notebook: .venv/.dev ## run the notebook again and store its outputs
-	.venv/bin/jupyter-execute --inplace notebooks/look_at_a_data_set.ipynb
+notebook: .venv/.dev ## run the notebooks again and store their outputs
+	.venv/bin/jupyter-execute --inplace notebooks/*.ipynb
 
 wheel: .venv/.dev ## build the wheel into dist/
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation -w dist .

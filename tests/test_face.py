@@ -1,9 +1,12 @@
 """The library as a Python user imports it."""
 
+import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+from helpers import CHECKOUT, LEGACY
 
 import stgcn_lightning as sl
 
@@ -43,3 +46,15 @@ def test_a_network_is_made_of_a_shipped_skeleton():
 def test_a_skeleton_that_is_not_shipped_is_refused_with_the_nearest():
     with pytest.raises(sl.BadInput, match="coco17"):
         sl.skeleton_named("coco71")
+
+
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(LEGACY / "version_0_1_0_finished.ckpt", "best.ckpt")
+    for stream in ("joint", "bone"):
+        shutil.copy(LEGACY / "version_0_1_0_scores.npz", f"{stream}.npz")
+    (example,) = re.findall(r"```python\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.S)
+    names: dict = {}
+    exec(example, names)
+    assert names["scores"].shape == (12,)
+    assert names["fused"].labels.shape == (12,)
