@@ -111,14 +111,15 @@ class Recognizer(lightning.LightningModule):
             **arguments: of the constructor, in place of what the checkpoint says.
 
         Raises:
-            BadInput: there is no such file, or it is no checkpoint of ours.
+            BadInput: there is no such file, or it has no card, as those of MMAction2 and PYSKL.
         """
         path = Path(checkpoint_path)
         content = read_checkpoint(path)
         state, card = weights_in(content, path)
         if not card:
             raise BadInput(
-                f"{path} is no checkpoint of this package: load it with checkpoint={path}"
+                f"{path} has no card, which says how its model is built: load its state_dict into"
+                " a Recognizer that you have made, or train with Recognizer(card=...)"
             )
         numbers = trained_with(content, path)
         model = model_of(card, path, dropout=numbers.pop("dropout"))
