@@ -6,6 +6,7 @@ import torch
 from helpers import LEGACY
 
 from stgcn_lightning.checkpoints.weights import load_model
+from stgcn_lightning.data.streams import stream_named
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.predictor import Predictor, load
@@ -87,3 +88,8 @@ def test_pictures_of_unknown_size_are_refused(predictor):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(BadInput, match="there is no file"):
         Predictor(tmp_path / "none.ckpt")
+
+
+def test_a_stream_that_the_model_was_not_trained_on_is_refused():
+    with pytest.raises(BadInput, match="trained with stream joint, not bone"):
+        load(CHECKPOINT, stream=stream_named("bone"))

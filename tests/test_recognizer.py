@@ -186,6 +186,13 @@ def test_a_recognizer_comes_back_from_its_checkpoint(tmp_path):
     trainer(max_epochs=1, default_root_dir=tmp_path).fit(other, loader(batch()), loader(batch()))
 
 
+def test_a_checkpoint_without_a_card_is_refused(tmp_path):
+    content = torch.load(trained(tmp_path)[1], weights_only=True)
+    torch.save(content | {"stgcn_lightning": {}}, tmp_path / "x.ckpt")
+    with pytest.raises(BadInput, match=r"x.ckpt has no card, which says how its model is built"):
+        Recognizer.load_from_checkpoint(tmp_path / "x.ckpt")
+
+
 def test_a_checkpoint_keeps_what_it_held_and_the_numbers_besides(tmp_path):
     content = torch.load(trained(tmp_path)[1], weights_only=True)
     before = torch.load(LEGACY / "version_0_1_0_finished.ckpt", weights_only=True)

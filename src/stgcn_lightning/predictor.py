@@ -45,7 +45,8 @@ class Predictor:
         stream: what of the joints the network sees.
 
     Raises:
-        BadInput: there is no such file, it has no card, or its card and weights do not fit.
+        BadInput: there is no such file, it has no card, its card and weights do not fit, or it was
+            trained on a stream of another name.
     """
 
     def __init__(
@@ -64,6 +65,11 @@ class Predictor:
             self.skeleton = Skeleton.from_dict(self.card["skeleton"])
             self.classes = [str(name) for name in self.card["classes"]]
             self.stream = stream or stream_named(self.card["stream"])
+            if self.stream.name != self.card["stream"]:
+                raise BadInput(
+                    f"{path} was trained with stream {self.card['stream']}, not {self.stream.name}:"
+                    " give the stream that it was trained on"
+                )
             self.clip_frames, self.test_clips, self.persons = (
                 whole(self.card[key], key) for key in ("clip_frames", "test_clips", "persons")
             )

@@ -66,6 +66,11 @@ class Recognizer(lightning.LightningModule):
             configuration; saved in it under ``stgcn_lightning``.
         norm_group: clips that share their batch-norm statistics, at most; None is the whole batch.
         compile_mode: compile training and evaluation, see `Engine`; None does not.
+
+    Examples:
+        >>> recognizer = Recognizer.load_from_checkpoint(checkpoint)
+        >>> recognizer.card["stream"], len(recognizer.card["classes"])
+        ('joint', 12)
     """
 
     def __init__(
@@ -106,14 +111,15 @@ class Recognizer(lightning.LightningModule):
             **arguments: of the constructor, in place of what the checkpoint says.
 
         Raises:
-            BadInput: there is no such file, or it is no checkpoint of ours.
+            BadInput: there is no such file, or it has no card, as those of MMAction2 and PYSKL.
         """
         path = Path(checkpoint_path)
         content = read_checkpoint(path)
         state, card = weights_in(content, path)
         if not card:
             raise BadInput(
-                f"{path} is no checkpoint of this package: load it with checkpoint={path}"
+                f"{path} has no card, which says how its model is built: load its state_dict into"
+                " a Recognizer that you have made, or train with Recognizer(card=...)"
             )
         numbers = trained_with(content, path)
         model = model_of(card, path, dropout=numbers.pop("dropout"))

@@ -236,6 +236,15 @@ class SkeletonData(lightning.LightningDataModule):
 
     Raises:
         BadInput: a split or stream of this name does not exist.
+
+    Examples:
+        >>> from stgcn_lightning import StoreSpec, open_or_build, skeleton_named
+        >>> spec = StoreSpec(skeleton_named("coco17"), "2d", normalise="2d", classes=12)
+        >>> store = open_or_build(annotations, spec, folder)
+        >>> feed = Feed(clip_frames=50, batch_size=8)
+        >>> data = SkeletonData(store, "bone", train_split="train", val_split="val", feed=feed)
+        >>> next(iter(data.train_dataloader())).clips.shape  # B, N, M, T, V, C
+        torch.Size([8, 1, 2, 50, 17, 3])
     """
 
     def __init__(

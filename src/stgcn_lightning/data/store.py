@@ -138,6 +138,13 @@ def open_or_build(annotations: Path, spec: StoreSpec, root: Path) -> Store:
     Raises:
         FileNotFoundError: there is neither a store nor the annotations to build it from.
         BadInput: the annotations are wrong, or there is no space for the store.
+
+    Examples:
+        >>> from stgcn_lightning import skeleton_named
+        >>> spec = StoreSpec(skeleton_named("coco17"), "2d", normalise="2d", classes=12)
+        >>> store = open_or_build(annotations, spec, folder)
+        >>> len(store.ids), [*store.splits]
+        (24, ['train', 'val'])
     """
     text = json.dumps([str(annotations.resolve()), spec.describe()], sort_keys=True)
     folder = root / f"{annotations.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

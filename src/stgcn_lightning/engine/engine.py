@@ -75,6 +75,13 @@ class Engine:
     Raises:
         UnfitModel: the model lacks a part of the protocol, or has a batch norm that cannot be
             converted.
+
+    Examples:
+        >>> from stgcn_lightning.models.stgcn import STGCN
+        >>> model = STGCN(torch.ones(3, 17, 17), classes=60, base_channels=4)
+        >>> engine, clips = Engine(model), torch.randn(1, 2, 20, 17, 3)
+        >>> torch.allclose(engine(clips), model(clips), atol=1e-5)
+        True
     """
 
     def __init__(

@@ -107,6 +107,11 @@ class STGCN(Backbone):
         channels: C of the input, e.g. x, y, score.
         base_channels: width of the first stages; doubled twice.
         dropout: probability with which a pooled feature is dropped in training.
+
+    Examples:
+        >>> model = STGCN(torch.ones(3, 17, 17), classes=60, base_channels=4)
+        >>> model(torch.zeros(1, 2, 20, 17, 3)).shape  # clips (N, M, T, V, C)
+        torch.Size([1, 60])
     """
 
     title = "an ST-GCN"

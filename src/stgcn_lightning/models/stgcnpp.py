@@ -177,6 +177,11 @@ class STGCNPP(Backbone):
 
     Raises:
         BadInput: there are fewer channels than branches.
+
+    Examples:
+        >>> model = STGCNPP(torch.ones(3, 17, 17), classes=60, base_channels=6)
+        >>> model(torch.zeros(1, 2, 20, 17, 3)).shape  # clips (N, M, T, V, C)
+        torch.Size([1, 60])
     """
 
     title = "an ST-GCN++"
