@@ -3,6 +3,8 @@ PYTHON ?= python3
 PY := .venv/bin/python
 # without these, glibc returns every large tensor to the kernel: 1.5 times slower on a CPU
 CPU := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
+# a process of tests on every core, four at most, each with one thread; idle ones take over tests
+PYTEST := $(CPU) OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses=4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test test-fast lint types format notebook docs bench bench-gpu wheel clean
@@ -14,10 +16,10 @@ quickstart: .venv/.core ## train, test and fuse two streams on the embedded data
 	$(CPU) PATH="$(CURDIR)/.venv/bin:$$PATH" bash scripts/quickstart.sh
 
 test: .venv/.dev lint types ## lint, types and all tests
-	$(CPU) $(PY) -m pytest
+	$(PYTEST)
 
 test-fast: .venv/.dev ## the tests that take seconds
-	$(CPU) $(PY) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: .venv/.dev ## ruff, without changing anything
 	$(PY) -m ruff check .

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers import three_stages
+from hypothesis import settings
 from serving import Server
 
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
@@ -13,6 +15,15 @@ from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.sources.mmaction2 import write_annotations
+
+settings.load_profile("ci")  # Hypothesis's own: the same examples in every run, and no deadline
+
+
+@pytest.fixture
+def shallow() -> Iterator[None]:
+    """Models of three stages, one of each kind."""
+    with three_stages():
+        yield
 
 
 @pytest.fixture

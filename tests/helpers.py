@@ -1,5 +1,7 @@
 """Where things lie, and small pieces that several test files share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from stgcn_lightning.models import parts
 from stgcn_lightning.shipped import CONF
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
@@ -28,6 +31,15 @@ def shared(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"{name} is not beside this checkout")
     return path
+
+
+@contextmanager
+def three_stages() -> Iterator[None]:
+    """Models made within have three stages, one of each kind: where depth is not the point."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(parts, "STAGES", 3)
+        changed.setattr(parts, "WIDENED", (3,))
+        yield
 
 
 def body_at(x, *, wide=0.5, high=1.7, moving=0.0):

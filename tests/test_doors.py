@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from forked import run as run_forked
 from helpers import body_at, shared
 from helpers import write_skeleton_file as write
 
@@ -628,20 +629,12 @@ def test_a_reproduction_killed_at_three_moments_ends_with_the_same_table(tmp_pat
     arguments = ["benchmark=synthetic", *TINY, "benchmark.synthetic.train_samples=200"]
 
     def reproduce(name, seconds=None):
-        command = [sys.executable, "-m", "stgcn_lightning.reproduce", *arguments]
-        command += [f"hydra.run.dir={tmp_path / name}", f"data.store_dir={tmp_path / 'stores'}"]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        folders = [f"hydra.run.dir={tmp_path / name}", f"data.store_dir={tmp_path / 'stores'}"]
         started = time.monotonic()
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, text=True, cwd=tmp_path
-        ) as process:
-            try:
-                out, _ = process.communicate(timeout=seconds)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                out, _ = process.communicate()
-        return process.returncode, out, time.monotonic() - started
+        ended = run_forked(tmp_path, "reproduce", *arguments, *folders, kill_after=seconds)
+        return ended.returncode, ended.stdout, time.monotonic() - started
 
+    run_forked(tmp_path, "train", "--help")  # the fork server has imported everything
     status, whole, seconds = reproduce("whole")
     assert status == 0
     assert whole.count("epoch 2/2") == 4

@@ -1,12 +1,11 @@
 """Checkpoints that version 0.1.0 wrote (tests/legacy) are still tested, resumed and exported."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forked import succeed
 
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.files.archives import read_checkpoint
@@ -27,15 +26,8 @@ SETTINGS = [
 pytestmark = pytest.mark.slow
 
 
-def run(folder, door, *arguments):
-    command = [sys.executable, "-m", f"stgcn_lightning.{door}", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_they_are_tested_with_the_same_scores(tmp_path):
-    run(tmp_path, "test", *SETTINGS, f"checkpoint={FINISHED}", "scores=scores.npz")
+    succeed(tmp_path, "test", *SETTINGS, f"checkpoint={FINISHED}", "scores=scores.npz")
     ours, before = (
         read_scores(path) for path in (tmp_path / "scores.npz", LEGACY / "version_0_1_0_scores.npz")
     )
@@ -47,7 +39,7 @@ def test_they_are_tested_with_the_same_scores(tmp_path):
 
 
 def test_a_run_that_was_stopped_within_an_epoch_goes_on(tmp_path):
-    out = run(
+    out = succeed(
         tmp_path, "train", *SETTINGS, "recipe.epochs=2", "recipe.train_passes_per_epoch=1",
         f"resume={LEGACY / 'version_0_1_0_within_epoch.ckpt'}", "hydra.run.dir=run",
     )  # fmt: skip
@@ -63,5 +55,5 @@ def test_a_run_that_was_stopped_within_an_epoch_goes_on(tmp_path):
 
 @pytest.mark.parametrize("name", ["onnx", "safetensors", "mmaction2"])
 def test_they_are_exported(tmp_path, name):
-    out = run(tmp_path, "export", f"checkpoint={FINISHED}", f"format={name}")
+    out = succeed(tmp_path, "export", f"checkpoint={FINISHED}", f"format={name}")
     assert name in out

@@ -1,10 +1,8 @@
 """The embedded data set is learned from motion, on people who were never seen in training."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from forked import succeed
 
 
 def top1(path):
@@ -12,27 +10,20 @@ def top1(path):
         return (file["scores"].argmax(1) == file["labels"]).mean()
 
 
-def run(folder, name, *arguments):
-    command = [sys.executable, "-m", f"stgcn_lightning.{name}", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.mark.slow
 def test_quickstart_learns_motion(tmp_path):
     experiment = ["experiment=quickstart", "trainer=cpu"]
     for stream in ("joint", "bone"):
-        run(tmp_path, "train", *experiment, f"stream={stream}", "test_after=true",
+        succeed(tmp_path, "train", *experiment, f"stream={stream}", "test_after=true",
             f"hydra.run.dir={stream}")  # fmt: skip
-    run(tmp_path, "fuse", "streams={joint: joint/scores.npz, bone: bone/scores.npz}",
+    succeed(tmp_path, "fuse", "streams={joint: joint/scores.npz, bone: bone/scores.npz}",
         "preset=two_stream", "scores=fused.npz")  # fmt: skip
     assert top1(tmp_path / "fused.npz") >= 0.9
 
-    run(tmp_path, "test", *experiment, "checkpoint=joint/checkpoints/best.ckpt",
+    succeed(tmp_path, "test", *experiment, "checkpoint=joint/checkpoints/best.ckpt",
         "data.frame_order=shuffled", "scores=shuffled.npz")  # fmt: skip
     assert top1(tmp_path / "shuffled.npz") <= 0.6
 
-    run(tmp_path, "train", *experiment, "data.frame_order=single", "test_after=true",
+    succeed(tmp_path, "train", *experiment, "data.frame_order=single", "test_after=true",
         "hydra.run.dir=single")  # fmt: skip
     assert top1(tmp_path / "single" / "scores.npz") <= 0.5

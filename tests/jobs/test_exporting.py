@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import CHECKOUT, GOLDEN, shared, skeleton
+from helpers import CHECKOUT, GOLDEN, shared, skeleton, three_stages
 
 from stgcn_lightning.checkpoints.names import to_reference
 from stgcn_lightning.checkpoints.safetensors import read_safetensors
@@ -178,8 +178,9 @@ def exported(tmp_path_factory):
     pytest.importorskip("onnxruntime")
     folder = tmp_path_factory.mktemp("exported")
     checkpoint = folder / "ours.ckpt"
-    model = save_ours(*TINY, "stream=bone", path=checkpoint)
-    run(f"checkpoint={checkpoint}", "format=onnx", f"out={folder}/model.onnx")
+    with three_stages():
+        model = save_ours(*TINY, "stream=bone", path=checkpoint)
+        run(f"checkpoint={checkpoint}", "format=onnx", f"out={folder}/model.onnx")
     return model, folder
 
 

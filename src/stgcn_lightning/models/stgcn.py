@@ -130,11 +130,12 @@ class STGCN(Backbone):
         adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
         self.joints, self.channels = adjacency.shape[-1], channels
         self.data_norm = nn.BatchNorm1d(self.joints * channels)  # feature v C + c
+        sizes = list(stage_sizes(channels, base_channels))
         self.stages = nn.ModuleList(
-            Stage(adjacency, *sizes, residual=i > 0)
-            for i, sizes in enumerate(stage_sizes(channels, base_channels))
+            Stage(adjacency, *size, residual=i > 0) for i, size in enumerate(sizes)
         )
-        self.classify = Head(4 * base_channels, classes, dropout)  # doubled twice
+        _, width, _ = sizes[-1]
+        self.classify = Head(width, classes, dropout)
 
     def features(self, x: Tensor) -> Tensor:
         """Persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
