@@ -106,7 +106,7 @@ def test_a_source_from_outside_is_prepared_and_all_three_work_together(folder):
     for mistake, sentence in {
         "model.widht=4": "there is no key model.widht: did you mean model.width",
         "model._target_=my_models.Tyo": "_target_=my_models.Tyo cannot be imported: module 'my_mo",
-        "model=stgcn checkpoint=runs/waves/checkpoints/best.ckpt": "holds another model: set model=toy",
+        "model=stgcn checkpoint=runs/waves/checkpoints/best.ckpt": "holds another model: set mo",
     }.items():
         words = shlex.split(train.replace("python", sys.executable, 1) + mistake)
         if "model=stgcn" in words:
