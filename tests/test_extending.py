@@ -71,7 +71,7 @@ def test_a_backbone_from_outside_trains_resumes_tests_and_exports(folder):
         folder, section("A backbone").replace("recipe.epochs=20", "recipe.epochs=3"),
         *TINY, *SMALL, "recipe.epochs=2",
     )  # fmt: skip
-    assert "toy: 685 parameters" in first
+    assert "toy: 787 parameters" in first
     assert "resuming from runs/toy/checkpoints/last.ckpt" in resumed
     assert "mean class accuracy" in tested
     assert "16 clips of 300 frames" in onnx
@@ -106,7 +106,7 @@ def test_a_source_from_outside_is_prepared_and_all_three_work_together(folder):
     for mistake, sentence in {
         "model.widht=4": "there is no key model.widht: did you mean model.width",
         "model._target_=my_models.Tyo": "_target_=my_models.Tyo cannot be imported: module 'my_mo",
-        "model=stgcn checkpoint=runs/waves/checkpoints/best.ckpt": "holds an",
+        "model=stgcn checkpoint=runs/waves/checkpoints/best.ckpt": "holds another model: set mo",
     }.items():
         words = shlex.split(train.replace("python", sys.executable, 1) + mistake)
         if "model=stgcn" in words:
@@ -115,3 +115,48 @@ def test_a_source_from_outside_is_prepared_and_all_three_work_together(folder):
         assert done.returncode == 2, done.stderr
         assert len(done.stderr.splitlines()) == 1, done.stderr
         assert sentence in done.stderr
+
+
+@pytest.mark.slow
+def test_stgcnpp_goes_through_all_doors(tmp_path):
+    def door(name, *arguments):
+        command = f"python -m stgcn_lightning.{name}"
+        return run(tmp_path, " ".join([command, *map(shlex.quote, arguments)]))
+
+    tiny = [*TINY, *SMALL, "model=stgcnpp", "model.base_channels=6"]
+    at_joint, at_bone = "hydra.run.dir=joint", "hydra.run.dir=bone"
+    assert "stgcnpp, 6 base channels" in door("train", *tiny, "recipe.epochs=1", at_joint)
+    assert "epoch 2/2" in door("train", *tiny, "recipe.epochs=2", at_joint, "resume=auto")
+    grouped = ["trainer.precision=bf16-mixed", "model.norm_group=4", "recipe.epochs=1"]
+    door("train", *tiny, *grouped, "stream=bone", at_bone)
+    best = "checkpoint=joint/checkpoints/best.ckpt"
+    door("test", *tiny, best, "scores=joint.npz")
+    door("test", *tiny, "stream=bone", "checkpoint=bone/checkpoints/best.ckpt", "scores=bone.npz")
+    streams = "streams={joint: joint.npz, bone: bone.npz}"
+    assert "fused" in door("fuse", streams, "preset=two_stream")
+    assert "16 clips of 300 frames" in door("export", best, "format=onnx", "out=onnx.onnx")
+    for form, suffix in {"mmaction2": "pth", "safetensors": "safetensors"}.items():
+        door("export", best, f"format={form}", f"out={form}.{suffix}")
+        door("test", *tiny, f"checkpoint={form}.{suffix}", f"scores={form}.npz")
+        with np.load(tmp_path / "joint.npz") as ours, np.load(tmp_path / f"{form}.npz") as again:
+            np.testing.assert_array_equal(again["scores"], ours["scores"])
+    report = (tmp_path / "joint_test_report.html").read_text()
+    assert "Learned importance" in report
+    assert "four_stream" in door("reproduce", *tiny, "recipe.epochs=1")
+
+
+@pytest.mark.parametrize(
+    ("door", "more"),
+    [
+        ("test", ["checkpoint=zoo:ntu60_xsub_2d_joint"]),
+        ("train", ["checkpoint=zoo:ntu60_xsub_2d_joint", "benchmark=synthetic", *SMALL]),
+        ("export", ["checkpoint=zoo:ntu60_xsub_2d_joint", "format=safetensors"]),
+        ("reproduce", ["checkpoints=zoo"]),
+    ],
+)
+def test_the_zoo_is_refused_for_another_family_before_anything_is_fetched(tmp_path, door, more):
+    command = [sys.executable, "-m", f"stgcn_lightning.{door}", "model=stgcnpp"]
+    command += ["downloads.address=http://127.0.0.1:9", "benchmark=ntu60_xsub_2d", *more]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "zoo:ntu60_xsub_2d_joint is an ST-GCN, not stgcnpp, of which the zoo has" in done.stderr

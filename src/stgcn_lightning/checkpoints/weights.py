@@ -1,7 +1,7 @@
 """Checkpoint files of ours, MMAction2's and PYSKL's -> weights, cards and models."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -153,12 +153,21 @@ def fine_tune(model: Backbone, checkpoint: Path) -> tuple[int, list[str]]:
     Returns:
         How many tensors were loaded, and the names of those that were not.
     """
-    state, _ = read_weights(checkpoint)
+    state, card = read_weights(checkpoint)
+    name = dict(card.get("model", {})).get("name")
+    if name is not None and name not in registry.names():
+        refuse_other_family(name, checkpoint)
     ours = model.state_dict()
     head = [name for name in state if name.startswith("classify.") and name in ours]
     skipped = [name for name in head if state[name].shape != ours[name].shape]
     load(model, state | {name: ours[name] for name in skipped}, checkpoint)
     return len(state) - len(skipped), skipped
+
+
+def refuse_other_family(name: str, checkpoint: Path) -> NoReturn:
+    """Refuse weights of another family than the model's; it may be one that is not registered."""
+    own = "" if name in registry.names() else " --config-dir=FOLDER, where it is registered"
+    raise BadInput(f"{checkpoint} holds another model: set model={name}{own}")
 
 
 def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Path) -> None:
@@ -182,8 +191,7 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
     model = {key: value for key, value in card.get("model", {}).items() if key not in HOW}
     name = model.get("name")
     if name != ours["model"]["name"] and name is not None:
-        own = "" if name in registry.names() else " --config-dir=FOLDER, where it is registered"
-        raise BadInput(f"{checkpoint} holds another model: set model={name}{own}")
+        refuse_other_family(name, checkpoint)
     differing = [key for key, value in model.items() if ours["model"].get(key) != value]
     if differing:
         settings = " ".join(f"model.{key}={card['model'][key]}" for key in differing)
