@@ -1,4 +1,4 @@
-"""What `tests/test_doors.py` does not show: a reproduction by several ranks."""
+"""What `tests/doors/test_reproduce_door.py` does not show: a reproduction by several ranks."""
 
 import json
 import os
