@@ -1,13 +1,16 @@
 """How fast clips are made, compared with a naive pipeline, and how fast a large store opens.
 
-    python scripts/bench/data.py [--streams joint bone joint_motion bone_motion] [--open]
+    python scripts/bench/data.py [--streams joint bone joint_motion bone_motion] [--old SRC | --open]
 
 One process, one thread, batches of 128 of 2,000 synthetic samples, from the annotation or the store
-to a tensor of the batch; both run in turn, and the figures are medians of 7 rounds. Time is this
-process's time on the processor: on an idle machine the elapsed time, on a busy one less.
+to a tensor of the batch; all run in turn, and the figures are medians of 7 rounds (`--rounds`).
+Time is this process's time on the processor: on an idle machine the elapsed time, on a busy one
+less. `--old` compares with version 0.1.0, whose folder `src` is given, instead of the naive
+pipeline.
 """
 
 import argparse
+import importlib
 import pickle
 import statistics
 import subprocess
@@ -18,11 +21,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from common import keep_memory, load_skeleton, processor
+from common import keep_memory, load_skeleton, old_package, processor
 from naive import NaivePipeline
 
 from stgcn_lightning.data.datamodule import Feed, SkeletonData
@@ -58,6 +61,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="Time the data pipeline.")
     arguments.add_argument("--streams", nargs="+", choices=STREAMS, default=["joint"])
     arguments.add_argument("--open", action="store_true", help="open a store of NTU120's size")
+    arguments.add_argument("--old", metavar="SRC", help="`src` of a checkout of version 0.1.0")
+    arguments.add_argument("--rounds", type=int, default=ROUNDS)
     choice = arguments.parse_args()
     torch.set_num_threads(1)
     print(f"{processor()}, torch {torch.__version__}, numpy {np.__version__}, one thread")
@@ -65,12 +70,12 @@ def main() -> None:
         if choice.open:
             open_large_store(Path(folder))
         else:
-            race(Path(folder), choice.streams)
+            race(Path(folder), choice.streams, choice.rounds, choice.old)
 
 
-def race(folder: Path, streams: Sequence[str]) -> None:
+def race(folder: Path, streams: Sequence[str], rounds: int, old: str | None) -> None:
     """Print samples per second of both pipelines."""
-    print(f"{'':29}samples/s  naive  ratio")
+    print(f"{'':29}samples/s {'old' if old else 'naive':>6}  ratio")
     for dimension, body in BODIES.items():
         skeleton = load_skeleton(body)
         annotations = synthetic_annotations(dimension, SAMPLES, 1, seed=0)
@@ -86,11 +91,50 @@ def race(folder: Path, streams: Sequence[str]) -> None:
                 val_split="train",
                 feed=Feed(CLIP_FRAMES, TEST_CLIPS, PERSONS, BATCH),
             )
-            naive = NaivePipeline(skeleton, dimension, stream, CLIP_FRAMES, PERSONS)
-            training = partial(naive_training, naive, samples)
-            testing = partial(naive_test, naive, samples)
-            print_rates(f"{dimension} {stream}, training", data.train_dataloader, training)
-            print_rates(f"{dimension} {stream}, {TEST_CLIPS} clips", data.test_dataloader, testing)
+            if old:
+                data_of_old = old_data(old, folder, dimension, stream)
+                training, testing = data_of_old.train_dataloader, data_of_old.test_dataloader
+            else:
+                naive = NaivePipeline(skeleton, dimension, stream, CLIP_FRAMES, PERSONS)
+                training = partial(naive_training, naive, samples)
+                testing = partial(naive_test, naive, samples)
+            name = f"{dimension} {stream}"
+            print_rates(f"{name}, training", data.train_dataloader, training, rounds)
+            print_rates(f"{name}, {TEST_CLIPS} clips", data.test_dataloader, testing, rounds)
+
+
+def old_data(source: str, folder: Path, dimension: Literal["2d", "3d"], stream: str) -> Any:
+    """The data module of version 0.1.0 for the annotations of `race`.
+
+    Args:
+        source: the folder `src` of a checkout of that version.
+        folder: where the annotations lie, and where a store is made.
+        dimension: of the annotations.
+        stream: one of the four.
+    """
+    with old_package(source):
+        old_store, old_module, old_skeleton = (
+            importlib.import_module(f"stgcn_lightning.{name}")
+            for name in ("data.store", "data.datamodule", "skeleton")
+        )
+        table = load_skeleton(BODIES[dimension]).to_dict()
+        skeleton = old_skeleton.Skeleton.from_dict(table)
+        spec = old_store.StoreSpec(skeleton, dimension, normalise=dimension, classes=12)
+        store = old_store.open_or_build(folder / f"{dimension}.pkl", spec, folder / "old")
+        return old_module.SkeletonData(
+            store,
+            skeleton.bone_parents,
+            stream,
+            train_split="train",
+            val_split="train",
+            clip_frames=CLIP_FRAMES,
+            test_clips=TEST_CLIPS,
+            persons=PERSONS,
+            batch_size=BATCH,
+            workers=0,
+            passes=1,
+            seed=0,
+        )
 
 
 def naive_training(naive: NaivePipeline, samples: Sequence[Sample]) -> Iterator[torch.Tensor]:
@@ -106,12 +150,12 @@ def naive_test(naive: NaivePipeline, samples: Sequence[Sample]) -> Iterator[torc
         yield naive.test_batch(samples[start : start + BATCH], TEST_CLIPS)
 
 
-def print_rates(name: str, ours: Pipeline, naive: Pipeline) -> None:
+def print_rates(name: str, ours: Pipeline, other: Pipeline, rounds: int) -> None:
     """Time both pipelines, which make all their batches in turn."""
-    times = [(seconds(ours), seconds(naive)) for _ in range(ROUNDS)]
+    times = [(seconds(ours), seconds(other)) for _ in range(rounds)]
     rates = [SAMPLES / statistics.median(side) for side in zip(*times, strict=True)]
     ratio = statistics.median(slow / fast for fast, slow in times)
-    print(f"{name:29}{rates[0]:9,.0f} {rates[1]:6,.0f} {ratio:6.1f}", flush=True)
+    print(f"{name:29}{rates[0]:9,.0f} {rates[1]:6,.0f} {ratio:6.2f}", flush=True)
 
 
 def seconds(pipeline: Pipeline) -> float:
