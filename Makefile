@@ -3,8 +3,10 @@ PYTHON ?= python3
 PY := .venv/bin/python
 # without these, glibc returns every large tensor to the kernel: 1.5 times slower on a CPU
 CPU := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
-# a process of tests on every core, four at most, each with one thread; idle ones take over tests
-PYTEST := $(CPU) OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses=4 --dist worksteal
+# a process of tests more than there are cores, since tests wait for processes that they start, four at most, each with
+# one thread; idle ones take over tests
+PYTEST = $(CPU) OMP_NUM_THREADS=1 $(PY) -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses=4 \
+	--dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test test-fast lint types format notebook docs bench bench-gpu wheel clean

@@ -19,6 +19,11 @@ from stgcn_lightning.sources.mmaction2 import write_annotations
 settings.load_profile("ci")  # Hypothesis's own: the same examples in every run, and no deadline
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first: at the end, no process waits for another one's long test."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture
 def shallow() -> Iterator[None]:
     """Models of three stages, one of each kind."""

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 
+import forked
 import numpy as np
 import pytest
 from helpers import CHECKOUT
@@ -120,8 +121,9 @@ def test_a_source_from_outside_is_prepared_and_all_three_work_together(folder):
 @pytest.mark.slow
 def test_stgcnpp_goes_through_all_doors(tmp_path):
     def door(name, *arguments):
-        command = f"python -m stgcn_lightning.{name}"
-        return run(tmp_path, " ".join([command, *map(shlex.quote, arguments)]))
+        ended = forked.run(tmp_path, name, *arguments)
+        assert (ended.returncode, ended.stderr) == (0, ""), arguments
+        return ended.stdout
 
     tiny = [*TINY, *SMALL, "model=stgcnpp", "model.base_channels=6"]
     at_joint, at_bone = "hydra.run.dir=joint", "hydra.run.dir=bone"
@@ -155,8 +157,7 @@ def test_stgcnpp_goes_through_all_doors(tmp_path):
     ],
 )
 def test_the_zoo_is_refused_for_another_family_before_anything_is_fetched(tmp_path, door, more):
-    command = [sys.executable, "-m", f"stgcn_lightning.{door}", "model=stgcnpp"]
-    command += ["downloads.address=http://127.0.0.1:9", "benchmark=ntu60_xsub_2d", *more]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    nowhere = ["downloads.address=http://127.0.0.1:9", "benchmark=ntu60_xsub_2d"]
+    done = forked.run(tmp_path, door, "model=stgcnpp", *nowhere, *more)
     assert done.returncode == 2
     assert "zoo:ntu60_xsub_2d_joint is an ST-GCN, not stgcnpp, of which the zoo has" in done.stderr
