@@ -21,7 +21,7 @@ from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.dumps import read_test_dump
 from stgcn_lightning.jobs import training
-from stgcn_lightning.launching.resolvers import run_dir
+from stgcn_lightning.launching.folders import run_dir
 from stgcn_lightning.sources.mmaction2 import read_annotations
 
 
@@ -318,7 +318,7 @@ def test_held_out_subjects_select_the_checkpoint_and_learn_the_weights_of_a_fusi
     )
     refused(door("fuse", streams, "weights=learned"), "say what to learn the weights on")
     common = [*TINY, "stream=bone", "recipe.epochs=1", "hydra.run.dir=bone"]
-    refused(door("train", *common, "resume=auto"), "keeps them")
+    refused(door("train", *common, "resume=auto"), "data.holdout_subjects=[", "keeps it")
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")

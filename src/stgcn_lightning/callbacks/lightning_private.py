@@ -49,8 +49,12 @@ def place_of(checkpoint: Mapping[str, Any]) -> tuple[int, int]:
     """Epoch and batch, counted from 0, that a run goes on with after a checkpoint."""
     loop = checkpoint["loops"]["fit_loop"]
     epoch = loop["epoch_progress"]["current"]
-    batch = loop["epoch_loop.batch_progress"]["current"]["processed"]
-    return epoch["processed"], batch if epoch["started"] > epoch["processed"] else 0
+    batches = loop["epoch_loop.batch_progress"]
+    if epoch["started"] == epoch["processed"]:
+        return epoch["processed"], 0
+    if batches["is_last_batch"]:  # `best.ckpt` is written in the validation after it
+        return epoch["started"], 0
+    return epoch["processed"], batches["current"]["processed"]
 
 
 def continue_columns(writer: Any, names: Sequence[str]) -> None:
