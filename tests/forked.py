@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,15 +76,18 @@ def behave_as_started() -> None:
 
 
 @contextmanager
-def held_by_another(folder: Path) -> Iterator[int]:
-    """Another process works in `folder`; its number."""
+def held_by_another(folder: Path) -> Iterator[BaseProcess]:
+    """Another process works in `folder`."""
     ours, theirs = CONTEXT.Pipe()
     process = CONTEXT.Process(target=_hold, args=(folder, theirs))
     process.start()
     assert ours.recv() == "held"
-    yield process.pid
-    process.kill()
-    process.join()
+    assert process.pid is not None
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
 
 
 def _hold(folder: Path, connection: Connection) -> None:

@@ -21,7 +21,6 @@ from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.dumps import read_test_dump
 from stgcn_lightning.jobs import training
-from stgcn_lightning.launching.folders import run_dir
 from stgcn_lightning.sources.mmaction2 import read_annotations
 
 
@@ -237,14 +236,6 @@ def test_ctrl_c_saves_and_ends_with_130(door, monkeypatch):
     assert door("train", *TINY, "hydra.run.dir=run")[0] == 130
     saved = read_checkpoint(Path("run/checkpoints/last.ckpt"))
     assert saved["global_step"] == 4  # the step was finished
-
-
-def test_resume_auto_finds_the_newest_run(tmp_path):
-    assert run_dir(str(tmp_path), "auto").startswith(f"{tmp_path}/20")
-    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
-    assert run_dir(str(tmp_path), "auto") == f"{tmp_path}/run"
-    assert run_dir(str(tmp_path), None) != f"{tmp_path}/run"
 
 
 def test_against_mmaction2_a_published_style_checkpoint_reproduces_its_dump(door, tmp_path):

@@ -10,11 +10,16 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from torch import Tensor, distributed
 
 from stgcn_lightning.callbacks.checkpoint_files import LAST, NEXT, make_last
-from stgcn_lightning.callbacks.lightning_private import epoch_sums, group_timeout, place_of
+from stgcn_lightning.callbacks.lightning_private import (
+    epoch_sums,
+    follow_best,
+    group_timeout,
+    place_of,
+)
 from stgcn_lightning.callbacks.stopping import StopSignals
 from stgcn_lightning.distributed import gathered, running_statistics
 from stgcn_lightning.errors import BadInput
@@ -120,6 +125,11 @@ class Checkpoints(Checkpoint):
                 f"the epoch was begun by {len(self.loaded)} processes, not {trainer.world_size}: "
                 f"go on with as many, trainer.devices={len(self.loaded)}, to its end"
             )
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint):
+                stays = follow_best(callback, checkpoint)
+                if stays and trainer.is_global_zero:
+                    print(f"the best checkpoint is found anew: that of before stays {stays}")
 
     def _restore(self, state: dict[str, Any], pl_module: LightningModule) -> None:
         for name, buffer in running_statistics(pl_module).items():

@@ -34,7 +34,7 @@ KEPT = {  # with another value the figures of before and after would not be of o
 USED = {
     "recipe.epochs": ("run", "epochs"),
     "recipe.train_passes_per_epoch": ("order", "recipe.train_passes_per_epoch"),
-    "the global batch": ("order", "a global batch of"),
+    "a global batch of": ("order", "a global batch of"),
     "model.norm_group": ("run", "norm_group"),
     "trainer.precision": ("training", "trainer.precision"),
     "callbacks.best.monitor": ("training", "callbacks.best.monitor"),

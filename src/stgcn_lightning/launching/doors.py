@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.folders import hold, release
-from stgcn_lightning.launching.folders import Refused
+from stgcn_lightning.launching.claiming import Refused
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.launching.sentences import explain, is_override, peer_lost

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from stgcn_lightning.launching.folders import named_by_time, run_dir
+from stgcn_lightning.launching.claiming import named_by_time, run_dir
 
 
 def register_resolvers() -> None:
