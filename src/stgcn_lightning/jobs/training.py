@@ -27,6 +27,8 @@ from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.settings.doors import TrainSettings
 from stgcn_lightning.terminal import console, counted, shown
 
+MAX_SEED = 2**32 - 1  # that Lightning takes
+
 
 def train(settings: TrainSettings) -> dict[str, float]:
     """Train one stream; returns the figures that a sweep summarises."""
@@ -98,8 +100,9 @@ def fit(
     loggers: list[Logger],
 ) -> dict[str, float]:
     """Train, from the checkpoint of `last` on if there is one; returns the last figures."""
-    if ranks.global_rank() > 0:
-        torch.manual_seed(settings.seed + ranks.global_rank())  # what is dropped differs
+    if ranks.global_rank() > 0:  # what is dropped differs; Lightning seeds the ranks once more
+        seed = (settings.seed + ranks.global_rank()) % (MAX_SEED + 1)
+        lightning.seed_everything(seed, workers=True, verbose=False)
     steps = -(-len(built.data.train_dataloader()) // ranks.world_size())
     trainer = build_trainer(settings, steps, loggers)
     line = built.run.rate.line
