@@ -92,6 +92,7 @@ class Recognizer(lightning.LightningModule):
         self.validated = nn.ModuleList([accuracies(classes, f"{part}/") for part in PARTS])
         self.losses = nn.ModuleList([MeanMetric() for _ in PARTS])
         self._unchecked: Unchecked | None = None
+        self._schedule: LambdaLR | None = None
         self.tested: list[tuple[Tensor, Tensor]] = []
 
     @classmethod
@@ -138,6 +139,32 @@ class Recognizer(lightning.LightningModule):
         assert isinstance(clips, Tensor)
         present = None if batch.present is None else batch.present.flatten(0, 1)
         return self.engine(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
+
+    def on_train_start(self) -> None:
+        """Train with the rate and the parameters of this run, not with those of a checkpoint.
+
+        The schedule goes on where the run is: after an epoch by the epochs that are done, since a
+        resumed run may have more epochs, or steps of another size.
+        """
+        if (schedule := self._schedule) is None:  # a subclass has an optimiser of its own
+            return
+        epoch, batches = (
+            self.trainer.fit_loop.epoch_progress.current,
+            self.trainer.num_training_batches,
+        )
+        if epoch.ready == epoch.completed and math.isfinite(batches):
+            steps = -(-int(batches) // self.trainer.accumulate_grad_batches)
+            schedule.last_epoch = epoch.completed * steps
+        lr = self.optimisation.lr
+        schedule.base_lrs = [lr for _ in schedule.base_lrs]
+        rate = lr * schedule.lr_lambdas[0](schedule.last_epoch)
+        for group in schedule.optimizer.param_groups:
+            group |= {"lr": rate, "initial_lr": lr} | self._of_the_optimizer()
+
+    def _of_the_optimizer(self) -> dict[str, Any]:
+        """Parameters of SGD but for the rate."""
+        names = ("momentum", "nesterov", "weight_decay")
+        return {name: getattr(self.optimisation, name) for name in names}
 
     def on_fit_start(self) -> None:
         """Refuse batch norms over all devices, which cannot count an absent person several times.
@@ -243,13 +270,12 @@ class Recognizer(lightning.LightningModule):
         optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=self.optimisation.lr,
-            momentum=self.optimisation.momentum,
-            nesterov=self.optimisation.nesterov,
-            weight_decay=self.optimisation.weight_decay,
+            **self._of_the_optimizer(),
             fused=self.device.type == "cuda",
         )
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = LambdaLR(optimizer, lambda step: cosine(step, steps))
+        self._schedule = schedule
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "lr"},

@@ -5,12 +5,10 @@ what `train` writes, and is finished once it holds scores.
 """
 
 import json
-from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.table import Table
 
 from stgcn_lightning import ranks
@@ -42,23 +40,6 @@ def reproduce(settings: ReproduceSettings) -> dict[str, float]:
     folder = settings.run_dir
     seeds, checkpoints = seeds_of(settings), checkpoints_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        with lock if ranks.global_rank() == 0 else nullcontext():  # rank 0 holds it for all
-            return reproduce_in(settings, folder, seeds, checkpoints)
-    except Timeout as error:
-        raise BadInput(
-            f"another process is at work in {shown(folder)}: wait for it, or set hydra.run.dir=NEW"
-        ) from error
-
-
-def reproduce_in(
-    settings: ReproduceSettings,
-    folder: Path,
-    seeds: list[int],
-    checkpoints: dict[str, Path | None],
-) -> dict[str, float]:
-    """The work of `reproduce`, once its folder is locked."""
     if ranks.global_rank() == 0:
         keep_settings(folder / SETTINGS, settings_that_count(settings, checkpoints))
     runs: dict[str, list[Scores]] = {}

@@ -18,6 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs.folders import hold, release
+from stgcn_lightning.launching.claiming import Refused
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.launching.sentences import explain, is_override, peer_lost
@@ -44,6 +46,8 @@ def open_door(name: str) -> None:
         main(door)()
     except Failure as failure:
         leave(failure.message, failure.status)
+    except Refused as refused:
+        leave(str(refused), 2)
     except KeyboardInterrupt:
         leave("interrupted", 130)
     except BrokenPipeError:  # `--help | head`
@@ -53,6 +57,8 @@ def open_door(name: str) -> None:
         if debugging or door.entered:
             raise
         leave(explain(error, name), 2)
+    finally:
+        release()
 
 
 class Door:
@@ -92,6 +98,8 @@ class Door:
     def _job_of_sweep(self, cfg: DictConfig, overrides: list[str]) -> Any:
         """Run a job of a sweep here, or as one of its ranks, and keep what it reached."""
         figures, failure = {}, None
+        if global_rank() == 0:
+            hold(Path(cfg.run_dir))
         try:
             figures = run(self.door, cfg) or {}
         except BaseException as error:

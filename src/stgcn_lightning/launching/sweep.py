@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.jobs.folders import hold
 from stgcn_lightning.launching.devices import (
     check_devices,
     devices_of,
@@ -84,6 +85,7 @@ class Sweep:
                 f"two jobs of this sweep would share {run_directory}: tell them apart by what "
                 "differs, 'hydra.sweep.subdir=job_${seed}'; reproduce itself takes seeds=[0,1]"
             )
+        hold(run_directory)
         parts, each = parts_of(cfg)
         self.wait(parts - 1)
         slot = min(set(range(parts)) - {one.slot for one in self.running})
