@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.settings.objects import Object, Trainer, objects
+from stgcn_lightning.settings.objects import Object, objects
+from stgcn_lightning.settings.trainer import Trainer
 
 PATH = {"_target_": "pathlib.Path", "_args_": ["a", "b"]}
 

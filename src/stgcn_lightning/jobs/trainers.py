@@ -16,7 +16,8 @@ from stgcn_lightning.callbacks.speed import Speed
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.description import epochs_of
 from stgcn_lightning.settings.doors import Common, TrainSettings
-from stgcn_lightning.settings.objects import Object, Trainer
+from stgcn_lightning.settings.objects import Object
+from stgcn_lightning.settings.trainer import Trainer
 from stgcn_lightning.terminal import console
 
 FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 2}

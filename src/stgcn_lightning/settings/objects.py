@@ -53,25 +53,6 @@ class Object:
         return instantiate({"_convert_": "all"} | thawed(self.options), **more)
 
 
-class Trainer(Object):
-    """Arguments of `lightning.Trainer`, or of another class that takes them."""
-
-    @property
-    def for_several(self) -> bool:
-        """Whether several devices can train together: a strategy is chosen."""
-        return self.get("strategy", "auto") != "auto"
-
-    @property
-    def precision(self) -> Any:
-        """Type of the numbers, such as 32-true or bf16-mixed."""
-        return self.get("precision")
-
-    @property
-    def log_every_n_steps(self) -> int:
-        """Steps between two lines of the log; Lightning's own default is 50."""
-        return self.get("log_every_n_steps", 50)
-
-
 def objects(key: str, value: Any) -> Mapping[str, Object]:
     """The objects of a group by their names, without those that are null."""
     if not isinstance(value, Mapping):
