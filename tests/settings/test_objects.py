@@ -25,6 +25,14 @@ def test_lists_and_mappings_arrive_plain():
     assert type(made["a"][1]) is dict
 
 
+@pytest.mark.parametrize(
+    "value", [{"_target_": "pathlib.Pth"}, {"_target_": "datetime.timedelta", "secs": 1}]
+)
+def test_what_cannot_be_made_is_named_with_its_key(value):
+    with pytest.raises(BadInput, match=r"^logger\.csv cannot be built: "):
+        Object.read("logger.csv", value).make()
+
+
 @pytest.mark.parametrize("value", [5, None, {}, {"_target_": 3}, {"seconds": 5}])
 def test_what_is_no_object_is_refused(value):
     with pytest.raises(BadInput, match=r"logger\.csv=.* does not say what to make: give it"):

@@ -58,7 +58,7 @@ def test_precisions_of_lightning_are_open(value):
     assert trainer(precision=value).precision == value
 
 
-@pytest.mark.parametrize("value", ["16-bit", True, 8, 32.0])
+@pytest.mark.parametrize("value", ["16-bit", "bf16-true", True, 8, 32.0])
 def test_other_precisions_are_refused(value):
     with pytest.raises(BadInput, match=r"trainer\.precision=.* is none of 32-true, bf16-mixed"):
         trainer(precision=value)
@@ -105,6 +105,21 @@ def test_callbacks_of_lightning_that_spoil_a_run_are_refused(name):
     with pytest.raises(BadInput) as refused:
         working_callbacks("callbacks", {"mine": callback})
     assert str(refused.value).startswith(f"callbacks.mine: {name} cannot be used here: ")
+
+
+def test_clipping_scaled_gradients_is_refused():
+    with pytest.raises(BadInput, match=r"set trainer\.precision=bf16-mixed"):
+        trainer(precision="16-mixed", gradient_clip_val=1)
+    assert trainer(precision="bf16-mixed", gradient_clip_val=1).get("gradient_clip_val") == 1
+
+
+def test_a_metric_that_nothing_logs_is_refused_before_the_training():
+    stop = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val_loss"}
+    with pytest.raises(
+        BadInput, match=r"callbacks.stop.monitor=val_loss .*: did you mean val/loss"
+    ):
+        working_callbacks("callbacks", {"stop": stop})
+    working_callbacks("callbacks", {"stop": stop, "mine": {"_target_": "mine.LogsValLoss"}})
 
 
 def test_other_callbacks_are_open():

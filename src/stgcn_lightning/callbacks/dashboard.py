@@ -83,6 +83,13 @@ class RunLogger(WandbLogger):
             )
         if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
             raise BadInput(f"logger.wandb.tags={tags} must be a list of names: [first,second]")
+        try:
+            Path.home()  # for its settings, W&B needs one
+        except RuntimeError as error:
+            raise BadInput(
+                "W&B needs a home directory, and there is none: set HOME to a folder, or leave out "
+                "logger=wandb"
+            ) from error
         named = {"project": project, "entity": entity, "group": group, "name": name}
         for key, value in named.items():
             if value is not None and not isinstance(value, str):

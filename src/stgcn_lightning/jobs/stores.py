@@ -1,9 +1,10 @@
 """The data set of a benchmark: class names, annotations and their store."""
 
+from inspect import signature
 from pathlib import Path
 
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.downloads import fetch
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import downloads_of
@@ -13,7 +14,7 @@ from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.settings.groups import Benchmark
 from stgcn_lightning.settings.objects import imported
 from stgcn_lightning.sources.registry import Source, own_source, source_named
-from stgcn_lightning.sources.synthetic import synthetic_file
+from stgcn_lightning.sources.synthetic import synthetic_annotations, synthetic_file
 from stgcn_lightning.terminal import console, shown
 
 
@@ -105,7 +106,10 @@ def synthesise(benchmark: Benchmark, root: Path) -> Path:
             f"benchmark.synthetic={size} is no table of sizes: "
             "set benchmark.synthetic.train_samples and benchmark.synthetic.val_samples"
         )
+    known = [name for name in signature(synthetic_annotations).parameters if name != "dimension"]
     for name, value in size.items():
+        if name not in known:
+            raise BadInput(f"there is no key benchmark.synthetic.{name}: {nearest(name, known)}")
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadInput(f"benchmark.synthetic.{name}={value} must be a whole number")
     return synthetic_file(benchmark.dimension, root, **size)

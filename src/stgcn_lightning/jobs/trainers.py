@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import lightning
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, Checkpoint, LearningRateMonitor
 from lightning.pytorch.loggers import Logger
 
 import stgcn_lightning.jobs.announcements  # noqa: F401 - it takes effect when it is imported
@@ -40,6 +40,8 @@ def build_trainer(
         callbacks=callbacks + bars(),
         plugins=[CheckpointFiles()],
         enable_progress_bar=False,  # Lightning's own
+        # which would add one of its own where the settings have none
+        enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
         **(FAST if fast else {}),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.errors import HydraException, InstantiationException, OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -36,8 +36,11 @@ def explain(error: Exception, door: str) -> str:
         return _fault_in_yaml(error)
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
-    if isinstance(error, InstantiationException):
-        return f"{_key_of(str(error)) or 'trainer'} cannot be built: {error.__cause__ or error}"
+    if isinstance(error, OSError) and error.filename:
+        return (
+            f"{error.filename} cannot be written: {error.strerror}; choose another folder, "
+            "hydra.run.dir=FOLDER, of a sweep hydra.sweep.dir=FOLDER"
+        )
     while not str(error) and error.__cause__:  # Hydra wraps OmegaConf's errors in empty ones
         error = error.__cause__  # pyright: ignore[reportAssignmentType]
     text = str(error)

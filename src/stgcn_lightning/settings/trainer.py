@@ -13,6 +13,7 @@ from stgcn_lightning.settings.objects import Object, objects
 from stgcn_lightning.terminal import shown_value
 
 LIGHTNING = ("lightning.Trainer", "lightning.pytorch.Trainer")
+KNOWN = ("lightning.", "stgcn_lightning.")  # modules of which we know what they log
 FROM_ENVIRONMENT = "PL_TRAINER_"  # prefix of variables that Lightning takes for arguments
 SHORTER = (
     "debug=fast takes two batches of everything, and a smaller data set is a split of the "
@@ -61,10 +62,26 @@ REFUSED = {
 }
 HARMLESS = {"use_distributed_sampler": False, "sync_batchnorm": False, "accumulate_grad_batches": 1}
 
+# weights of 16 bits throughout, bf16-true, are not among them: their small steps round to nothing
 PRECISIONS = (
-    "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true",
-    32, "32", 64, "64", 16, "16", "bf16", None,
-)  # fmt: skip
+    "32-true",
+    "bf16-mixed",
+    "16-mixed",
+    "64-true",
+    32,
+    "32",
+    64,
+    "64",
+    16,
+    "16",
+    "bf16",
+    None,
+)
+METRICS = ["train/loss", "train/top1"] + [
+    f"{part}/{figure}"
+    for part in ("val", "holdout")
+    for figure in ("loss", "top1", "top5", "mean_class_accuracy")
+]
 SEVERAL = (
     "trainer=ddp or trainer=ddp_cpu trains on several devices, "
     "+trainer.strategy.KEY=VALUE sets an argument of DDPStrategy"
@@ -103,8 +120,13 @@ class Trainer(Object):
         refuse_strategy(f"{key}.strategy", trainer.get("strategy", "auto"))
         one = trainer.precision
         if not any(one == known and type(one) is type(known) for known in PRECISIONS):
-            names = ", ".join(PRECISIONS[:6])  # pyright: ignore[reportArgumentType, reportCallIssue]
+            names = ", ".join(map(str, PRECISIONS[:4]))
             raise BadInput(f"{key}.precision={shown_value(one)} is none of {names}")
+        if trainer.get("gradient_clip_val") and str(one).startswith("16"):
+            raise BadInput(
+                f"{key}.gradient_clip_val cannot clip the scaled gradients of {key}.precision="
+                f"{one}: set {key}.precision=bf16-mixed"
+            )
         return trainer
 
     @property
@@ -166,13 +188,21 @@ def working_callbacks(key: str, value: Any) -> Mapping[str, Object]:
     """The callbacks of a training by their names, without those that are null.
 
     Raises:
-        BadInput: one of them is a callback of Lightning's that cannot work here.
+        BadInput: one of them is a callback of Lightning's that cannot work here, or monitors what
+            nothing logs.
     """
     found = objects(key, value)
+    ours = all(one.options["_target_"].startswith(KNOWN) for one in found.values())
     for name, one in found.items():
         module, _, kind = one.options["_target_"].rpartition(".")
         if module.startswith("lightning.") and kind in SPOILING:
             _refuse(f"{key}.{name}: {kind} cannot be used", SPOILING[kind])
+        monitor = one.get("monitor")
+        if ours and monitor is not None and monitor not in METRICS:  # another may log more metrics
+            raise BadInput(
+                f"{key}.{name}.monitor={shown_value(monitor)} is logged by nothing: "
+                f"{nearest(str(monitor), METRICS)}"
+            )
     return found
 
 
