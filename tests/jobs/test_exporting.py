@@ -22,8 +22,8 @@ from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs import exporting
 from stgcn_lightning.jobs.building import build_model
 from stgcn_lightning.jobs.cards import model_card
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.exporting import export
-from stgcn_lightning.jobs.stores import class_names
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.settings.compose import settings_of

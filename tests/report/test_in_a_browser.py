@@ -80,7 +80,7 @@ def opened(tmp_path):
     if browser is None:
         pytest.skip(f"there is no browser: none of {', '.join(BROWSERS)} is on the PATH")
 
-    def use(html):
+    def use(html, width=1280):
         with HTTPServer(("127.0.0.1", 0), Verdict) as server:
             server.timeout, server.verdict = 40, None
             last = LAST.replace("PORT", str(server.server_port))
@@ -90,7 +90,7 @@ def opened(tmp_path):
                 *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
                 *("--no-first-run", "--disable-background-networking", "--disable-sync"),
                 *("--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}"),
-                *("--window-size=1280,4000", "--remote-debugging-port=0", path.as_uri()),
+                *(f"--window-size={width},4000", "--remote-debugging-port=0", path.as_uri()),
             ]
             log = tmp_path / "browser.log"
             with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file) as run:
@@ -118,3 +118,13 @@ def test_in_a_browser_the_page_draws_moves_stops_sorts_and_answers(opened, axes)
     assert verdict["tip"] == f"wave → {HOSTILE}: 2 of 2 samples, 100.0 %"
     assert verdict["stages"] == [3]
     assert not verdict["wide"]  # nothing is cut off at the right
+
+
+@pytest.mark.slow
+def test_in_a_narrow_browser_long_names_make_tables_scroll_and_not_the_page(opened):
+    name = "carry_something_heavy_with_another_person_" * 3
+    movies = np.random.default_rng(0).normal(size=(2, 2, 40, 17, 2)).cumsum(2)
+    html = page_of_test(LABELS, ANSWERS, [name, *NAMES[1:]], movies={3: movies[0], 5: movies[1]})
+    verdict = opened(html, width=500)
+    assert verdict["problems"] == []
+    assert not verdict["wide"]

@@ -8,6 +8,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from stgcn_lightning.callbacks.pace import Pace, duration
+from stgcn_lightning.terminal import say
 
 MEASURED = 20  # steps after which the remaining time is printed
 
@@ -64,10 +65,9 @@ class EpochLines(Callback):
         if self.pace.steps == MEASURED and not self.pace.warming and trainer.is_global_zero:
             left = self.pace.seconds_left(trainer, 0) or 0.0
             end = datetime.now() + timedelta(seconds=left)
-            print(
+            say(
                 f"{self.pace.speed:.0f} clips/s over {MEASURED} steps: {duration(left)} to go, "
-                f"until {end:%H:%M}, and the validations",
-                flush=True,
+                f"until {end:%H:%M}, and the validations"
             )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -93,4 +93,4 @@ class EpochLines(Callback):
         left = self.pace.seconds_left(trainer, epochs - epoch)
         if left is not None and epoch < epochs:
             parts.append(f"{duration(left)} to go")
-        print(f"epoch {epoch}/{epochs}: {', '.join(parts)}", flush=True)
+        say(f"epoch {epoch}/{epochs}: {', '.join(parts)}")

@@ -12,13 +12,14 @@ from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.data.streams import Stream, own_stream, stream_named
 from stgcn_lightning.graph import adjacency
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.description import (
     RunDescription,
     epochs_of,
     learning_rate,
     share_batch,
 )
-from stgcn_lightning.jobs.stores import class_names, open_store_of
+from stgcn_lightning.jobs.stores import open_store_of
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.cost import count_macs, count_parameters

@@ -24,9 +24,9 @@ from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.building import build_model
 from stgcn_lightning.jobs.cards import model_card
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.sidecar import describe, known_stream
-from stgcn_lightning.jobs.stores import class_names
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.settings.compose import merged, trained
 from stgcn_lightning.settings.doors import ExportSettings, Trained

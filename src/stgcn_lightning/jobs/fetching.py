@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from stgcn_lightning.checkpoints.zoo import MODEL, ZOO, checkpoint_file
 from stgcn_lightning.errors import BadInput
@@ -25,9 +26,10 @@ def checkpoint_of(
     Raises:
         BadInput: the file cannot be fetched, or the zoo has no weights of that family.
     """
-    if named.startswith(ZOO):
-        refuse_other_model(named, model)
-    return checkpoint_file(str(path_of(key, named)), downloads_of(downloads), console)
+    if not named.startswith(ZOO):
+        return path_of(key, named)
+    refuse_other_model(named, model)
+    return checkpoint_file(named, downloads_of(downloads), console)
 
 
 def refuse_other_model(named: str, model: str) -> None:
@@ -41,4 +43,5 @@ def refuse_other_model(named: str, model: str) -> None:
 
 def downloads_of(chosen: groups.Downloads) -> Downloads:
     """Where published files come from and go to, as `files.downloads` takes it."""
-    return Downloads(**asdict(chosen))
+    where: dict[str, Any] = {"folder": path_of("downloads.folder", chosen.folder)}
+    return Downloads(**asdict(chosen) | where)

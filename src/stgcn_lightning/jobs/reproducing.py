@@ -98,7 +98,8 @@ def scores_of_run(
                 )
         console.print(f"{stream}, seed {seed}: done, {shown(scores)}")
         return found
-    console.print(f"\n{stream}, seed {seed}:")
+    console.print()
+    console.print(f"{stream}, seed {seed}:")
     part = {"stream.name": stream, "seed": seed, "run_dir": str(run)}
     if checkpoint is None:
         train(settings.part("train", part | {"resume": "auto", "test_after": True}))

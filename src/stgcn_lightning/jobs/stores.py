@@ -1,12 +1,12 @@
 """The data set of a benchmark: class names, annotations and their store."""
 
-from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
-from typing import Any
 
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.downloads import fetch
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import downloads_of
 from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.fields import path_of
@@ -14,7 +14,7 @@ from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.settings.groups import Benchmark
 from stgcn_lightning.settings.objects import imported
 from stgcn_lightning.sources.registry import Source, own_source, source_named
-from stgcn_lightning.sources.synthetic import synthetic_file
+from stgcn_lightning.sources.synthetic import synthetic_annotations, synthetic_file
 from stgcn_lightning.terminal import console, shown
 
 
@@ -106,7 +106,10 @@ def synthesise(benchmark: Benchmark, root: Path) -> Path:
             f"benchmark.synthetic={size} is no table of sizes: "
             "set benchmark.synthetic.train_samples and benchmark.synthetic.val_samples"
         )
+    known = [name for name in signature(synthetic_annotations).parameters if name != "dimension"]
     for name, value in size.items():
+        if name not in known:
+            raise BadInput(f"there is no key benchmark.synthetic.{name}: {nearest(name, known)}")
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadInput(f"benchmark.synthetic.{name}={value} must be a whole number")
     return synthetic_file(benchmark.dimension, root, **size)
@@ -119,32 +122,3 @@ def source_of(benchmark: Benchmark) -> Source:
         make = imported("benchmark.source._target_", source.pop("_target_"))
         return own_source(make, **source)
     return source_named("mmaction2" if source is None else str(source))
-
-
-def class_names(classes: int | str | Sequence[Any] | None) -> list[str]:
-    """Names of the classes, from a list, a file with one name a line, or their number.
-
-    Raises:
-        BadInput: it is none of these, or there are fewer than two classes or one of them twice.
-    """
-    classes = thawed(classes)
-    if not isinstance(classes, int | str | list) or isinstance(classes, bool):
-        raise BadInput(
-            f"benchmark.classes={classes} is no number, list of names, or file with one name a line"
-        )
-    if isinstance(classes, int):
-        names = [str(i) for i in range(classes)]
-    elif isinstance(classes, str):
-        path = path_of("benchmark.classes", classes)
-        if not path.is_file():
-            raise BadInput(
-                f"benchmark.classes={classes} is no file: give a number, a list of names, or a "
-                "file with one name a line"
-            )
-        names = path.read_text().split("\n")
-        names = [name.strip() for name in names if name.strip()]
-    else:
-        names = [str(name) for name in classes]
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise BadInput(f"benchmark.classes={classes} must be at least 2 classes, each named once")
-    return names

@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import lightning
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, Checkpoint, LearningRateMonitor
 from lightning.pytorch.loggers import Logger
 
 import stgcn_lightning.jobs.announcements  # noqa: F401 - it takes effect when it is imported
@@ -16,7 +16,8 @@ from stgcn_lightning.callbacks.speed import Speed
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.description import epochs_of
 from stgcn_lightning.settings.doors import Common, TrainSettings
-from stgcn_lightning.settings.objects import Object, Trainer
+from stgcn_lightning.settings.objects import Object
+from stgcn_lightning.settings.trainer import Trainer
 from stgcn_lightning.terminal import console
 
 FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 2}
@@ -39,6 +40,8 @@ def build_trainer(
         callbacks=callbacks + bars(),
         plugins=[CheckpointFiles()],
         enable_progress_bar=False,  # Lightning's own
+        # which would add one of its own where the settings have none
+        enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
         **(FAST if fast else {}),
     )
 

@@ -21,13 +21,28 @@ def cache_folder() -> str:
     """Where this package keeps what it downloaded, by the XDG Base Directory Specification."""
     root = os.environ.get("XDG_CACHE_HOME", "")
     # which ignores a folder that is not absolute
-    folder = Path(root) if Path(root).is_absolute() else Path.home() / ".cache"
+    folder = Path(root) if Path(root).is_absolute() else Path(home() or "~") / ".cache"
     return str(folder / "stgcn_lightning")
 
 
+def home() -> Path | None:
+    """The user's home directory; None without HOME and without an entry in the list of users.
+
+    Containers run so. A path that needs it keeps its ``~``, and is refused where it is used.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
 def no_wandb_account() -> bool:
-    """Whether no W&B account is set up on this machine: then runs are kept offline."""
-    if os.environ.get("WANDB_API_KEY"):
-        return False
-    netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
+    """Whether no W&B account is set up on this machine: then runs are kept offline.
+
+    WANDB_MODE of the environment goes before: what it says is obeyed with and without an account.
+    """
+    mode = os.environ.get("WANDB_MODE")
+    if mode or os.environ.get("WANDB_API_KEY"):
+        return mode in ("offline", "dryrun")
+    netrc = Path(os.environ.get("NETRC") or (home() or Path("~")) / ".netrc")
     return not (netrc.exists() and "wandb" in netrc.read_text())

@@ -4,6 +4,7 @@ Each job starts from its composed configuration, so that nothing leaks from one 
 one that fails does not end the others.
 """
 
+import os
 import re
 import signal
 import sys
@@ -31,7 +32,7 @@ from stgcn_lightning.launching.processes import PAUSE, Failure, Job, passing_on
 from stgcn_lightning.launching.rank import SIGNALLED
 from stgcn_lightning.launching.table import RESULT, ended_in, keep_result, table
 from stgcn_lightning.ranks import world_size
-from stgcn_lightning.terminal import shown
+from stgcn_lightning.terminal import say, shown
 
 
 @dataclass
@@ -79,7 +80,9 @@ class Sweep:
             BadInput: it cannot be started so.
         """
         run_directory = Path(cfg.run_dir)
-        overrides = [str(part) for part in HydraConfig.get().overrides.task]
+        hydra_cfg = HydraConfig.get()
+        os.chdir(hydra_cfg.runtime.cwd)  # relative paths belong there, with hydra.job.chdir, too
+        overrides = [str(part) for part in hydra_cfg.overrides.task]
         if any(one.run == run_directory for one in self.started):
             raise BadInput(  # the table would show the figures of one as those of the other
                 f"two jobs of this sweep would share {run_directory}: tell them apart by what "
@@ -103,7 +106,8 @@ class Sweep:
         self.started.append(one)
         chosen = [part for part in overrides if part.split("=")[0] in swept_keys(sys.argv)]
         where = f", prints to {shown(log)}" if log else ""
-        print(f"\njob {run_directory.name}: {' '.join(chosen)}{where}", flush=True)
+        print()
+        say(f"job {run_directory.name}: {' '.join(chosen)}{where}")
         if parts == 1:
             self.wait(0)
         return one
@@ -143,14 +147,13 @@ class Sweep:
         except Failure as failure:
             one.failure = failure
             keep_result(one.run, one.overrides, {}, failure.message)
-            print(f"job {one.run.name} failed: {failure.message}", flush=True)
+            for line in f"job {one.run.name} failed: {failure.message}".splitlines():
+                say(line)
         else:
             keep_result(one.run, one.overrides, one.figures, None)
             minutes = (time.monotonic() - one.since) / 60
             figures = [f"{name} {100 * value:.2f} %" for name, value in one.figures.items()]
-            print(
-                f"job {one.run.name}: {minutes:.1f} min {', '.join(figures)}".rstrip(), flush=True
-            )
+            say(f"job {one.run.name}: {minutes:.1f} min {', '.join(figures)}".rstrip())
 
 
 class SweepTable(Callback):

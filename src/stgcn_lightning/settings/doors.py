@@ -11,7 +11,8 @@ from typing import Any, Literal
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings import fields
 from stgcn_lightning.settings.groups import Benchmark, Data, Downloads, Model, Recipe, Stream
-from stgcn_lightning.settings.objects import Object, Trainer, objects
+from stgcn_lightning.settings.objects import Object, objects
+from stgcn_lightning.settings.trainer import Trainer, working_callbacks
 from stgcn_lightning.skeleton import Skeleton
 
 
@@ -40,7 +41,9 @@ def _loggers() -> Any:
 
 
 def _callbacks() -> Any:
-    return fields.checked("callbacks of the training, by their names", "objects", objects, null="")
+    return fields.checked(
+        "callbacks of the training, by their names", "objects", working_callbacks, null=""
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
