@@ -97,7 +97,20 @@ def test_bad_content_names_the_sample_the_value_and_the_remedy(change, fault):
     with pytest.raises(
         BadInput, match=f"^sample 'S1' {fault}; correct it, or .*data.on_bad_sample=drop"
     ):
-        check(good({}, change))
+        check(good({}, change, {}, {}))
+
+
+def test_dropping_is_not_offered_where_it_takes_a_split_or_a_class_away():
+    hole = {"keypoint": with_value((2, 4, 5, 2), (1, 2, 3, 0), np.nan)}
+    for annotations in (good({}, hole), good({}, hole | {"label": 0}, {}, hole | {"label": 0})):
+        with pytest.raises(BadInput, match=r"correct it, or fill .* or data\.missing=zero$"):
+            check(annotations)
+    with pytest.raises(BadInput, match=r"\(2 of 4 samples are bad\); correct it, or .*=drop$"):
+        check(good({}, hole, {}, hole))
+    with pytest.raises(
+        BadInput, match=r"e\.g\. .S1., which has coordinate nan .* data\.missing=inter"
+    ):
+        check(good({}, hole), "drop")
 
 
 @pytest.mark.parametrize(("change", "fault"), CONTENT)
@@ -195,7 +208,8 @@ def test_nan_passes_where_it_is_filled_and_infinity_does_not(missing):
     hole = {"keypoint": with_value((2, 4, 5, 2), (1, 2, 3, 0), np.nan)}
     assert check(good({}, hole), missing=missing)[1] == []
     with pytest.raises(
-        BadInput, match=r"correct it, or fill what .* data\.missing=interpolate, or zero, or leave"
+        BadInput,
+        match=r"correct it, or fill .* data\.missing=interpolate or data\.missing=zero",
     ):
         check(good({}, hole))
     hole["keypoint"][0, 0, 0, 0] = np.inf

@@ -18,6 +18,8 @@ from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
 COORDINATES = {"2d": 2, "3d": 3}
+NAN = " nan "  # in what is wrong with a sample
+FILL = "fill what was not found with data.missing=interpolate or data.missing=zero, or "
 FLOATS = tuple(np.dtype(name) for name in ("float16", "float32", "float64"))
 
 
@@ -66,32 +68,47 @@ def check_annotations(
     """
     _check_ids(annotations)
     _check_labels(annotations, classes)
-    dropped: dict[str, str] = {}  # id -> line
+    faults: dict[str, str] = {}  # id -> what is wrong
     for sample in annotations.samples:
         fault = _fault(sample, skeleton, classes, COORDINATES[dimension], missing)
-        if fault is None:
-            continue
-        if on_bad_sample == "error":
-            fill = "fill what was not found with data.missing=interpolate, or zero, or "
-            raise BadInput(
-                f"sample {sample.id!r} {fault}; correct it, or {fill if ' nan ' in fault else ''}"
-                "leave such samples out with data.on_bad_sample=drop"
-            )
-        dropped[sample.id] = f"dropped sample {sample.id!r}, which {fault}"
+        if fault is not None:
+            faults[sample.id] = fault
+    if faults and on_bad_sample == "error":
+        raise BadInput(_refusal(annotations, faults))
     check_persons(annotations.samples)
-    if dropped:
+    if faults:
         annotations = Annotations(
-            [sample for sample in annotations.samples if sample.id not in dropped],
+            [sample for sample in annotations.samples if sample.id not in faults],
             {
-                name: [id for id in ids if id not in dropped]
+                name: [id for id in ids if id not in faults]
                 for name, ids in annotations.splits.items()
             },
         )
     for name, ids in annotations.splits.items():
+        if not ids and faults:
+            id, fault = next(iter(faults.items()))
+            raise BadInput(
+                f"split {name!r} has no samples left without its bad ones, e.g. {id!r}, which "
+                f"{fault}; {FILL if NAN in fault else ''}correct them, or remove the split"
+            )
         if not ids:
-            left = " left without its bad ones" if dropped else ""
-            raise BadInput(f"split {name!r} has no samples{left}; list ids in it, or remove it")
-    return annotations, list(dropped.values())
+            raise BadInput(f"split {name!r} has no samples; list ids in it, or remove it")
+    return annotations, [f"dropped sample {id!r}, which {fault}" for id, fault in faults.items()]
+
+
+def _refusal(annotations: Annotations, faults: dict[str, str]) -> str:
+    """The first fault, how many there are, and remedies that leave something of everything."""
+    id, fault = next(iter(faults.items()))
+    many = len(faults) > 1
+    others = f" ({len(faults):,} of {len(annotations.samples):,} samples are bad)" if many else ""
+    before = Counter(sample.label for sample in annotations.samples)
+    after = Counter(sample.label for sample in annotations.samples if sample.id not in faults)
+    taken = any(times > 1 and not after[label] for label, times in before.items())
+    emptied = any(ids and faults.keys() >= set(ids) for ids in annotations.splits.values())
+    remedies = ["correct it"] + [FILL.removesuffix(", or ")] * (NAN in fault)
+    if not taken and not emptied:
+        remedies.append("leave such samples out with data.on_bad_sample=drop")
+    return f"sample {id!r} {fault}{others}; {', or '.join(remedies)}"
 
 
 def _check_ids(annotations: Annotations) -> None:
