@@ -1,6 +1,6 @@
 """How fast clips are made, compared with a naive pipeline, and how fast a large store opens.
 
-    python scripts/bench/data.py [--streams joint bone joint_motion bone_motion] [--old SRC | --open]
+    python scripts/bench/data.py [--streams joint bone ...] [--old SRC | --open]
 
 One process, one thread, batches of 128 of 2,000 synthetic samples, from the annotation or the store
 to a tensor of the batch; all run in turn, and the figures are medians of 7 rounds (`--rounds`).

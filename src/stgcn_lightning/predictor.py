@@ -76,7 +76,11 @@ class Predictor:
             self.dimension = self.card["dimension"]
             self.coordinates = COORDINATES[self.dimension]
             self.spec = StoreSpec(
-                self.skeleton, self.dimension, self.card["normalise"], len(self.classes)
+                self.skeleton,
+                self.dimension,
+                self.card["normalise"],
+                len(self.classes),
+                missing=self.card.get("missing", "error"),  # older cards do not say
             )
         except (KeyError, TypeError) as error:
             raise BadInput(f"{path} has a card without {error}: train it again") from None
@@ -93,6 +97,7 @@ class Predictor:
             recordings: one, or a sequence. A recording is (M, T, V, C): in 2D x and y in pixels,
                 and the score of a key point as a third channel if there are scores; in 3D x, y, z
                 in metres. An absent person is all zero. A `Sample` brings its own `img_shape`.
+                Joints of NaN are filled as in the training, where it filled any.
             img_shape: (height, width) of the pictures in pixels, which 2D key points are scaled to.
 
         Returns:

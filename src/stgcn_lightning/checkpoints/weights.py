@@ -183,6 +183,12 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
                 f"{checkpoint} was trained with {key} {card[key]}, not {ours[key]}: set "
                 + remedy.format(**card)
             )
+    # trained on joints that were all found, a model may be tested on any
+    if card.get("missing", "error") not in ("error", ours["missing"]):
+        raise BadInput(
+            f"{checkpoint} was trained with data.missing={card['missing']}, not "
+            f"{ours['missing']}: set data.missing={card['missing']}"
+        )
     if "classes" in card and len(card["classes"]) != len(ours["classes"]):
         raise BadInput(
             f"{checkpoint} knows {len(card['classes'])} classes but the benchmark has "

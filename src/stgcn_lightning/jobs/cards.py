@@ -29,6 +29,7 @@ def model_card(
         "benchmark": benchmark.name,
         "dimension": benchmark.dimension,
         "normalise": benchmark.normalise,
+        "missing": data.missing or "error",  # of weights without a card it is not known
         "clip_frames": data.clip_frames,
         "test_clips": data.test_clips,
         "persons": data.persons,

@@ -139,7 +139,8 @@ def described_by(card: Mapping[str, Any], checkpoint: Path) -> dict[str, Any]:
             "stream": {"name": card["stream"]},
             "benchmark": benchmark,
             "data": {key: card[key] for key in ("clip_frames", "test_clips", "persons")}
-            | {"holdout_subjects": card.get("held_out_subjects")},
+            | {"holdout_subjects": card.get("held_out_subjects")}
+            | {"missing": card.get("missing", "error")},  # older cards do not say
         }
     except (KeyError, TypeError) as error:
         raise BadInput(f"{checkpoint} has a card without {error}: train it again") from None

@@ -31,7 +31,7 @@ def prepare(settings: PrepareSettings) -> None:
         benchmark = replace(settings.benchmark, annotations=annotations)
         settings = replace(settings, benchmark=benchmark)
     skeleton = settings.skeleton
-    store = open_store_of(settings, download=True)
+    store = open_store_of(settings, download=True, explain=True)
     frames = store.num_frames
     table = Table(title=f"{settings.benchmark.name}: {shown(store.folder)}")
     for column in ("split", "samples", "classes", "two persons and more", "frames (min/mean/max)"):

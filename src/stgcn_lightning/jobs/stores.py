@@ -3,6 +3,7 @@
 from inspect import signature
 from pathlib import Path
 
+from stgcn_lightning.data.overlaps import judge_splits
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.downloads import fetch
@@ -18,11 +19,12 @@ from stgcn_lightning.sources.synthetic import synthetic_annotations, synthetic_f
 from stgcn_lightning.terminal import console, shown
 
 
-def open_store_of(settings: Common, *, download: bool = False) -> Store:
+def open_store_of(settings: Common, *, download: bool = False, explain: bool = False) -> Store:
     """The store of the benchmark's annotations, built (or synthesised) first if need be.
 
     With `download`, annotations that are neither there nor in a store are fetched if the benchmark
-    says where they are published; not under another name, which is more likely misspelt.
+    says where they are published; not under another name, which is more likely misspelt. With
+    `explain`, what may be wrong with the data is printed with examples and remedies.
 
     Raises:
         BadInput: there are no annotations, or they cannot be used.
@@ -37,6 +39,7 @@ def open_store_of(settings: Common, *, download: bool = False) -> Store:
         classes=len(class_names(benchmark.classes)),
         on_bad_sample=settings.data.on_bad_sample,
         source=source_of(benchmark),
+        missing=settings.data.missing,
     )
     try:
         store = open_or_build(annotations, spec, root)
@@ -54,6 +57,7 @@ def open_store_of(settings: Common, *, download: bool = False) -> Store:
         )
         store = open_or_build(annotations, spec, root)
     print_left_out(store)
+    print_findings(store, benchmark, explain)
     return store
 
 
@@ -79,7 +83,9 @@ def annotations_of(benchmark: Benchmark, root: Path) -> Path:
 
 
 def print_left_out(store: Store) -> None:
-    """Say which samples and persons the store does not hold."""
+    """Say which samples and persons the store does not hold, and which it found otherwise."""
+    for line in store.renamed:
+        console.print(line)
     if store.persons_cut:
         console.print(f"{store.persons_cut} samples hold more than two persons: two are kept")
     if store.dropped:
@@ -89,6 +95,21 @@ def print_left_out(store: Store) -> None:
             console.print(f"  {line}")
         if len(store.dropped) > 5:
             console.print(f"  all of them are listed in {shown(store.folder / 'manifest.json')}")
+
+
+def print_findings(store: Store, benchmark: Benchmark, explain: bool) -> None:
+    """Say what may be wrong with the annotations and with the benchmark's two splits."""
+    findings = list(store.findings)
+    train, val = benchmark.train_split, benchmark.val_split
+    if train in store.splits and val in store.splits:
+        classes = class_names(benchmark.classes)
+        findings += judge_splits(store, train, val, classes, benchmark.subject)
+    if not explain and findings:
+        found = "; ".join(finding.what for finding in findings)
+        console.print(f"look at the data: {found} (the prepare door gives examples and remedies)")
+    if explain:
+        for finding in findings:
+            console.print(f"look at the data: {finding}")
 
 
 def from_raw(benchmark: Benchmark) -> str:

@@ -124,6 +124,11 @@ class Data:
     on_bad_sample: Literal["error", "drop"] = fields.choice(
         "what to do about a sample with NaN or a bad label", "error", "drop"
     )
+    missing: Literal["error", "zero", "interpolate"] = fields.choice(
+        "what becomes of joints that were not found, marked by NaN, by 0 or by -1; error: NaN is "
+        "refused and the others are used as they are",
+        "error", "zero", "interpolate",
+    )  # fmt: skip
     holdout_subjects: float | tuple[Any, ...] | None = fields.checked(
         "training subjects held out to select the checkpoint by",
         "a list, or a share between 0 and 1",

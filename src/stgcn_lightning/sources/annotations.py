@@ -20,6 +20,7 @@ class Sample:
         score: (M, T, V) of the same types, confidence of each key point; None where there is none.
         img_shape: (height, width) of the picture in pixels; None where it is not known, which
             scaling key points to the picture (``benchmark.normalise=2d``) does not allow.
+        img_shape_assumed: `img_shape` is a default of the format, which the file did not state.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Sample:
     keypoint: np.ndarray
     score: np.ndarray | None = None
     img_shape: tuple[int, int] | None = None
+    img_shape_assumed: bool = False
 
 
 @dataclass(frozen=True)

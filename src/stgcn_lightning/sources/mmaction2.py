@@ -115,6 +115,7 @@ def _sample(record: dict[str, Any]) -> Sample:
         if has_score
         else None,
         img_shape=_img_shape(record.get("img_shape")),
+        img_shape_assumed=record.get("img_shape") is None,
     )
 
 
@@ -131,10 +132,25 @@ def _array(record: dict[str, Any], key: str, axes: str, ndim: int) -> np.ndarray
         raise _Malformed(f"has a {type(value).__name__} as {key}; give a numpy array {axes}")
     value = cast("np.ndarray[Any, np.dtype[Any]]", value)
     if value.ndim != ndim:
-        raise _Malformed(f"has a {key} of shape {value.shape}; it must be {axes}")
+        raise _Malformed(
+            f"has a {key} of shape {value.shape}; it must be {axes}{_turned(key, value.shape)}"
+        )
     if value.dtype.kind != "f" or value.dtype.itemsize > 8:
         raise _Malformed(f"has a {key} of {value.dtype}; make it float16, float32 or float64")
     return value
+
+
+def _turned(key: str, shape: tuple[int, ...]) -> str:
+    """What gives an array of this shape its four axes (scores: three), if its shape tells."""
+    T_V = (len(shape) == 3) if key == "keypoint" else (len(shape) == 2)
+    last = shape[-1] if shape else 0
+    if key == "keypoint" and T_V and shape[0] in (2, 3) and last > 3:
+        return ", as keypoint.transpose(1, 2, 0)[None] may be"
+    if T_V and (key != "keypoint" or last in (2, 3)):
+        return f", as {key}[None] is of one person"
+    if key != "keypoint" and len(shape) == 4 and last == 1:
+        return ", as keypoint_score[..., 0] is"
+    return ""
 
 
 def _img_shape(value: Any) -> tuple[int, int]:
