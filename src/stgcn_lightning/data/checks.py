@@ -139,7 +139,7 @@ def _fault(sample: Sample, skeleton: Skeleton, classes: int, coordinates: int) -
             f"sample {sample.id!r} has {C} coordinates per joint where a {coordinates}d benchmark "
             f"has {coordinates}; choose the other dimension (2D confidence goes to keypoint_score)"
         )
-    if not 0 <= sample.label < classes:
+    if sample.label is not None and not 0 <= sample.label < classes:
         return f"has label {sample.label}, outside 0 to {classes - 1} of benchmark.classes"
     if not np.isfinite(keypoint).all():
         person, frame, joint, _ = first = _first_not_finite(keypoint)
@@ -169,7 +169,7 @@ def _check_form(sample: Sample) -> None:
             f"sample {sample.id!r} has {found} as {field}; give a numpy array {axes} of float16, "
             "float32 or float64"
         )
-    if not isinstance(cast(object, sample.label), int | np.integer):
+    if not isinstance(cast(object, sample.label), int | np.integer | None):
         raise BadInput(f"sample {sample.id!r} has the label {sample.label!r}; give a whole number")
 
 

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from stgcn_lightning.callbacks.checkpoint_files import EARLIER, LAST, NEXT
 from stgcn_lightning.callbacks.lightning_private import continue_columns, place_of
-from stgcn_lightning.checkpoints.weights import read_weights, refuse_other_card
+from stgcn_lightning.checkpoints.weights import read_weights, refuse_diverged, refuse_other_card
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.writing import write_atomically
@@ -40,9 +40,10 @@ def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | N
     if last is None:
         console.print(f"nothing to resume in {shown(run)}: starting anew")
         return None
-    _, saved = read_weights(last)
+    state, saved = read_weights(last)
     if not saved:
         raise BadInput(f"{last} is no run of this package: start from it with checkpoint={last}")
+    refuse_diverged(state, last)
     refuse_other_card(saved, card, last)
     if saved.get("held_out_subjects") != card["held_out_subjects"]:
         raise BadInput(
