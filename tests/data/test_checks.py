@@ -201,7 +201,6 @@ def test_real_annotations_are_read_and_pass(name, V, classes, dimension, splits)
             r"an array of float32 and shape \(2, 4\) as",
         ),
         ({"label": "run"}, "the label 'run'; give a whole number"),
-        ({"label": None}, "the label None; give a whole number"),
     ],
 )
 def test_a_field_of_another_type_is_refused(change, fault):

@@ -219,8 +219,10 @@ def print_test(built: Built, answers: Answers) -> None:
     settings, scores = built.settings, answers.scores
     benchmark, stream = settings.benchmark.name, settings.stream.name
     title = f"{benchmark} {stream}, {settings.data.test_clips} clips"
-    other = built.run.split or scores.meta["held_out"]
-    split = f", {scores.meta['split']}, not the evaluation split" if other else ""
+    split = ""
+    if built.run.split or scores.meta["held_out"]:
+        of = "held out of " if scores.meta["held_out"] else ""
+        split = f", {of}{scores.meta['split']}, not the evaluation split"
     table = Table(title=title + split)
     table.add_column("")
     table.add_column("%", justify="right")
