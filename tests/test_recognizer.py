@@ -83,7 +83,9 @@ def test_weight_decay_acts_on_every_parameter():
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples():
     module = recognizer()
-    with pytest.raises(BadInput, match=r"loss of step 0 \(epoch 1, .* is nan.*first, second, third, fourth"):
+    with pytest.raises(
+        BadInput, match=r"loss of step 0 \(epoch 1, .* is nan.*first, second, third, fourth"
+    ):
         trainer(max_epochs=1).fit(module, loader(batch(fill=math.nan)), loader(batch()))
 
 

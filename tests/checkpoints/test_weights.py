@@ -115,7 +115,9 @@ def test_a_diverged_checkpoint_is_named(tmp_path, value):
     content = torch.load(LEGACY / "version_0_1_0_finished.ckpt", weights_only=True)
     content["state_dict"]["model.classify.bias"][1] = value
     torch.save(content, tmp_path / "x.ckpt")
-    with pytest.raises(BadInput, match=r"x.ckpt holds NaN or infinity in `classify.bias`: .*diverg"):
+    with pytest.raises(
+        BadInput, match=r"x.ckpt holds NaN or infinity in `classify.bias`: .*diverg"
+    ):
         load_model(tmp_path / "x.ckpt")
 
 

@@ -117,6 +117,14 @@ def test_a_split_that_dropping_empties_is_refused():
         check(good({"label": 9}, {}), "drop")
 
 
+def test_a_split_that_is_empty_from_the_start_is_left_out():
+    annotations = good({}, {})
+    splits = annotations.splits | {"train": []}
+    found, lines = check(replace(annotations, splits=splits), "error")
+    assert found.splits == {"val": ["S1"]}
+    assert lines == []
+
+
 STRUCTURE = [
     (
         good({}, {"keypoint": np.ones((2, 4, 6, 2)), "score": None}),

@@ -91,7 +91,9 @@ def test_a_run_without_validation_keeps_its_last_checkpoint(door):
     assert "no epoch is validated (benchmark.val_split=null)" in out
     assert names() == {"last.ckpt", "step_000000002.ckpt"}
     assert "validation" not in Path("run/train_report.html").read_text().split("<h2>Settings")[0]
-    refused(door("train", *RUN, "benchmark.val_split=vall", "resume=auto"), "val_split=null on none")
+    refused(
+        door("train", *RUN, "benchmark.val_split=vall", "resume=auto"), "val_split=null on none"
+    )
     last = "checkpoint=run/checkpoints/last.ckpt"
     refused(door("test", *TINY, none, last), "say which split to test, split=NAME of train, val")
     refused(door("reproduce", *TINY, none), "reproduce tests benchmark.val_split")

@@ -157,7 +157,9 @@ def test_a_model_that_learns_no_edges_has_no_chart_of_them():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_training_page_is_made_of_what_is_no_number(value):
-    every = {name: (steps, np.full(len(steps), value)) for name, (steps, _) in TRAINED.metrics.items()}
+    every = {
+        name: (steps, np.full(len(steps), value)) for name, (steps, _) in TRAINED.metrics.items()
+    }
     page = Page(render_training(replace(TRAINED, metrics=every)))
     assert not [tag for tag, _ in page.tags if tag == "polyline"]
     steps, losses = TRAINED.metrics["val/loss"]

@@ -5,6 +5,7 @@ Axes: M persons, T frames, V joints, C coordinates.
 
 import difflib
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -60,6 +61,7 @@ def check_annotations(
         BadInput: the first thing that is wrong, and what to do about it.
     """
     _check_ids(annotations)
+    filled = {name for name, ids in annotations.splits.items() if ids}
     dropped: dict[str, str] = {}  # id -> line
     for sample in annotations.samples:
         fault = _fault(sample, skeleton, classes, COORDINATES[dimension])
@@ -80,10 +82,12 @@ def check_annotations(
             },
         )
     for name, ids in annotations.splits.items():
-        if not ids:
-            left = " left without its bad ones" if dropped else ""
+        if not ids and (name in filled or not filled):
+            left = " left without its bad ones" if name in filled else ""
             raise BadInput(f"split {name!r} has no samples{left}; list ids in it, or remove it")
-    return annotations, list(dropped.values())
+    # one that is empty from the start is as good as absent: others can be used
+    splits = {name: ids for name, ids in annotations.splits.items() if ids}
+    return replace(annotations, splits=splits), list(dropped.values())
 
 
 def _check_ids(annotations: Annotations) -> None:

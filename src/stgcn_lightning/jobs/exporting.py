@@ -207,8 +207,8 @@ def same(state: dict[str, Tensor], again: dict[str, Tensor]) -> dict[str, Any]:
     for name, value in state.items():
         if again[name].dtype != value.dtype or not torch.equal(again[name], value):
             raise BadInput(
-                f"nothing was exported: `{name}` came back different from the file; it holds NaN, "
-                "or the disk is damaged"
+                f"nothing was exported: `{name}` came back different from the file: the "
+                "disk is damaged, choose another folder"
             )
     return {"parity": {"equal_tensors": len(state)}}
 
