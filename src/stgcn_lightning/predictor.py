@@ -105,7 +105,7 @@ class Predictor:
 
         Raises:
             BadInput: a recording has other joints or coordinates than the checkpoint's, is not
-                finite, or has no frame.
+                finite, has no frame, or makes the network overflow.
         """
         alone = isinstance(recordings, Sample) or getattr(recordings, "ndim", 0) == 4
         several = cast("Sequence[Recording]", [recordings] if alone else recordings)
@@ -116,6 +116,11 @@ class Predictor:
             for start in range(0, len(samples), at_once)
         ]
         scores = np.concatenate([np.empty((0, len(self.classes)), np.float32), *parts])
+        if len(bad := np.flatnonzero(~np.isfinite(scores).all(1))):
+            raise BadInput(
+                f"recording {bad[0]} is scored with NaN or infinity: its coordinates are far from "
+                "those that the checkpoint was trained on"
+            )
         return scores[0] if alone else scores
 
     @torch.inference_mode()

@@ -132,6 +132,14 @@ def test_a_split_that_dropping_empties_is_refused():
         check(good({"label": 9}, {}), "drop")
 
 
+def test_a_split_that_is_empty_from_the_start_is_left_out():
+    annotations = good({}, {})
+    splits = annotations.splits | {"train": []}
+    found, lines = check(replace(annotations, splits=splits), "error")
+    assert found.splits == {"val": ["S1"]}
+    assert lines == []
+
+
 STRUCTURE = [
     (
         good({}, {"keypoint": np.ones((2, 4, 6, 2)), "score": None}),
@@ -268,7 +276,6 @@ def test_real_annotations_are_read_and_pass(name, V, classes, dimension, splits)
             r"an array of float32 and shape \(2, 4\) as",
         ),
         ({"label": "run"}, "the label 'run'; give a whole number"),
-        ({"label": None}, "the label None; give a whole number"),
     ],
 )
 def test_a_field_of_another_type_is_refused(change, fault):

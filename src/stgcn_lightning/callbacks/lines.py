@@ -25,6 +25,7 @@ class EpochLines(Callback):
         self.clips = 0
         self.loss: Any = 0.0  # summed over the clips of this epoch
         self.earlier = (0, 0.0)  # clips and loss of this epoch in an earlier process
+        self.validated = False  # in this epoch: Lightning remembers the figures of earlier ones
         self.pace = Pace()
 
     def state_dict(self) -> dict[str, Any]:
@@ -42,7 +43,7 @@ class EpochLines(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of a whole epoch."""
-        self.earlier = (0, 0.0)
+        self.earlier, self.validated = (0, 0.0), False
         self._start()
 
     def _start(self) -> None:
@@ -72,6 +73,7 @@ class EpochLines(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure the validation."""
+        self.validated = True
         self.pace.validated()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -84,7 +86,7 @@ class EpochLines(Callback):
         parts = [f"loss {(loss + self.loss) / (clips + self.clips):.4f}"]
         parts += [
             f"{split} top-1 {100 * figures[f'{split}/top1']:.2f} %"
-            for split in ("train", "val", "holdout")
+            for split in ("train", "val", "holdout")[: 3 if self.validated else 1]
             if f"{split}/top1" in figures
         ]
         if speed is not None:

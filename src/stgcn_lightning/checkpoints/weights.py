@@ -1,10 +1,12 @@
 """Checkpoint files of ours, MMAction2's and PYSKL's -> weights, cards and models."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 
+from stgcn_lightning.checkpoints.classes import HEAD_PARTS, agree, refuse_other_classes
 from stgcn_lightning.checkpoints.names import (
     check_graph,
     family_of_ours,
@@ -65,12 +67,37 @@ def weights_in(
     return ours, card
 
 
+def first_not_finite(state: Mapping[str, Any]) -> str | None:
+    """The name of a tensor that holds NaN or infinity; None: all are finite."""
+    floats = {
+        name: value
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    }
+    # one answer for all of them, since each that is read waits for a GPU
+    finite = [value.isfinite().all() for value in floats.values()]
+    if not finite or torch.stack(finite).all():
+        return None
+    return next(name for name, good in zip(floats, finite, strict=True) if not good)
+
+
+def refuse_diverged(state: Mapping[str, Any], checkpoint: Path) -> None:
+    """Refuse weights that are no numbers: every score of theirs would be none, or by chance one."""
+    if name := first_not_finite(state):
+        raise BadInput(
+            f"{checkpoint} holds NaN or infinity in `{name}`: its training diverged before it was "
+            "saved; give an earlier checkpoint, or train again with a lower recipe.lr"
+        )
+
+
 def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> None:
     """Load all weights, or say which setting makes the model fit them.
 
     Raises:
-        BadInput: the weights are those of another family, width, graph or number of classes.
+        BadInput: the weights are those of another family, width, graph or number of classes, or
+            are not finite.
     """
+    refuse_diverged(state, checkpoint)
     ours = model.state_dict()
     differing = sorted(state.keys() ^ ours.keys())
     if differing:
@@ -147,8 +174,8 @@ def own_options(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in NOT_ITS_OWN}
 
 
-def fine_tune(model: Backbone, checkpoint: Path) -> tuple[int, list[str]]:
-    """Start from other weights; a head for other classes is left as it is.
+def fine_tune(model: Backbone, checkpoint: Path, classes: Sequence[str]) -> tuple[int, list[str]]:
+    """Start from other weights; a head for other classes, by number or name, is left as it is.
 
     Returns:
         How many tensors were loaded, and the names of those that were not.
@@ -158,8 +185,9 @@ def fine_tune(model: Backbone, checkpoint: Path) -> tuple[int, list[str]]:
     if name is not None and name not in registry.names():
         refuse_other_family(name, checkpoint)
     ours = model.state_dict()
-    head = [name for name in state if name.startswith("classify.") and name in ours]
-    skipped = [name for name in head if state[name].shape != ours[name].shape]
+    head = [name for name in state if name.startswith(HEAD_PARTS) and name in ours]
+    same = agree(card.get("classes", classes), classes)
+    skipped = [name for name in head if not same or state[name].shape != ours[name].shape]
     load(model, state | {name: ours[name] for name in skipped}, checkpoint)
     return len(state) - len(skipped), skipped
 
@@ -176,6 +204,7 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
         "stream": "stream={stream}",
         "dimension": "benchmark={benchmark}",
         "normalise": "benchmark.normalise={normalise}",
+        "persons": "data.persons={persons}",
     }
     for key, remedy in remedies.items():
         if key in card and card[key] != ours[key]:
@@ -189,11 +218,8 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
             f"{checkpoint} was trained with data.missing={card['missing']}, not "
             f"{ours['missing']}: set data.missing={card['missing']}"
         )
-    if "classes" in card and len(card["classes"]) != len(ours["classes"]):
-        raise BadInput(
-            f"{checkpoint} knows {len(card['classes'])} classes but the benchmark has "
-            f"{len(ours['classes'])}: give the benchmark.classes that it was trained with"
-        )
+    if "classes" in card:
+        refuse_other_classes(card["classes"], ours["classes"], checkpoint)
     model = {key: value for key, value in card.get("model", {}).items() if key not in HOW}
     name = model.get("name")
     if name != ours["model"]["name"] and name is not None:
@@ -202,8 +228,23 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
     if differing:
         settings = " ".join(f"model.{key}={card['model'][key]}" for key in differing)
         raise BadInput(f"{checkpoint} holds another model: set {settings}")
-    if "skeleton" in card and card["skeleton"] != ours["skeleton"]:
+    if "skeleton" in card and (difference := other_body(card["skeleton"], ours["skeleton"])):
+        name = card["skeleton"].get("name")
         raise BadInput(
-            f"{checkpoint} was trained on skeleton {card['skeleton']['name']}, which differs from "
-            f"{ours['skeleton']['name']} as configured"
+            f"{checkpoint} was trained on skeleton {name}, which differs from "
+            f"{ours['skeleton']['name']} as configured in {difference}: set "
+            f"skeleton={name}, or make the key points in its order"
         )
+
+
+def other_body(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """Where two skeletons differ, in words; empty where they are the same but for their name."""
+    for key in ours:
+        one, other = theirs.get(key), ours[key]
+        if key == "name" or one == other:
+            continue
+        if key == "joints" and isinstance(one, list) and len(one) == len(other):
+            i = next(i for i in range(len(other)) if one[i] != other[i])
+            return f"joint {i}, which is {one[i]!r} there and {other[i]!r} here"
+        return f"its {key}"
+    return ""

@@ -5,6 +5,7 @@ Axes: M persons, T frames, V joints, C coordinates.
 
 import difflib
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -68,6 +69,7 @@ def check_annotations(
     """
     _check_ids(annotations)
     _check_labels(annotations, classes)
+    filled = {name for name, ids in annotations.splits.items() if ids}
     faults: dict[str, str] = {}  # id -> what is wrong
     for sample in annotations.samples:
         fault = _fault(sample, skeleton, classes, COORDINATES[dimension], missing)
@@ -77,23 +79,27 @@ def check_annotations(
         raise BadInput(_refusal(annotations, faults))
     check_persons(annotations.samples)
     if faults:
-        annotations = Annotations(
-            [sample for sample in annotations.samples if sample.id not in faults],
-            {
+        annotations = replace(
+            annotations,
+            samples=[sample for sample in annotations.samples if sample.id not in faults],
+            splits={
                 name: [id for id in ids if id not in faults]
                 for name, ids in annotations.splits.items()
             },
         )
     for name, ids in annotations.splits.items():
-        if not ids and faults:
+        if not ids and name in filled:
             id, fault = next(iter(faults.items()))
             raise BadInput(
                 f"split {name!r} has no samples left without its bad ones, e.g. {id!r}, which "
                 f"{fault}; {FILL if NAN in fault else ''}correct them, or remove the split"
             )
-        if not ids:
+        if not ids and not filled:
             raise BadInput(f"split {name!r} has no samples; list ids in it, or remove it")
-    return annotations, [f"dropped sample {id!r}, which {fault}" for id, fault in faults.items()]
+    # one that is empty from the start is as good as absent: others can be used
+    splits = {name: ids for name, ids in annotations.splits.items() if ids}
+    lines = [f"dropped sample {id!r}, which {fault}" for id, fault in faults.items()]
+    return replace(annotations, splits=splits), lines
 
 
 def _refusal(annotations: Annotations, faults: dict[str, str]) -> str:
@@ -179,7 +185,7 @@ def _fault(
             f"has {coordinates}; "
             + (order or "choose the other dimension (2D confidence goes to keypoint_score)")
         )
-    if not 0 <= sample.label < classes:
+    if sample.label is not None and not 0 <= sample.label < classes:
         return f"has label {sample.label}, outside 0 to {classes - 1} of benchmark.classes"
     bad = _not_finite if missing == "error" else np.isinf
     if (wrong := bad(keypoint)).any():
@@ -210,7 +216,7 @@ def _check_form(sample: Sample) -> None:
             f"sample {sample.id!r} has {found} as {field}; give a numpy array {axes} of float16, "
             "float32 or float64"
         )
-    if not isinstance(cast(object, sample.label), int | np.integer):
+    if not isinstance(cast(object, sample.label), int | np.integer | None):
         raise BadInput(f"sample {sample.id!r} has the label {sample.label!r}; give a whole number")
 
 

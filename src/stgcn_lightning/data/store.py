@@ -46,6 +46,7 @@ from stgcn_lightning.sources.registry import Source
 
 JUDGED = 1  # version of what is judged of annotations: a store is built again when it changes
 CHANNELS = 3
+UNLABELLED = -1  # label of a sample that has none
 SAMPLE_FIELDS = np.dtype(
     [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
 )
@@ -58,7 +59,8 @@ class Store:
     Attributes:
         folder: where it is.
         frames: (rows, V, 3) float16 or float32; row 0 is empty.
-        first_row, num_frames, num_persons, labels: (samples,) int64.
+        first_row, num_frames, num_persons, labels: (samples,) int64; the label of a sample that has
+            none is -1.
         ids: (samples,) str.
         splits: name -> sample numbers, int64, in the order of the annotations.
         dropped: one line for each bad sample that was left out.
@@ -297,7 +299,8 @@ def _table(
     table = np.zeros(len(samples), SAMPLE_FIELDS)
     rows, cut = 1, 0
     for entry, sample, (persons, frames) in zip(table, samples, shapes, strict=True):
-        entry["first_row"], entry["label"] = rows, sample.label
+        entry["first_row"] = rows
+        entry["label"] = UNLABELLED if sample.label is None else sample.label
         entry["persons"], entry["frames"] = persons, frames
         rows += persons * frames
         cut += int(spec.normalise == "3d" and len(sample.keypoint) > persons >= 2)

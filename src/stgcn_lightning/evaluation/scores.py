@@ -1,8 +1,9 @@
 """Scores in files: what a test of one stream answered, sample by sample.
 
-`scores.npz` holds no pickle: ids str (B,), labels int64 (B,), scores float32 (B, classes) after
-softmax, classes str (classes,), meta (JSON text: benchmark, split, stream, test_clips, SHA-256 of
-the checkpoint, version of the package; `partial` if some samples of the split were not tested).
+`scores.npz` holds no pickle: ids str (B,), labels int64 (B,), all -1 where there are none, scores
+float32 (B, classes) after softmax, classes str (classes,), meta (JSON text: benchmark, split,
+stream, test_clips, SHA-256 of the checkpoint, version of the package; `partial` if some samples of
+the split were not tested).
 """
 
 import json
@@ -25,7 +26,7 @@ class Scores:
 
     Attributes:
         ids: (B,) names of the samples; None if the file has none (MMAction2's dumps).
-        labels: (B,) int64, the true classes.
+        labels: (B,) int64, the true classes; -1 throughout where they are not known.
         scores: (B, classes) float32, rows sum to 1.
         classes: (classes,) names of the classes.
         meta: where the scores come from: benchmark, split, stream, ...
@@ -43,8 +44,24 @@ class Scores:
         return self.scores.argmax(1)
 
     @property
+    def labelled(self) -> bool:
+        """Whether the true classes are known."""
+        return bool((self.labels >= 0).all())
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether only the number of classes is known, so that they are called 0, 1, 2, ..."""
+        return self.classes.tolist() == [str(i) for i in range(len(self.classes))]
+
+    @property
     def hits(self) -> NDArray[np.bool_]:
-        """(B,) whether the answer is the true class."""
+        """(B,) whether the answer is the true class.
+
+        Raises:
+            BadInput: the true classes are not known.
+        """
+        if not self.labelled:
+            raise BadInput("scores without labels have no accuracy: test samples that have labels")
         return self.answers == self.labels
 
 
@@ -153,15 +170,13 @@ def _checked(path: Path, scores: Scores, apply_softmax: bool) -> Scores:
         raise BadInput(
             f"{path} names {len(scores.classes)} classes but scores {scores.scores.shape[1]}"
         )
-    if not ((scores.labels >= 0) & (scores.labels < len(scores.classes))).all():
+    known = (scores.labels >= 0) & (scores.labels < len(scores.classes))
+    if not known.all() and not (scores.labels == -1).all():
         raise BadInput(
             f"{path} holds labels from {scores.labels.min()} to {scores.labels.max()}, outside its "
             f"{len(scores.classes)} classes"
         )
-    if not np.isfinite(scores.scores).all():
-        row = np.flatnonzero(~np.isfinite(scores.scores).all(1))[0]
-        name = f"number {row}" if scores.ids is None else scores.ids[row]
-        raise BadInput(f"{path} scores sample {name} with NaN or infinity")
+    refuse_not_finite(str(path), scores)
     softmaxed = (scores.scores >= 0).all() and np.allclose(
         scores.scores.sum(1, dtype=np.float64), 1, atol=1e-3
     )
@@ -178,6 +193,22 @@ def _checked(path: Path, scores: Scores, apply_softmax: bool) -> Scores:
             "them, apply_softmax=[NAME] of some streams"
         )
     return scores
+
+
+def refuse_not_finite(named: str, scores: Scores) -> None:
+    """Refuse scores that are no numbers; `named` is what a sentence calls their origin.
+
+    Raises:
+        BadInput: with the first such sample.
+    """
+    bad = np.flatnonzero(~np.isfinite(scores.scores).all(1))
+    if len(bad):
+        name = f"number {bad[0]}" if scores.ids is None else scores.ids[bad[0]]
+        raise BadInput(
+            f"{named} scores sample {name} with NaN or infinity, as "
+            f"{len(bad):,} of {len(scores.scores):,}: make them again, in "
+            "trainer.precision=32-true if they overflow"
+        )
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

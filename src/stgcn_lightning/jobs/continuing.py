@@ -63,7 +63,8 @@ def fingerprint(store: Store, numbers: torch.Tensor) -> dict[str, Any]:
     )
     text = "\n".join(f"{name} {label} {frames}" for name, label, frames in rows)
     some = numbers[:: max(1, len(numbers) // PROBED)]
-    means = store.frames[store.first_row[some]].double().mean((0, 1))  # C
+    first = store.frames[store.first_row[some]].double()  # some, V, C
+    means = first.mean((0, 1)) if len(first) else first.new_zeros(0)  # C
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return {"count": len(numbers), "digest": digest, "means": means.tolist()}
 

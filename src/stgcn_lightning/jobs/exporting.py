@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from stgcn_lightning.checkpoints.classes import unnamed
 from stgcn_lightning.checkpoints.names import from_reference, to_reference
 from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, to_onnx
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
@@ -88,9 +89,11 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
     refuse_other_names(what)
     classes = class_names(what.benchmark.classes)
     ours = model_card(what, classes)
-    refuse_other_card(card or card_of(checkpoint), ours, checkpoint)
     # clips are the user's to choose; all else is what the weights were trained with
-    card = ours | card | {key: ours[key] for key in ("clip_frames", "test_clips", "persons")}
+    chosen = {key: ours[key] for key in ("clip_frames", "test_clips", "persons")}
+    refuse_other_card((card or card_of(checkpoint)) | chosen, ours, checkpoint)
+    named = {} if unnamed(ours["classes"]) else {"classes": classes}
+    card = ours | card | chosen | named
     model = build_model(what.model, what.skeleton, len(card["classes"]))
     load(model, state, checkpoint)
     return model.eval(), card
@@ -205,8 +208,8 @@ def same(state: dict[str, Tensor], again: dict[str, Tensor]) -> dict[str, Any]:
     for name, value in state.items():
         if again[name].dtype != value.dtype or not torch.equal(again[name], value):
             raise BadInput(
-                f"nothing was exported: `{name}` came back different from the file; it holds NaN, "
-                "or the disk is damaged"
+                f"nothing was exported: `{name}` came back different from the file: the "
+                "disk is damaged, choose another folder"
             )
     return {"parity": {"equal_tensors": len(state)}}
 

@@ -10,8 +10,10 @@ from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse, learned_weights, refuse_tuning_on
 from stgcn_lightning.evaluation.intervals import compare, top1_interval
+from stgcn_lightning.evaluation.matching import labelled_alike
 from stgcn_lightning.evaluation.reproduction import Row
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
+from stgcn_lightning.jobs.answers import print_classes
 from stgcn_lightning.jobs.testing import figures_of, scores_path
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
 from stgcn_lightning.settings.doors import FuseSettings
@@ -26,13 +28,18 @@ def fuse_scores(settings: FuseSettings) -> None:
     weights = stated_weights(settings, paths)
     inputs = [path_of(name, path) for name, path in paths.items()]
     out = scores_path(settings.scores, settings.run_dir, *inputs)
-    streams = read_streams(settings, paths)
+    streams = labelled_alike(read_streams(settings, paths))
     if weights is None:
         weights = learn_weights(settings, streams)
     fused = fuse(streams, weights)
     if fused.ids is None:
         fused = replace(fused, ids=np.array([str(i) for i in range(len(fused.labels))]))
     write_scores(out, fused)
+    if not fused.labelled:
+        console.print("the samples have no labels: their classes instead of accuracies")
+        print_classes(fused)
+        console.print(f"scores: {shown(out)}")
+        return
 
     rows, fusion = list[Row](), settings.preset or "fused"
     table = Table()
@@ -81,10 +88,7 @@ def read_streams(settings: FuseSettings, paths: dict[str, str]) -> dict[str, Sco
             f"apply_softmax={thawed(settings.apply_softmax)} is neither true nor false nor some of "
             f"the streams {', '.join(paths)}"
         )
-    streams = {
-        name: read_scores(path_of(name, path), apply_softmax=name in logits)
-        for name, path in paths.items()
-    }
+    streams = {name: read_stream(name, path, logits=name in logits) for name, path in paths.items()}
     for name, scores in streams.items():
         if name in STREAMS and scores.meta.get("stream", name) != name:
             raise BadInput(
@@ -94,6 +98,18 @@ def read_streams(settings: FuseSettings, paths: dict[str, str]) -> dict[str, Sco
         if scores.ids is None:
             console.print(f"{name}: {paths[name]} holds no ids, samples are joined by order")
     return streams
+
+
+def read_stream(name: str, path: str, *, logits: bool) -> Scores:
+    """The scores of a stream.
+
+    Raises:
+        BadInput: with the name of the stream.
+    """
+    try:
+        return read_scores(path_of(name, path), apply_softmax=logits)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from None
 
 
 def stated_weights(settings: FuseSettings, paths: dict[str, str]) -> dict[str, float] | None:

@@ -37,6 +37,8 @@ def reproduce(settings: ReproduceSettings) -> dict[str, float]:
     """Fill the folder, print and write the table; returns the fusions' top-1 for a sweep."""
     if settings.debug == "fast":
         raise BadInput("debug=fast tests parts of the split: use it with train or test")
+    if settings.benchmark.val_split is None:
+        raise BadInput("reproduce tests benchmark.val_split, which is null: give it a split")
     folder = settings.run_dir
     seeds, checkpoints = seeds_of(settings), checkpoints_of(settings)
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from stgcn_lightning.callbacks.checkpoint_files import EARLIER, LAST, NEXT
 from stgcn_lightning.callbacks.lightning_private import continue_columns, place_of
-from stgcn_lightning.checkpoints.weights import refuse_other_card, weights_in
+from stgcn_lightning.checkpoints.weights import refuse_diverged, refuse_other_card, weights_in
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.writing import write_atomically
@@ -64,9 +64,10 @@ def resume_from(
         console.print(f"nothing to resume in {shown(run)}: starting anew")
         return None
     content = read_checkpoint(last)
-    _, saved = weights_in(content, last)
+    state, saved = weights_in(content, last)
     if not saved or "loops" not in content:
         raise BadInput(f"{last} is no run of this package: start from it with checkpoint={last}")
+    refuse_diverged(state, last)
     refuse_other_card(saved, card, last)
     refuse_other_run(saved, card, last)
     refuse_within_epoch(content, saved, card, last)

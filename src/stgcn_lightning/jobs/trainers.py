@@ -28,6 +28,9 @@ def build_trainer(
 ) -> lightning.Trainer:
     """The trainer for epochs of `steps`, with the callbacks of the settings."""
     fast = settings.debug == "fast"
+    limits = FAST if fast else {}
+    if settings.benchmark.val_split is None and settings.data.holdout_subjects is None:
+        limits = limits | {"limit_val_batches": 0}  # no loader at all is warned of
     callbacks = [one.make() for one in callbacks_of(settings).values()]
     if not loggers:  # these two write to loggers alone
         callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor | Speed)]
@@ -42,7 +45,7 @@ def build_trainer(
         enable_progress_bar=False,  # Lightning's own
         # which would add one of its own where the settings have none
         enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
-        **(FAST if fast else {}),
+        **limits,
     )
 
 
@@ -86,15 +89,34 @@ def devices_of_ranks(trainer: Trainer) -> dict[str, int]:
 def callbacks_of(settings: TrainSettings) -> dict[str, Object]:
     """The configured callbacks; with subjects held out, these select the best checkpoint.
 
+    None is selected where no epoch is validated.
+
     What the validation split would have selected is kept beside it, to show the difference.
     """
     callbacks = dict(settings.callbacks or {})
-    if settings.data.holdout_subjects is not None and "best" in callbacks:
-        best = callbacks["best"]
+    if "best" not in callbacks:
+        return callbacks
+    best, split = callbacks["best"], settings.benchmark.val_split
+    if unvalidated(settings) and str(best.get("monitor")).startswith("val/"):
+        del callbacks["best"]
+    elif settings.data.holdout_subjects is not None and split is not None:
         # before `last`, which saves their scores with the state
         callbacks = {"best_on_val": best.but(filename="best_on_val"), **callbacks}
         callbacks["best"] = best.but(monitor="holdout/top1")
     return callbacks
+
+
+def unvalidated(settings: TrainSettings) -> str:
+    """The setting because of which no epoch is validated; empty where some are."""
+    trainer, epochs = settings.trainer, epochs_of(settings)
+    if settings.benchmark.val_split is None and settings.data.holdout_subjects is None:
+        return "benchmark.val_split=null"
+    if settings.debug != "fast" and trainer.get("limit_val_batches") == 0:
+        return "trainer.limit_val_batches=0"
+    every = trainer.get("check_val_every_n_epoch", 1)
+    if isinstance(every, int) and every > epochs:
+        return f"trainer.check_val_every_n_epoch={every}, recipe.epochs={epochs}"
+    return ""
 
 
 def bars() -> list[Callback]:

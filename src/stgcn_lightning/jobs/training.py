@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch.loggers import Logger
 
 from stgcn_lightning import ranks
-from stgcn_lightning.checkpoints.weights import fine_tune, read_weights
+from stgcn_lightning.checkpoints.weights import fine_tune, load, read_weights
+from stgcn_lightning.errors import BadInput, NotFinite
 from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import training_card
 from stgcn_lightning.jobs.continuing import rate_line, samples_of
@@ -20,7 +21,12 @@ from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.resuming import Resumption, keep_metrics, resume_from
 from stgcn_lightning.jobs.selecting import headline_rows, print_selections, selected_otherwise
 from stgcn_lightning.jobs.testing import run_test
-from stgcn_lightning.jobs.trainers import build_trainer, passing_on_ctrl_c, steps_of_optimiser
+from stgcn_lightning.jobs.trainers import (
+    build_trainer,
+    passing_on_ctrl_c,
+    steps_of_optimiser,
+    unvalidated,
+)
 from stgcn_lightning.jobs.watching import dashboards_of, watching
 from stgcn_lightning.recipe import Optimisation
 from stgcn_lightning.recognizer import Recognizer
@@ -36,6 +42,7 @@ def train(settings: TrainSettings) -> dict[str, float]:
         if settings.resume is None:
             refuse_overwriting(settings.run_dir)
         lightning.seed_everything(settings.seed, workers=True, verbose=False)
+        refuse_nothing_to_test(settings)
         built = build(settings)
         card = training_card(settings, built.classes, built.run, samples_of(built.data))
         recipe = asdict(optimisation_of(built)) | {"dropout": settings.recipe.dropout}
@@ -60,11 +67,21 @@ def train(settings: TrainSettings) -> dict[str, float]:
         return figures
 
 
+def refuse_nothing_to_test(settings: TrainSettings) -> None:
+    """Refuse `test_after` before the training where there is nothing to test on."""
+    no_split = settings.benchmark.val_split is None and settings.data.holdout_subjects is None
+    if settings.test_after and no_split:
+        raise BadInput(
+            "test_after=true has nothing to test on with benchmark.val_split=null: leave it out, "
+            "or hold samples out, data.holdout_subjects=0.1"
+        )
+
+
 def start_from(checkpoint: str, built: Built) -> None:
     """Load the weights that `checkpoint` names, and print what was loaded."""
     settings = built.settings
     file = checkpoint_of(checkpoint, settings.downloads, settings.model.name)
-    loaded, skipped = fine_tune(built.model, file)
+    loaded, skipped = fine_tune(built.model, file, built.classes)
     console.print(f"{checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}")
 
 
@@ -112,23 +129,44 @@ def fit(
         line += f"; {rate_line(last.content, last.card, recognizer.card, taken)}"
     console.print(line)
     print_first_screen(settings, built, trainer, steps)
+    diverged = None
     with passing_on_ctrl_c(trainer):
-        trainer.fit(recognizer, built.data, ckpt_path=last and last.file, weights_only=True)
+        try:
+            trainer.fit(recognizer, built.data, ckpt_path=last and last.file, weights_only=True)
+        except NotFinite as error:
+            diverged = error  # what it had before is still reported
     if trainer.is_global_zero:
         page = report_training(built)
         for dashboard in dashboards_of(loggers):
             if page:
                 dashboard.show_page("train/report", page)
+    if diverged:
+        raise BadInput(f"{diverged}; {what_is_left(settings)}") from diverged
     return {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
 
 
+def what_is_left(settings: TrainSettings) -> str:
+    """What a run that diverged keeps and leaves out: the end of a sentence."""
+    folder = settings.run_dir / "checkpoints"
+    names = [name for name in ("best.ckpt", "last.ckpt") if (folder / name).exists()]
+    kept = f"{shown(folder)} keeps {' and '.join(names) or 'nothing'} from before"
+    return kept + (", and test_after tests nothing" if settings.test_after else "")
+
+
 def score_best(built: Built, loggers: list[Logger]) -> dict[str, float]:
-    """Test the best checkpoint of a run, and those selected otherwise if subjects are held out."""
+    """Test the best checkpoint of a run, and those selected otherwise if subjects are held out.
+
+    Where no epoch was validated, the last checkpoint is tested.
+    """
     selected: dict[str, float] = {}
-    if built.data.held_out is not None:
+    folder = built.run.folder / "checkpoints"
+    if built.data.held_out is not None and (folder / "best.ckpt").exists():
         selected = selected_otherwise(built)
-    best = built.run.folder / "checkpoints" / "best.ckpt"
-    built.model.load_state_dict(read_weights(best)[0])
+    best = folder / "best.ckpt"
+    if not best.exists():
+        console.print("there is no best.ckpt, since no epoch was validated: last.ckpt is tested")
+        best = folder / "last.ckpt"
+    load(built.model, read_weights(best)[0], best)
     out = built.run.folder / "scores.npz"
     tested = run_test(built, best, out, loggers, headline_rows(selected))
     if selected:
@@ -153,9 +191,9 @@ def print_first_screen(
     """What is trained, on what, and where it goes; the first steps show how long it takes."""
     data, run = built.data, built.run
     samples = f"{len(data.train_numbers):,} to train on, {len(data.val_numbers):,} to validate on"
-    if data.held_out is not None:
-        subjects = ", ".join(run.held_out_subjects or ())
-        samples += f", {len(data.held_out):,} of subjects {subjects} held out"
+    if run.held_out_subjects is not None:
+        count = "" if data.held_out is None else f"{len(data.held_out):,} "
+        samples += f", {count}of {run.held_out_line} held out"
     epochs = counted(run.epochs, "epoch", "epochs")
     passes = counted(settings.recipe.train_passes_per_epoch, "pass", "passes")
     device = trainer.strategy.root_device
@@ -172,3 +210,5 @@ def print_first_screen(
         "run": shown(run.folder),
     }.items():
         console.print(f"{key:<9}{value}")
+    if why := unvalidated(settings):
+        console.print(f"no epoch is validated ({why}): last.ckpt is kept, and no best.ckpt")

@@ -102,7 +102,9 @@ class TrainSettings(Common):
         "checkpoint to go on from", "auto: the last of the newest run; or a path", check_resume,
         null="a new run",
     )  # fmt: skip
-    test_after: bool = fields.choice("test the best checkpoint when training ends", True, False)
+    test_after: bool = fields.choice(
+        "test best.ckpt when training ends, or last.ckpt where no epoch was validated", True, False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,11 @@ class TestSettings(Common):
         "split to test on; null: benchmark.val_split",
         "a name; holdout: the training samples that were held out",
     )
+    classes: Literal["mapped"] | None = fields.choice(
+        "mapped: answer for benchmark.classes, found by name among those of the checkpoint; "
+        "null: they must be the same",
+        None, "mapped",
+    )  # fmt: skip
     scores: str | None = fields.anything("file of the scores", "a path to .npz or .pkl")
 
 

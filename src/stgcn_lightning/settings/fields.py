@@ -79,9 +79,9 @@ def choice(meaning: str, *choices: Any) -> Any:
     return _field(Stated(meaning, names, lambda key, value: one_of(key, value, choices)))
 
 
-def name(meaning: str) -> Any:
+def name(meaning: str, *, null: str | None = None) -> Any:
     """Text that is not empty."""
-    return _field(Stated(meaning, "a name", text))
+    return _field(Stated(meaning, "a name", text, null=null))
 
 
 def path(meaning: str, *, null: str | None = None) -> Any:

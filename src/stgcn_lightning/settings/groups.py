@@ -58,7 +58,10 @@ class Benchmark:
         "normalisation of the coordinates (docs/data.md)", "2d, 3d, none"
     )
     train_split: str = fields.name("split of the annotations to train on")
-    val_split: str = fields.name("split to validate and test on")
+    val_split: str | None = fields.name(
+        "split to validate and test on",
+        null="train without validation, or validate on the subjects held out",
+    )
     classes: int | str | tuple[Any, ...] | None = fields.anything(
         "classes in the order of their labels",
         "a list of names, a file with one name a line, or their number",
@@ -130,7 +133,7 @@ class Data:
         "error", "zero", "interpolate",
     )  # fmt: skip
     holdout_subjects: float | tuple[Any, ...] | None = fields.checked(
-        "training subjects held out to select the checkpoint by",
+        "training subjects held out to select the checkpoint by, samples without benchmark.subject",
         "a list, or a share between 0 and 1",
         check_subjects,
         null="none",

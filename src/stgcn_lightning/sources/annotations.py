@@ -14,7 +14,8 @@ class Sample:
 
     Attributes:
         id: unique name.
-        label: class index, from 0.
+        label: class index, from 0; None where it is not known: such a sample is tested, not trained
+            on.
         keypoint: (M, T, V, C) float16, float32 or float64; an absent person is all zero. 2D in
             pixels, 3D in metres.
         score: (M, T, V) of the same types, confidence of each key point; None where there is none.
@@ -24,7 +25,7 @@ class Sample:
     """
 
     id: str
-    label: int
+    label: int | None
     keypoint: np.ndarray
     score: np.ndarray | None = None
     img_shape: tuple[int, int] | None = None

@@ -52,10 +52,8 @@ def write_annotations(path: AnyPath, annotations: Annotations) -> None:
         BadInput: the file cannot be written.
     """
     records = [
-        {
-            "frame_dir": sample.id,
-            "label": sample.label,
-        }
+        {"frame_dir": sample.id}
+        | ({} if sample.label is None else {"label": sample.label})
         | (
             {}
             if sample.img_shape is None
@@ -92,12 +90,12 @@ class _Malformed(Exception):  # noqa: N818 - becomes a BadInput as soon as the s
 
 
 def _sample(record: dict[str, Any]) -> Sample:
-    for key in ("frame_dir", "label", "keypoint"):
+    for key in ("frame_dir", "keypoint"):
         if key not in record:
             raise _Malformed(f"has no {key}; add it")
     if not isinstance(record["frame_dir"], str):
         raise _Malformed(f"has the frame_dir {record['frame_dir']!r}; give its id as text")
-    label = _whole_number(record, "label")
+    label = None if record.get("label") is None else _whole_number(record, "label")
     keypoint = _array(record, "keypoint", "(persons, frames, joints, coordinates)", 4)
     frames = _whole_number(record, "total_frames") if "total_frames" in record else None
     if frames not in (None, keypoint.shape[1]):
