@@ -32,8 +32,8 @@ OTHERS = (
     (r"\.Linear_weight$|\.shift_in$", "Shift-GCN"),
     (r"A_vector|to_joint_embedding|\.shared_topology$", "InfoGCN"),
     (r"l\d+\.gcn1\.conv_down\.|\.hypergraph", "HD-GCN"),
-    (r"gcn1?\.convs\.\d|gcn1?\.alpha$", "CTR-GCN"),
-    (r"gcn1?\.conv_[abd]\.|gcn1?\.PA$.*tcn1", "2s-AGCN or AAGCN"),
+    (r"gcn1?\.convs\.\d", "CTR-GCN"),
+    (r"gcn1?\.conv_[abd]\.", "2s-AGCN or AAGCN"),
     (r"gcn\.pre\.|gcn\.post\.", "DG-STGCN"),
     (r"^cls_token$|pos_embed|\.attn\.qkv", "a transformer"),
     (r"Mixed_\d\w|mixed_\d\w", "I3D"),
@@ -76,7 +76,8 @@ def _tensors(content: Mapping[Any, Any], path: AnyPath) -> dict[str, Tensor]:
         return found
     if any(value is Inert for key, value in content.items() if key in KEYS):
         raise BadInput(whole_model(path))
-    keys = ", ".join(shown(str(key))[:40] for key in list(content)[:5]) or "nothing"
+    texts = [key for key in content if isinstance(key, str)]
+    keys = ", ".join(f"`{shown(key)}`" for key in texts[:5]) or "nothing that has a name"
     if any("optim" in str(key) for key in content) or {"state", "param_groups"} <= content.keys():
         raise BadInput(
             f"{path} holds the state of an optimiser ({keys}) and no weights: give the checkpoint "

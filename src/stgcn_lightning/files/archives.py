@@ -25,7 +25,12 @@ from stgcn_lightning.files.tensors import (
 )
 from stgcn_lightning.files.unpickling import Built, guarded, shown
 
-DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
+# Those with arithmetic: torch crashes on numbers of a few bits and on quantised ones.
+DTYPES = {
+    name: value
+    for name, value in vars(torch).items()
+    if isinstance(value, torch.dtype) and not re.search(r"bits|q.?int|int[1-7]$|_x2", str(value))
+}
 
 # fmt: off
 # Libraries whose objects occur in checkpoints that are not hostile.
@@ -86,6 +91,9 @@ def whole_model(path: AnyPath, name: str = "") -> str:
 
 
 class _InertType(type):
+    def __repr__(cls) -> str:  # in sentences
+        return "an object of another library"
+
     def __setitem__(cls, key: object, value: object) -> None: ...
 
 

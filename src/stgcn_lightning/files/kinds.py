@@ -24,6 +24,8 @@ WANTED = {
 }
 OWN = {"annotations": (), "score files": (NPZ,), "checkpoints": (TORCH, SAFETENSORS)}
 
+PICKLED_TEXT = r"[(\[\]}c]"  # how a pickle of protocol 0 begins
+
 # first bytes -> what the file is, and what to do about it; None: what `WANTED` says
 KINDS: tuple[tuple[bytes, str, str | None], ...] = (
     (b"\x1f\x8b", "a gzip file", "unpack it, gunzip -c FILE > NEW"),
@@ -107,6 +109,8 @@ def refuse_text(path: AnyPath, contents: str) -> None:
         what = "a YAML file"
     elif any(first.count(mark) and _even(lines, mark) for mark in ",;\t"):
         what = "a CSV table"
+    elif not what and len(lines) > 1 and not re.match(PICKLED_TEXT, text):
+        what = "a text file"
     if what:
         raise BadInput(f"{path} is {what}: {WANTED[contents]}")
 
