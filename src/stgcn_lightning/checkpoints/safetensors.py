@@ -8,9 +8,15 @@ from typing import Any
 from torch import Tensor
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.kinds import SAFETENSORS, kind_of
 from stgcn_lightning.files.reading import opened
 
 CARD = "stgcn_lightning"  # where the metadata of a file hold our card
+
+
+def is_safetensors(path: str | Path) -> bool:
+    """Whether a file is of this format, by its name or its first bytes."""
+    return Path(path).suffix == ".safetensors" or kind_of(path) == SAFETENSORS
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -7,14 +7,19 @@ from typing import Any, NoReturn
 import torch
 
 from stgcn_lightning.checkpoints.classes import HEAD_PARTS, agree, refuse_other_classes
+from stgcn_lightning.checkpoints.contents import Say, first_names, network_like, weights_of
 from stgcn_lightning.checkpoints.names import (
+    OLD_TITLE,
     check_graph,
     family_of_ours,
     family_of_reference,
+    from_old_stgcn,
     from_reference,
+    is_old_stgcn,
     is_reference,
+    unknown_to,
 )
-from stgcn_lightning.checkpoints.safetensors import read_safetensors
+from stgcn_lightning.checkpoints.safetensors import is_safetensors, read_safetensors
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.graph import adjacency
@@ -26,45 +31,88 @@ HOW = ("norm_group", "compile")  # settings of a model that say how it is comput
 NOT_ITS_OWN = ("name", "_target_", "graph", *HOW)  # settings that its constructor does not take
 CARD = "stgcn_lightning"  # the key of our checkpoints' card
 HEAD = "classify.weight"  # which every model of ours has
+SUFFIXES = (".ckpt", ".pth", ".pt", ".safetensors")
 
 
-def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Weights under our names, and the card, from a checkpoint of ours, MMAction2's or PYSKL's.
+def quiet(remark: str) -> None:
+    """Say nothing."""
+
+
+def checkpoint_in(path: Path, say: Say = quiet) -> Path:
+    """The file that a path means: itself, or of a run's folder the best checkpoint, else the last.
+
+    Raises:
+        BadInput: it is a folder without either.
+    """
+    if not path.is_dir():
+        return path
+    for name in ("best.ckpt", "last.ckpt"):
+        for folder in (path / "checkpoints", path):
+            if (folder / name).is_file():
+                why = ", since it has no best.ckpt" if name == "last.ckpt" else ""
+                say(f"{path} is a folder: its {name} is taken{why}")
+                return folder / name
+    there = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
+    files = f", such as {', '.join(there[:3])}" if there else ""
+    raise BadInput(
+        f"{path} is a folder without checkpoints/best.ckpt: give the folder of a run, or a "
+        f"file{files}"
+    )
+
+
+def read_weights(path: Path, say: Say = quiet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Weights under our names, in float32, and the card, from a checkpoint of anybody.
 
     Ours are Lightning's (`.ckpt`) and what `export` writes (`.safetensors`). The file is never
     unpickled by torch. A foreign one has no card; its family is found by its names.
 
+    Args:
+        path: of the checkpoint.
+        say: is given remarks: weights in half precision, an older ST-GCN.
+
     Raises:
         BadInput: there is no such file, or it holds no model that is registered.
     """
-    if path.suffix == ".safetensors":
+    if is_safetensors(path):
         state, card = read_safetensors(path)
-        if HEAD not in state:
-            raise BadInput(f"{path} holds no model of this package: write it with the export door")
-        return state, card
-    return weights_in(read_checkpoint(path), path)
+        return weights_in({"state_dict": state, CARD: card}, path, say)
+    return weights_in(read_checkpoint(path), path, say)
 
 
 def weights_in(
-    content: dict[str, Any], path: Path
+    content: dict[str, Any], path: Path, say: Say = quiet
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """`read_weights` of what a torch checkpoint holds.
 
     Args:
         content: the checkpoint.
         path: where it was, for sentences.
+        say: is given remarks.
     """
-    state = content.get("state_dict", content)
-    if not isinstance(state, dict):
-        raise BadInput(f"{path} holds no state_dict: give a checkpoint of an ST-GCN")
+    state = weights_of(content, path, say)
+    if HEAD not in state and f"model.{HEAD}" in state:  # beside weights of something else
+        state = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+    if HEAD in state:
+        card = content.get(CARD)
+        return state, card if isinstance(card, dict) else {}
+    if is_old_stgcn(state):
+        found = from_old_stgcn(state, path)
+        say(
+            f"{path} is {OLD_TITLE}, which was trained on key points prepared by rules of its own: "
+            "in 3D as they were recorded (benchmark.normalise=none), in 2D scaled to the picture "
+            "but from -0.5 to 0.5"
+        )
+        return found, {}
     if is_reference(state):
-        return from_reference(family_of_reference(state), state), {}
-    prefix = "model."
-    ours = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-    card = content.get(CARD)
-    if not isinstance(card, dict) or HEAD not in ours:
-        raise BadInput(f"{path} is no checkpoint of this package, MMAction2's or PYSKL's ST-GCN")
-    return ours, card
+        family = family_of_reference(state)
+        if not network_like(unknown_to(family, state)):
+            return from_reference(family, state), {}
+    network = network_like(state) or "another network"
+    known = ", ".join(registry.family_of(name).title for name in registry.names())
+    raise BadInput(
+        f"{path} holds {first_names(state)}, which look like the weights of {network}: give a "
+        f"checkpoint of one of the networks that there are here ({known})"
+    )
 
 
 def first_not_finite(state: Mapping[str, Any]) -> str | None:
@@ -137,7 +185,7 @@ def load_model(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     Raises:
         BadInput: there is no such file, it has no card, or they do not fit each other.
     """
-    path = Path(path)
+    path = checkpoint_in(Path(path).expanduser())
     state, card = read_weights(path)
     if not card:
         raise BadInput(
@@ -174,13 +222,15 @@ def own_options(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in NOT_ITS_OWN}
 
 
-def fine_tune(model: Backbone, checkpoint: Path, classes: Sequence[str]) -> tuple[int, list[str]]:
+def fine_tune(
+    model: Backbone, checkpoint: Path, classes: Sequence[str], say: Say = quiet
+) -> tuple[int, list[str]]:
     """Start from other weights; a head for other classes, by number or name, is left as it is.
 
     Returns:
         How many tensors were loaded, and the names of those that were not.
     """
-    state, card = read_weights(checkpoint)
+    state, card = read_weights(checkpoint, say)
     name = dict(card.get("model", {})).get("name")
     if name is not None and name not in registry.names():
         refuse_other_family(name, checkpoint)

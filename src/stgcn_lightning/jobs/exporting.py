@@ -81,7 +81,7 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
         BadInput: the file is no checkpoint, the configuration contradicts its card, or there is no
             card and the configuration does not say enough.
     """
-    state, card = read_weights(checkpoint)
+    state, card = read_weights(checkpoint, console.print)
     known = described_by(card, checkpoint) if card else settings.reference
     whole = merged(known, settings.given)
     refuse_unknown(whole, checkpoint)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stgcn_lightning.checkpoints.zoo import MODEL, ZOO, checkpoint_file
+from stgcn_lightning.checkpoints.zoo import ADDRESS, MODEL, ZOO, checkpoint_file
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads
 from stgcn_lightning.settings import groups
@@ -15,10 +15,10 @@ from stgcn_lightning.terminal import console
 def checkpoint_of(
     named: str, downloads: groups.Downloads, model: str, key: str = "checkpoint"
 ) -> Path:
-    """The file that `named`, the value of `key`, means; one of the zoo is downloaded if need be.
+    """The file that `named`, the value of `key`, means; it is downloaded if need be.
 
     Args:
-        named: a path, or zoo:NAME.
+        named: a path, a run's folder, an address (https://), or zoo:NAME.
         downloads: where published files come from.
         model: name of the family that the weights are for.
         key: of the configuration, for sentences.
@@ -26,10 +26,10 @@ def checkpoint_of(
     Raises:
         BadInput: the file cannot be fetched, or the zoo has no weights of that family.
     """
-    if not named.startswith(ZOO):
-        return path_of(key, named)
-    refuse_other_model(named, model)
-    return checkpoint_file(named, downloads_of(downloads), console)
+    if named.startswith(ZOO):
+        refuse_other_model(named, model)
+    text = named if ADDRESS.match(named) else str(path_of(key, named))
+    return checkpoint_file(text, downloads_of(downloads), console)
 
 
 def refuse_other_model(named: str, model: str) -> None:

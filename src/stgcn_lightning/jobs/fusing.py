@@ -12,7 +12,7 @@ from stgcn_lightning.evaluation.fusion import PRESETS, fuse, learned_weights, re
 from stgcn_lightning.evaluation.intervals import compare, top1_interval
 from stgcn_lightning.evaluation.matching import labelled_alike
 from stgcn_lightning.evaluation.reproduction import Row
-from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
+from stgcn_lightning.evaluation.scores import NoLabels, Scores, read_scores, write_scores
 from stgcn_lightning.jobs.answers import print_classes
 from stgcn_lightning.jobs.testing import figures_of, scores_path
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
@@ -88,7 +88,7 @@ def read_streams(settings: FuseSettings, paths: dict[str, str]) -> dict[str, Sco
             f"apply_softmax={thawed(settings.apply_softmax)} is neither true nor false nor some of "
             f"the streams {', '.join(paths)}"
         )
-    streams = {name: read_stream(name, path, logits=name in logits) for name, path in paths.items()}
+    streams = read_files(paths, logits)
     for name, scores in streams.items():
         if name in STREAMS and scores.meta.get("stream", name) != name:
             raise BadInput(
@@ -100,16 +100,31 @@ def read_streams(settings: FuseSettings, paths: dict[str, str]) -> dict[str, Sco
     return streams
 
 
-def read_stream(name: str, path: str, *, logits: bool) -> Scores:
-    """The scores of a stream.
-
-    Raises:
-        BadInput: with the name of the stream.
-    """
-    try:
-        return read_scores(path_of(name, path), apply_softmax=logits)
-    except BadInput as error:
-        raise BadInput(f"{name}: {error}") from None
+def read_files(paths: dict[str, str], logits: list[str]) -> dict[str, Scores]:
+    """The scores in these files; those without labels have them from one that has."""
+    found: dict[str, Scores] = {}
+    unlabelled: dict[str, NoLabels] = {}
+    for name, path in paths.items():
+        try:
+            found[name] = read_scores(path_of(name, path), apply_softmax=name in logits)
+        except NoLabels as error:
+            unlabelled[name] = error
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}") from None
+    if unlabelled and not found:
+        raise BadInput(
+            f"none of {', '.join(paths.values())} says the true classes: add a file of the same "
+            "samples that does, such as truth=scores.npz of the test door, with "
+            f"weights='{{{', '.join(f'{name}: 1' for name in paths)}, truth: 0}}'"
+        )
+    for name, error in unlabelled.items():
+        giver = next((one for one in found if found[one].ids is not None), next(iter(found)))
+        path = path_of(name, paths[name])
+        beside = found[giver]
+        found[name] = read_scores(path, apply_softmax=name in logits, beside=beside)
+        how = "by id" if error.lacks == "labels" and beside.ids is not None else "by their order"
+        console.print(f"{name}: {paths[name]} has no {error.lacks}: taken from {giver}, {how}")
+    return {name: found[name] for name in paths}
 
 
 def stated_weights(settings: FuseSettings, paths: dict[str, str]) -> dict[str, float] | None:

@@ -47,7 +47,7 @@ def test(settings: TestSettings) -> None:
     refuse_other_zoo(settings, settings.checkpoint)
     checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, settings.model.name)
     out = scores_path(settings.scores, settings.run_dir, checkpoint)
-    state, card = read_weights(checkpoint)
+    state, card = read_weights(checkpoint, console.print)
     held_out = None
     if settings.split == "holdout":
         held_out = card.get("held_out_subjects")

@@ -81,7 +81,7 @@ def start_from(checkpoint: str, built: Built) -> None:
     """Load the weights that `checkpoint` names, and print what was loaded."""
     settings = built.settings
     file = checkpoint_of(checkpoint, settings.downloads, settings.model.name)
-    loaded, skipped = fine_tune(built.model, file, built.classes)
+    loaded, skipped = fine_tune(built.model, file, built.classes, console.print)
     console.print(f"{checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}")
 
 

@@ -15,6 +15,8 @@ from stgcn_lightning.settings.objects import Object, objects
 from stgcn_lightning.settings.trainer import Trainer, working_callbacks
 from stgcn_lightning.skeleton import Skeleton
 
+NAMED = "a file, the folder of a run, an address (https://), or zoo:NAME"
+
 
 def check_checkpoint(key: str, value: Any) -> Any:
     """Return a path or the name of a published file as it was given, or raise BadInput."""
@@ -88,7 +90,7 @@ class Common(Settings):
         False,
     )
     checkpoint: str | None = fields.checked(
-        "weights to start from or to test", "a path, or zoo:NAME", check_checkpoint, null="none"
+        "weights to start from or to test", NAMED, check_checkpoint, null="none"
     )
 
 
@@ -184,7 +186,7 @@ class ExportSettings(Settings):
     given: Mapping[str, Any]
     downloads: Downloads = fields.group(Downloads)
     checkpoint: str | None = fields.checked(
-        "weights to export", "a path", check_checkpoint, null="none"
+        "weights to export", NAMED, check_checkpoint, null="none"
     )
     format: Any = fields.anything("what to export to", "onnx, safetensors, mmaction2")
     out: Any = fields.anything("file of the model; its sidecar ends in .json", "a path")

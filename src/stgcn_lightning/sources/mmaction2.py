@@ -90,6 +90,10 @@ class _Malformed(Exception):  # noqa: N818 - becomes a BadInput as soon as the s
 
 
 def _sample(record: dict[str, Any]) -> Sample:
+    if "pred_score" in record:
+        raise _Malformed(
+            "is what a test answered (pred_score), no annotation; fuse reads that file"
+        )
     for key in ("frame_dir", "keypoint"):
         if key not in record:
             raise _Malformed(f"has no {key}; add it")
@@ -127,7 +131,8 @@ def _whole_number(record: dict[str, Any], key: str) -> int:
 def _array(record: dict[str, Any], key: str, axes: str, ndim: int) -> np.ndarray:
     value = record[key]
     if not isinstance(value, np.ndarray):
-        raise _Malformed(f"has a {type(value).__name__} as {key}; give a numpy array {axes}")
+        kind = type(value).__name__
+        raise _Malformed(f"has a {kind} as {key}; give a numpy array {axes}, np.array({key})")
     value = cast("np.ndarray[Any, np.dtype[Any]]", value)
     if value.ndim != ndim:
         raise _Malformed(
