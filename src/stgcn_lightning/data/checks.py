@@ -144,7 +144,7 @@ def _check_labels(annotations: Annotations, classes: int) -> None:
         )
     beyond = [label for label in times if label >= classes]
     if len(times) == most + 1 and usual > 1 and min(times[one] for one in beyond) >= usual / 2:
-        first = next(sample for sample in annotations.samples if sample.label >= classes)
+        first = next(s for s in annotations.samples if s.label is not None and s.label >= classes)
         raise BadInput(
             f"labels run from 0 to {most}, outside 0 to {classes - 1} of benchmark.classes "
             f"(e.g. sample {first.id!r}): give all {most + 1} classes in benchmark.classes"
