@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stgcn_lightning.data.holdout import subjects_of
@@ -95,12 +96,17 @@ def _same_subjects(
     ]
 
 
+def _labelled(store: Store, split: str, classes: int) -> NDArray[np.int64]:
+    """Samples of each class (classes,) in a split; those without a label are not counted."""
+    labels = store.labels[store.splits[split]]
+    return np.bincount(labels[labels >= 0].numpy(), minlength=classes)
+
+
 def _classes(store: Store, train: str, val: str, classes: Sequence[str]) -> list[Finding]:
     """Classes that are never seen, or never asked for."""
-    counts = {
-        split: np.bincount(store.labels[store.splits[split]].numpy(), minlength=len(classes))
-        for split in (train, val)
-    }
+    counts = {split: _labelled(store, split, len(classes)) for split in (train, val)}
+    if not all(count.any() for count in counts.values()):  # of samples without labels
+        return []
     findings: list[Finding] = []
     untrained, unasked = counts[train] == 0, (counts[val] == 0) & (counts[train] > 0)
     if untrained.any():
