@@ -87,7 +87,7 @@ def test_each_row_of_the_table(
         with pytest.raises(BadInput) as refused:
             training.train(settings)
         sentence = str(refused.value)
-        if "keeps" in sentence:
+        if "keeps" in sentence or "within an epoch" in sentence:
             assert AS.get(key, key).split(".")[-1].split("_split")[0] in sentence
         assert not begun
         return
@@ -101,6 +101,16 @@ def test_each_row_of_the_table(
     else:
         assert not changed
         assert any("left aside" in line for line in lines) == (happens == "stays")
+
+
+def test_a_refusal_within_an_epoch_names_the_checkpoint_at_the_end_of_one(run, tmp_path, shallow):
+    cfg, at_end, inside = run
+    copied = shutil.copy(inside, tmp_path / "last.ckpt")
+    with pytest.raises(BadInput, match=r"a global batch of 4, not 2: end the epoch with 4$"):
+        training.train(given_anew(cfg, tmp_path / "new", copied, **{"data.batch_size": 2}))
+    shutil.copy(at_end, tmp_path / "best.ckpt")
+    with pytest.raises(BadInput, match=r"with 4, or go on .* resume=\S+/best\.ckpt$"):
+        training.train(given_anew(cfg, tmp_path / "new", copied, **{"data.batch_size": 2}))
 
 
 def test_the_table_names_every_key_that_is_compared():

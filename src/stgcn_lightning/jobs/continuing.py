@@ -6,6 +6,7 @@ docs/interruptions.md has the table of all settings, whose rows a test tries.
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stgcn_lightning.callbacks.lightning_private import place_of
 from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.recognizer import HYPER_PARAMETERS, cosine, trained_with
 from stgcn_lightning.terminal import counted, shown, shown_value
 
@@ -80,7 +82,10 @@ def refuse_other_run(saved: Mapping[str, Any], card: Mapping[str, Any], last: Pa
     Raises:
         BadInput: one of them differs.
     """
-    anew = f"checkpoint={shown(last)} starts another run from its weights"
+    anew = (
+        "hydra.run.dir=RUN resumes another run, "
+        f"checkpoint={shown(last)} starts a new one from these weights"
+    )
     for key, place in KEPT.items():
         before, now = value_at(saved, place, value_at(card, place)), value_at(card, place)
         if before != now:
@@ -132,9 +137,23 @@ def refuse_within_epoch(
         before = (begun | saved.get("order", {})).get(key)
         if before != value:
             raise BadInput(
-                f"{shown(last)} lies within an epoch begun with {key} {before}, not {value}: a run "
-                "that is resumed there keeps it; only after the epoch's end it may change"
+                f"{shown(last)} lies within an epoch begun with {key} {before}, not {value}: end "
+                f"the epoch with {before}{from_epoch_end(last.parent)}"
             )
+
+
+def from_epoch_end(folder: Path) -> str:
+    """Another remedy, as the end of a sentence: the last checkpoint between epochs, if any is."""
+    between: dict[Path, int] = {}
+    for path in sorted(folder.glob("*.ckpt")):
+        with suppress(BadInput, KeyError):  # torn, or weights alone
+            content = read_checkpoint(path)
+            if not place_of(content)[1]:
+                between[path] = content["global_step"]
+    if not between:
+        return ""
+    file = max(between, key=lambda path: between[path])
+    return f", or go on from the end of an epoch, resume={shown(file)}"
 
 
 def changes(
