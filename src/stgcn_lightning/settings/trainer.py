@@ -60,7 +60,7 @@ REFUSED = {
     "default_root_dir": "hydra.run.dir is the run directory",
     "model_registry": "checkpoints are kept in the run directory",
 }
-HARMLESS = {"use_distributed_sampler": False, "sync_batchnorm": False, "accumulate_grad_batches": 1}
+HARMLESS = ("use_distributed_sampler", "sync_batchnorm")  # where they are false
 
 # weights of 16 bits throughout, bf16-true, are not among them: their small steps round to nothing
 PRECISIONS = (
@@ -152,7 +152,7 @@ def refuse_arguments(key: str, options: Mapping[str, Any]) -> None:
         BadInput: with the remedy.
     """
     for name, value in options.items():
-        if name in REFUSED and not (name in HARMLESS and value == HARMLESS[name]):
+        if name in REFUSED and not (name in HARMLESS and value is False):
             _refuse(f"{key}.{name}={shown_value(value)} is not taken", REFUSED[name])
         if options["_target_"] in LIGHTNING and name not in OPEN | REFUSED.keys() | {"_target_"}:
             known = [f"{key}.{one}" for one in sorted(OPEN)]
