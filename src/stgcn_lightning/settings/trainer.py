@@ -90,10 +90,10 @@ SEVERAL = (
 SPOILING = {  # class of a callback -> what it spoils, and the remedy
     "StochasticWeightAveraging": "it replaces the schedule of the learning rate; fuse the scores "
     "of several seeds instead",
-    "WeightAveraging": "it keeps a second model, which is not computed as the first; fuse the "
-    "scores of several seeds instead",
-    "EMAWeightAveraging": "it keeps a second model, which is not computed as the first; fuse the "
-    "scores of several seeds instead",
+    "WeightAveraging": "checkpoints would hold running statistics of other weights than its averages; "
+    "fuse the scores of several seeds instead",
+    "EMAWeightAveraging": "checkpoints would hold running statistics of other weights than its averages; "
+    "fuse the scores of several seeds instead",
     "GradientAccumulationScheduler": REFUSED["accumulate_grad_batches"],
     "BatchSizeFinder": "the learning rate follows data.batch_size: set that",
     "LearningRateFinder": "scripts/search.py looks for a learning rate",
