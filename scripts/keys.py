@@ -90,8 +90,8 @@ def objects() -> str:
         "Defaults are those of `trainer=ddp` and `logger=[csv,wandb,tensorboard]`.\n",
         "A key that is not below is added with a plus sign: `+trainer.gradient_clip_val=1`,",
         "`+callbacks.stop._target_=lightning.pytorch.callbacks.EarlyStopping`, and likewise the",
-        "options of a stream, model or source of your own. Everywhere else an unknown key is refused,",
-        "in a YAML file of yours, too; there a name that begins with an underscore is left to you.\n",
+        "options of a stream, model or source of your own. Everywhere else an unknown key is",
+        "refused, in a YAML file of yours, too; a name that begins with an underscore is yours.\n",
         "| key | default |",
         "|---|---|",
     ]

@@ -87,13 +87,15 @@ SEVERAL = (
     "+trainer.strategy.KEY=VALUE sets an argument of DDPStrategy"
 )
 
+AVERAGES = (
+    "checkpoints would hold running statistics of other weights than its averages; fuse the scores "
+    "of several seeds instead"
+)
 SPOILING = {  # class of a callback -> what it spoils, and the remedy
     "StochasticWeightAveraging": "it replaces the schedule of the learning rate; fuse the scores "
     "of several seeds instead",
-    "WeightAveraging": "checkpoints would hold running statistics of other weights than its averages; "
-    "fuse the scores of several seeds instead",
-    "EMAWeightAveraging": "checkpoints would hold running statistics of other weights than its averages; "
-    "fuse the scores of several seeds instead",
+    "WeightAveraging": AVERAGES,
+    "EMAWeightAveraging": AVERAGES,
     "GradientAccumulationScheduler": REFUSED["accumulate_grad_batches"],
     "BatchSizeFinder": "the learning rate follows data.batch_size: set that",
     "LearningRateFinder": "scripts/search.py looks for a learning rate",
