@@ -51,7 +51,7 @@ ROOMS = {
     "reproduce": "launching",
     "prepare": "launching",
     "export": "launching",
-    "sweeps": "errors launching",
+    "sweeps": "errors terminal launching",
     "__main__": "errors terminal launching sweeps",
 }
 # light tables of names, which import nothing: the settings may know them, too

@@ -67,3 +67,19 @@ def test_a_line_in_a_terminal_is_broken_and_in_a_file_it_is_not(monkeypatch, cap
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     terminal.say("the loss of step 3 is nan")
     assert capsys.readouterr().out == "the loss of step 3\n  is nan\n"
+
+
+def test_a_table_that_is_wider_than_the_terminal_is_set_closer_and_keeps_its_words():
+    table = Table()
+    for column in ("", "ours", "95 % interval", "published", "difference", "verdict"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    cells = ("joint_motion", "87.30 ± 0.12", "87.02 - 87.91", "86.93", "-0.12", "reproduced")
+    table.add_row(*cells)
+    screen = Screen()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "file", screen)
+        patch.setattr(console, "_width", 80)
+        console.print(table)
+    lines = screen.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(cell in screen.getvalue() for cell in cells)

@@ -28,14 +28,19 @@ def __getattr__(name: str) -> Any:
     """
     if name != "console":
         raise AttributeError(f"module {__name__} has no attribute {name}")
+    from rich.box import SIMPLE
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
     from stgcn_lightning.ranks import global_rank
 
     class Plain(Console):
         def print(self, *objects: Any, **options: Any) -> None:
-            fit = (Text(fitting(one)) if isinstance(one, str) else one for one in objects)
+            fit = [Text(fitting(one)) if isinstance(one, str) else one for one in objects]
+            for table in (one for one in fit if isinstance(one, Table)):
+                if self.measure(table).maximum >= self.width:  # of a table that is as wide or wider
+                    table.box, table.pad_edge, table.padding = SIMPLE, False, (0, 1, 0, 0)
             super().print(*fit, **options)
 
         def render_str(self, text: str, **options: Any) -> Text:  # the cells of a table

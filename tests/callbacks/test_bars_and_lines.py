@@ -29,6 +29,7 @@ def test_bars_are_for_terminals_and_lines_for_everybody(terminal, monkeypatch, c
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     monkeypatch.setattr(console, "is_interactive", terminal)  # which it finds out once
     monkeypatch.setattr(console, "width", 120)  # a process of xdist has 80
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(bars, "PER_SECOND", 1e9)
     monkeypatch.setattr(lines, "MEASURED", 2)

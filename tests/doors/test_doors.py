@@ -266,6 +266,15 @@ def test_against_mmaction2_a_published_style_checkpoint_reproduces_its_dump(door
     assert "joined by order" in out
 
 
+def test_relative_paths_belong_to_the_folder_of_the_command_with_chdir_too(door):
+    arguments = [*TINY, "hydra.job.chdir=true", "hydra.run.dir=run", "data.store_dir=mine"]
+    status, out, err = door("prepare", *arguments)
+    assert status == 0, err
+    assert "mine/" in out
+    assert Path("mine").is_dir()
+    assert not Path("run/mine").exists()
+
+
 def test_flags_may_stand_between_overrides(door):
     assert door("prepare", TINY[0], "--config-dir", ".", *TINY[1:])[0] == 0
 

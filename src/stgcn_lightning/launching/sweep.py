@@ -30,7 +30,7 @@ from stgcn_lightning.launching.devices import (
 )
 from stgcn_lightning.launching.processes import PAUSE, Failure, Job, passing_on
 from stgcn_lightning.launching.rank import SIGNALLED
-from stgcn_lightning.launching.table import RESULT, ended_in, keep_result, table
+from stgcn_lightning.launching.table import RESULT, ended_in, keep_result, say_table, table
 from stgcn_lightning.ranks import world_size
 from stgcn_lightning.terminal import say, shown
 
@@ -106,7 +106,7 @@ class Sweep:
         self.started.append(one)
         chosen = [part for part in overrides if part.split("=")[0] in swept_keys(sys.argv)]
         where = f", prints to {shown(log)}" if log else ""
-        print()
+        say("")
         say(f"job {run_directory.name}: {' '.join(chosen)}{where}")
         if parts == 1:
             self.wait(0)
@@ -178,10 +178,10 @@ class SweepTable(Callback):
         )
         if not ended:
             return
-        text = table(ended)
-        print(f"\n{text}", flush=True)
+        say("")
+        say_table(ended)
         with write_atomically(folder / "sweep.txt") as file:
-            file.write(f"{text}\n".encode())
+            file.write(f"{table(ended)}\n".encode())
 
 
 def swept_keys(arguments: list[str]) -> set[str]:

@@ -60,7 +60,7 @@ REFUSED = {
     "default_root_dir": "hydra.run.dir is the run directory",
     "model_registry": "checkpoints are kept in the run directory",
 }
-HARMLESS = {"use_distributed_sampler": False, "sync_batchnorm": False, "accumulate_grad_batches": 1}
+HARMLESS = ("use_distributed_sampler", "sync_batchnorm")  # where they are false
 
 # weights of 16 bits throughout, bf16-true, are not among them: their small steps round to nothing
 PRECISIONS = (
@@ -87,13 +87,15 @@ SEVERAL = (
     "+trainer.strategy.KEY=VALUE sets an argument of DDPStrategy"
 )
 
+AVERAGES = (
+    "checkpoints would hold running statistics of other weights than its averages; fuse the scores "
+    "of several seeds instead"
+)
 SPOILING = {  # class of a callback -> what it spoils, and the remedy
     "StochasticWeightAveraging": "it replaces the schedule of the learning rate; fuse the scores "
     "of several seeds instead",
-    "WeightAveraging": "it keeps a second model, which is not computed as the first; fuse the "
-    "scores of several seeds instead",
-    "EMAWeightAveraging": "it keeps a second model, which is not computed as the first; fuse the "
-    "scores of several seeds instead",
+    "WeightAveraging": AVERAGES,
+    "EMAWeightAveraging": AVERAGES,
     "GradientAccumulationScheduler": REFUSED["accumulate_grad_batches"],
     "BatchSizeFinder": "the learning rate follows data.batch_size: set that",
     "LearningRateFinder": "scripts/search.py looks for a learning rate",
@@ -152,7 +154,7 @@ def refuse_arguments(key: str, options: Mapping[str, Any]) -> None:
         BadInput: with the remedy.
     """
     for name, value in options.items():
-        if name in REFUSED and not (name in HARMLESS and value == HARMLESS[name]):
+        if name in REFUSED and not (name in HARMLESS and value is False):
             _refuse(f"{key}.{name}={shown_value(value)} is not taken", REFUSED[name])
         if options["_target_"] in LIGHTNING and name not in OPEN | REFUSED.keys() | {"_target_"}:
             known = [f"{key}.{one}" for one in sorted(OPEN)]
