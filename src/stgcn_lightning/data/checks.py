@@ -172,19 +172,8 @@ def _fault(
         return "has no persons"
     if T == 0:
         return "has no frames"
-    order = other_order(keypoint.shape, skeleton.num_joints, coordinates)
-    if skeleton.num_joints != V:
-        raise BadInput(
-            f"sample {sample.id!r} has {V} joints but the skeleton {skeleton.name} has "
-            f"{skeleton.num_joints}; "
-            + (order or "choose the skeleton that the key points were made with")
-        )
-    if coordinates != C:
-        raise BadInput(
-            f"sample {sample.id!r} has {C} coordinates per joint where a {coordinates}d benchmark "
-            f"has {coordinates}; "
-            + (order or "choose the other dimension (2D confidence goes to keypoint_score)")
-        )
+    if (skeleton.num_joints, coordinates) != (V, C):
+        raise BadInput(_other_shape(sample, skeleton, coordinates))
     if sample.label is not None and not 0 <= sample.label < classes:
         return f"has label {sample.label}, outside 0 to {classes - 1} of benchmark.classes"
     bad = _not_finite if missing == "error" else np.isinf
@@ -195,6 +184,19 @@ def _fault(
         person, frame, joint = first = _first(wrong)
         return f"has score {score[first]} (person {person}, frame {frame}, joint {joint})"
     return None
+
+
+def _other_shape(sample: Sample, skeleton: Skeleton, coordinates: int) -> str:
+    """How the joints or coordinates of a sample differ, and what mends it."""
+    _, _, V, C = sample.keypoint.shape
+    order = other_order(sample.keypoint.shape, skeleton.num_joints, coordinates)
+    if skeleton.num_joints != V:
+        what = f"{V} joints but the skeleton {skeleton.name} has {skeleton.num_joints}"
+        remedy = "choose the skeleton that the key points were made with"
+    else:
+        what = f"{C} coordinates per joint where a {coordinates}d benchmark has {coordinates}"
+        remedy = "choose the other dimension (2D confidence goes to keypoint_score)"
+    return f"sample {sample.id!r} has {what}; {order or remedy}"
 
 
 def _check_form(sample: Sample) -> None:
