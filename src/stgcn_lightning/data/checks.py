@@ -86,8 +86,10 @@ def check_annotations(
             left = " left without its bad ones" if name in filled else ""
             raise BadInput(f"split {name!r} has no samples{left}; list ids in it, or remove it")
     # one that is empty from the start is as good as absent: others can be used
-    splits = {name: ids for name, ids in annotations.splits.items() if ids}
-    return replace(annotations, splits=splits), list(dropped.values())
+    if not all(annotations.splits.values()):
+        splits = {name: ids for name, ids in annotations.splits.items() if ids}
+        annotations = replace(annotations, splits=splits)
+    return annotations, list(dropped.values())
 
 
 def _check_ids(annotations: Annotations) -> None:
