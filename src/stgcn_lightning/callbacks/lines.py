@@ -78,10 +78,10 @@ class EpochLines(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the line of the epoch."""
+        figures = trainer.callback_metrics  # on every rank: their means are exchanged here
         if not trainer.is_global_zero:
             return
         speed = trainer.world_size * self.clips / self.seconds if self.clips else None
-        figures = trainer.callback_metrics
         clips, loss = self.earlier
         parts = [f"loss {(loss + self.loss) / (clips + self.clips):.4f}"]
         parts += [

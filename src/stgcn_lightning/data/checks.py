@@ -97,9 +97,11 @@ def check_annotations(
         if not ids and not filled:
             raise BadInput(f"split {name!r} has no samples; list ids in it, or remove it")
     # one that is empty from the start is as good as absent: others can be used
-    splits = {name: ids for name, ids in annotations.splits.items() if ids}
+    if not all(annotations.splits.values()):
+        splits = {name: ids for name, ids in annotations.splits.items() if ids}
+        annotations = replace(annotations, splits=splits)
     lines = [f"dropped sample {id!r}, which {fault}" for id, fault in faults.items()]
-    return replace(annotations, splits=splits), lines
+    return annotations, lines
 
 
 def _refusal(annotations: Annotations, faults: dict[str, str]) -> str:

@@ -59,20 +59,11 @@ def prepare(settings: PrepareSettings) -> None:
 
 
 def say_missing_splits(benchmark: Benchmark, store: Store) -> None:
-    """Say which of the benchmark's splits the annotations lack: a test needs one alone.
-
-    Raises:
-        BadInput: there is none of them.
-    """
-    named = [name for name in (benchmark.train_split, benchmark.val_split) if name]
-    missing = [name for name in named if name not in store.splits]
-    if missing == named:
-        store.split(missing[0])
-    for name in missing:
-        there = ", ".join(sorted(store.splits))
-        console.print(
-            f"these annotations have no split {name}, only {there}: a door that needs it fails"
-        )
+    """Say which of the benchmark's splits the annotations lack: a test needs one alone."""
+    for name in (benchmark.train_split, benchmark.val_split):
+        if name and name not in store.splits:
+            there = ", ".join(sorted(store.splits))
+            console.print(f"the annotations have no split {name!r}; there are: {there}")
 
 
 def annotations_from_raw(settings: PrepareSettings) -> Path:

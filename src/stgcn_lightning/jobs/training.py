@@ -164,7 +164,7 @@ def score_best(built: Built, loggers: list[Logger]) -> dict[str, float]:
         selected = selected_otherwise(built)
     best = folder / "best.ckpt"
     if not best.exists():
-        console.print("there is no best.ckpt, since no epoch was validated: last.ckpt is tested")
+        console.print("there is no best.ckpt: last.ckpt is tested")
         best = folder / "last.ckpt"
     load(built.model, read_weights(best)[0], best)
     out = built.run.folder / "scores.npz"
