@@ -44,13 +44,26 @@ def test_scores_of_other_projects_are_fused_with_ours(door, ours):
 def test_scores_without_labels_alone_say_what_to_add(door, ours):
     write("a.pkl", list(VALUES))
     write("b.pkl", list(VALUES))
+    streams = "streams={a: a.pkl, b: b.pkl}"
     refused(
-        door("fuse", "streams={a: a.pkl, b: b.pkl}"),
-        "none of a.pkl, b.pkl says the true classes: add a file of the same samples",
-        "weights='{a: 1, b: 1, truth: 0}'",
+        door("fuse", streams),
+        "none of a.pkl, b.pkl says the true classes: add annotations=FILE split=NAME, or a file",
     )
-    weights = "weights={a: 1, b: 1, truth: 0}"
-    assert door("fuse", "streams={a: a.pkl, b: b.pkl, truth: ours.npz}", weights)[0] == 0
+    points = np.zeros((1, 2, 17, 2), np.float32)
+    records = [
+        {"frame_dir": name, "label": label, "keypoint": points}
+        for name, label in zip(["z", *IDS], [1, 0, 1, 1], strict=True)
+    ]
+    write("ann.pkl", {"split": {"train": ["z"], "val": IDS.tolist()}, "annotations": records})
+    refused(door("fuse", streams, "split=val"), "split=val is one of annotations: add annotations")
+    refused(door("fuse", streams, "annotations=ann.pkl"), "split was tested: split=train, val")
+    refused(door("fuse", streams, "annotations=ann.pkl", "split=vall"), "did you mean val?")
+    refused(door("fuse", streams, "annotations=ann.pkl", "split=train"), "give scores of one split")
+    status, out, err = door("fuse", streams, "annotations=ann.pkl", "split=val", "scores=f.npz")
+    assert status == 0, err
+    assert "a: a.pkl has no names and labels of samples: taken from the annotations, by" in out
+    assert read_scores("f.npz").hits.all()
+    assert read_scores("f.npz").ids.tolist() == IDS.tolist()
 
 
 def test_a_checkpoint_in_half_precision_or_of_a_run_is_tested(door):

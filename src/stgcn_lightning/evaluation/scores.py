@@ -119,7 +119,7 @@ def read_scores(
         path: the file.
         apply_softmax: the file holds logits; turn them into scores.
         beside: scores of the same samples, which say what a file without labels lacks: labels, and
-            by their order the samples of a file without names.
+            by their order the samples of a file without names; its own `scores` are not used.
 
     Returns:
         Scores of B samples, checked: rows sum to 1, labels are classes, no id occurs twice. A file
@@ -167,14 +167,17 @@ def _foreign(path: Path, beside: Scores | None) -> Scores:
         return Scores(table.ids, table.labels, values, names, meta)
     if beside is None:
         raise NoLabels(path, "labels" if table.ids is not None else "names and labels of samples")
-    if len(values) != len(beside.labels) or values.shape[1] != len(beside.classes):
+    classes = beside.classes
+    if not len(classes):  # annotations do not name any
+        classes = np.array([str(i) for i in range(values.shape[1])])
+    if len(values) != len(beside.labels) or values.shape[1] != len(classes):
         raise BadInput(
             f"{path} holds {len(values)} samples of {values.shape[1]} classes, but what it is "
-            f"fused with {len(beside.labels)} of {len(beside.classes)}: give scores of one split"
+            f"fused with {len(beside.labels)} of {len(classes)}: give scores of one split"
         )
     if table.ids is not None and beside.ids is not None:
         values = values[rows_by_name(path, table.ids, beside.ids)]
-    return Scores(beside.ids, beside.labels, values, beside.classes, meta)
+    return Scores(beside.ids, beside.labels, values, classes, meta)
 
 
 def _checked(path: Path, scores: Scores, apply_softmax: bool) -> Scores:

@@ -170,6 +170,10 @@ class FuseSettings(Settings):
     apply_softmax: Any = fields.anything(
         "whether the files hold logits", "true, false, or a list of streams"
     )
+    annotations: Any = fields.anything(
+        "annotations that say the true classes where no score file does", "a path"
+    )
+    split: Any = fields.anything("split of these annotations that was tested", "a name")
     scores: str | None = fields.anything("file of the fused scores", "a path to .npz or .pkl")
 
 
