@@ -30,7 +30,8 @@ def test_a_mapped_head_answers_for_each_class_as_the_checkpoint_does(theirs, dat
 def test_another_order_is_refused_with_the_first_class_that_differs(theirs, data):
     ours = data.draw(st.permutations(theirs))
     if ours == theirs:
-        return refuse_other_classes(theirs, ours, FILE)
+        refuse_other_classes(theirs, ours, FILE)
+        return
     i = next(i for i in range(len(ours)) if ours[i] != theirs[i])
     with pytest.raises(BadInput) as refused:
         refuse_other_classes(theirs, ours, FILE)
@@ -42,7 +43,7 @@ def test_a_number_of_classes_agrees_with_any_names_of_that_number():
     for theirs, ours in ((["a", "b"], ["0", "1"]), (["0", "1"], ["a", "b"])):
         refuse_other_classes(theirs, ours, FILE)
         assert agree(theirs, ours)
-        with pytest.raises(BadInput, match="classes=mapped goes by names, of which .* has none"):
+        with pytest.raises(BadInput, match=r"classes=mapped goes by names, of which .* has none"):
             mapped({}, theirs, ours, FILE)
     assert not agree(["a", "b"], ["b", "a"])
     assert not agree(["a", "b"], ["0", "1", "2"])

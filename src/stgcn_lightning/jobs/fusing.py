@@ -115,18 +115,14 @@ def read_files(
             found[name] = read_scores(path_of(name, path), apply_softmax=name in logits)
         except NoLabels as error:
             unlabelled[name] = error
-<<<<<<< HEAD
         except BadInput as error:
             raise BadInput(f"{name}: {error}") from None
-    if unlabelled and not found:
-=======
     if not unlabelled:
         if settings.annotations is not None:
             console.print("the score files say the true classes: annotations are not needed")
         return found
     givers = found if settings.annotations is None else {"the annotations": truth_of(settings)}
     if not givers:
->>>>>>> 064ce624f2384f0241d62b8cc853924c7d58bbd0
         raise BadInput(
             f"none of {', '.join(paths.values())} says the true classes: add annotations=FILE "
             "split=NAME, or a file of the same samples that says them, such as the scores.npz of "
