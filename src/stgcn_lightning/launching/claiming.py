@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -18,21 +19,26 @@ from omegaconf.errors import OmegaConfBaseException
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.folders import hold, new_folder, refuse_overwriting
+from stgcn_lightning.settings.compose import settings_of
 
 FIRST_SPECIAL_STEP = 1 << 31  # SLURM counts batch scripts and the like from the top down
 beginning = False  # a job begins: folders are made, not only named
 
 
 class Refused(BaseException):
-    """A folder that cannot be used; Hydra swallows an `Exception` of a callback."""
+    """Settings or a folder that cannot be used; Hydra swallows an `Exception` of a callback.
+
+    What was wrong with a value is its cause.
+    """
 
 
 class Folders(Callback):
     """Makes the folder of a run or a sweep when it begins, and holds it until the process ends."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Make and hold the run directory, in rank 0."""
+        """Make and hold the run directory, in rank 0, if the settings can be used."""
         with refusing():
+            check_settings(config)
             folder = Path(config.hydra.run.dir)
             if ranks.global_rank() > 0:
                 with read_write(config):
@@ -48,28 +54,43 @@ class Folders(Callback):
             hold(Path(config.hydra.sweep.dir))
 
 
+def check_settings(config: DictConfig) -> None:
+    """Read the settings of a door before there is a folder, which a refused run need not leave.
+
+    Raises:
+        BadInput: a value cannot be used.
+        OmegaConfBaseException: one cannot be computed.
+    """
+    HydraConfig.instance().set_config(config)
+    runtime = HydraConfig.get().runtime
+    with read_write(runtime):
+        runtime.output_dir = os.getcwd()  # any: Hydra sets it when it makes the folder
+    door = str(config.hydra.job.config_name)
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    settings_of(door, own)
+
+
 @contextmanager
 def refusing() -> Generator[None]:
     """Make the folders that are named within.
 
     Raises:
-        Refused: a folder cannot be used.
+        Refused: a folder, or a value, cannot be used.
     """
     global beginning
     beginning = True
     try:
         yield
-    except BadInput as error:
-        raise Refused(str(error)) from error
-    except OSError as error:
-        where = error.filename or "the run directory"
-        raise Refused(
-            f"cannot write in {where}: {error.strerror}; choose another folder, hydra.run.dir=NEW"
-        ) from error
-    except OmegaConfBaseException:  # Hydra meets it again, where it can be explained
-        pass
+    except (BadInput, OSError, OmegaConfBaseException) as error:
+        cause = error.__cause__ if isinstance(error, OmegaConfBaseException) else error
+        raise Refused(_unwritable(cause) if isinstance(cause, OSError) else str(error)) from error
     finally:
         beginning = False
+
+
+def _unwritable(error: OSError) -> str:
+    where = error.filename or "the run directory"
+    return f"cannot write in {where}: {error.strerror}; choose another folder, hydra.run.dir=NEW"
 
 
 def named_by_time(root: str) -> str:

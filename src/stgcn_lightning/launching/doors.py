@@ -49,7 +49,13 @@ def open_door(name: str) -> None:
     except Failure as failure:
         leave(failure.message, failure.status)
     except Refused as refused:
-        leave(str(refused), 2)
+        if debugging:
+            raise
+        cause = refused.__cause__
+        computed = isinstance(cause, OmegaConfBaseException) and not isinstance(
+            cause.__cause__, OSError
+        )
+        leave(explain(cause, name) if computed else str(refused), 2)
     except KeyboardInterrupt:
         leave("interrupted", 130)
     except BrokenPipeError:  # `--help | head`
