@@ -99,7 +99,6 @@ class Recognizer(lightning.LightningModule):
         self.validated = nn.ModuleList([accuracies(classes, f"{part}/") for part in PARTS])
         self.losses = nn.ModuleList([MeanMetric(nan_strategy="disable") for _ in PARTS])
         self._unchecked: Unchecked | None = None
-        self._schedule: LambdaLR | None = None
         self._validation: list[tuple[Tensor, Tensor]] = []  # samples and losses of each batch
         self.tested: list[tuple[Tensor, Tensor]] = []
 
@@ -154,12 +153,12 @@ class Recognizer(lightning.LightningModule):
         The schedule goes on where the run is: after an epoch by the epochs that are done, since a
         resumed run may have more epochs, or steps of another size.
         """
-        if (schedule := self._schedule) is None:  # a subclass has an optimiser of its own
-            return
-        epoch, batches = (
-            self.trainer.fit_loop.epoch_progress.current,
-            self.trainer.num_training_batches,
-        )
+        if type(self).configure_optimizers is not Recognizer.configure_optimizers:
+            return  # a subclass has an optimiser of its own
+        schedule = self.lr_schedulers()
+        assert isinstance(schedule, LambdaLR)
+        epoch = self.trainer.fit_loop.epoch_progress.current
+        batches = self.trainer.num_training_batches
         if epoch.ready == epoch.completed and math.isfinite(batches):
             steps = -(-int(batches) // self.trainer.accumulate_grad_batches)
             schedule.last_epoch = epoch.completed * steps
@@ -311,7 +310,6 @@ class Recognizer(lightning.LightningModule):
         )
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = LambdaLR(optimizer, lambda step: cosine(step, steps))
-        self._schedule = schedule
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "lr"},
