@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.table import Table
 
@@ -37,6 +37,7 @@ def test_other_text_is_not_changed(text):
 
 
 @given(HOSTILE.filter(str.strip))
+@example("drive a :car: and [red]stop[/red]")
 def test_lines_and_tables_print_names_as_they_are(text):
     table = Table(title=text, show_header=False, box=None)
     table.add_row(text)

@@ -3,11 +3,13 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from helpers import skeleton
 from toy_report import ANSWERS, HOSTILE, LABELS, NAMES, page_of_test
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -123,8 +125,11 @@ def test_in_a_browser_the_page_draws_moves_stops_sorts_and_answers(opened, axes)
 @pytest.mark.slow
 def test_in_a_narrow_browser_long_names_make_tables_scroll_and_not_the_page(opened):
     name = "carry_something_heavy_with_another_person_" * 3
+    body = skeleton("coco17")
+    long = replace(body, joints=tuple(f"{joint}_of_the_person_in_front" for joint in body.joints))
+    names = [name, *NAMES[1:3], f"never_{name}"]
     movies = np.random.default_rng(0).normal(size=(2, 2, 40, 17, 2)).cumsum(2)
-    html = page_of_test(LABELS, ANSWERS, [name, *NAMES[1:]], movies={3: movies[0], 5: movies[1]})
+    html = page_of_test(LABELS, ANSWERS, names, movies={3: movies[0], 5: movies[1]}, skeleton=long)
     verdict = opened(html, width=500)
     assert verdict["problems"] == []
     assert not verdict["wide"]

@@ -4,7 +4,6 @@ Each job starts from its composed configuration, so that nothing leaks from one 
 one that fails does not end the others.
 """
 
-import os
 import re
 import signal
 import sys
@@ -80,9 +79,7 @@ class Sweep:
             BadInput: it cannot be started so.
         """
         run_directory = Path(cfg.run_dir)
-        hydra_cfg = HydraConfig.get()
-        os.chdir(hydra_cfg.runtime.cwd)  # relative paths belong there, with hydra.job.chdir, too
-        overrides = [str(part) for part in hydra_cfg.overrides.task]
+        overrides = [str(part) for part in HydraConfig.get().overrides.task]
         if any(one.run == run_directory for one in self.started):
             raise BadInput(  # the table would show the figures of one as those of the other
                 f"two jobs of this sweep would share {run_directory}: tell them apart by what "
