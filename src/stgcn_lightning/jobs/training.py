@@ -19,7 +19,12 @@ from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.resuming import keep_metrics, position, resume_from
 from stgcn_lightning.jobs.selecting import headline_rows, print_selections, selected_otherwise
 from stgcn_lightning.jobs.testing import run_test
-from stgcn_lightning.jobs.trainers import build_trainer, passing_on_ctrl_c, unvalidated
+from stgcn_lightning.jobs.trainers import (
+    build_trainer,
+    nothing_held_back,
+    passing_on_ctrl_c,
+    unvalidated,
+)
 from stgcn_lightning.jobs.watching import dashboards_of, watching
 from stgcn_lightning.recipe import Optimisation
 from stgcn_lightning.recognizer import Recognizer
@@ -66,8 +71,7 @@ def refuse_overwriting(settings: TrainSettings) -> None:
 
 def refuse_nothing_to_test(settings: TrainSettings) -> None:
     """Refuse `test_after` before the training where there is nothing to test on."""
-    no_split = settings.benchmark.val_split is None and settings.data.holdout_subjects is None
-    if settings.test_after and no_split:
+    if settings.test_after and nothing_held_back(settings):
         raise BadInput(
             "test_after=true has nothing to test on with benchmark.val_split=null: leave it out, "
             "or hold samples out, data.holdout_subjects=0.1"
