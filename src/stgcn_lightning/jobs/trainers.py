@@ -29,7 +29,7 @@ def build_trainer(
     """The trainer for epochs of `steps`, with the callbacks of the settings."""
     fast = settings.debug == "fast"
     limits = FAST if fast else {}
-    if settings.benchmark.val_split is None and settings.data.holdout_subjects is None:
+    if nothing_held_back(settings):
         limits = limits | {"limit_val_batches": 0}  # no loader at all is warned of
     callbacks = [one.make() for one in callbacks_of(settings).values()]
     if not loggers:  # these two write to loggers alone
@@ -106,10 +106,15 @@ def callbacks_of(settings: TrainSettings) -> dict[str, Object]:
     return callbacks
 
 
+def nothing_held_back(settings: TrainSettings) -> bool:
+    """Whether all samples that a training knows of are trained on."""
+    return settings.benchmark.val_split is None and settings.data.holdout_subjects is None
+
+
 def unvalidated(settings: TrainSettings) -> str:
     """The setting because of which no epoch is validated; empty where some are."""
     trainer, epochs = settings.trainer, epochs_of(settings)
-    if settings.benchmark.val_split is None and settings.data.holdout_subjects is None:
+    if nothing_held_back(settings):
         return "benchmark.val_split=null"
     if settings.debug != "fast" and trainer.get("limit_val_batches") == 0:
         return "trainer.limit_val_batches=0"

@@ -23,6 +23,7 @@ from stgcn_lightning.jobs.selecting import headline_rows, print_selections, sele
 from stgcn_lightning.jobs.testing import run_test
 from stgcn_lightning.jobs.trainers import (
     build_trainer,
+    nothing_held_back,
     passing_on_ctrl_c,
     steps_of_optimiser,
     unvalidated,
@@ -69,8 +70,7 @@ def train(settings: TrainSettings) -> dict[str, float]:
 
 def refuse_nothing_to_test(settings: TrainSettings) -> None:
     """Refuse `test_after` before the training where there is nothing to test on."""
-    no_split = settings.benchmark.val_split is None and settings.data.holdout_subjects is None
-    if settings.test_after and no_split:
+    if settings.test_after and nothing_held_back(settings):
         raise BadInput(
             "test_after=true has nothing to test on with benchmark.val_split=null: leave it out, "
             "or hold samples out, data.holdout_subjects=0.1"
