@@ -76,6 +76,7 @@ FILES = {  # name -> content, and what a reader says
     "table.pkl": (b"id;x;y\r\n1;2;3\r\n", "is a CSV table: "),
     "login.pkl": (b"<!DOCTYPE html>\n<html><body>Sign in", "is a web page, such as a login"),
     "error.pth": (b"<?xml version='1.0'?><Error><Code>AccessDenied", "is XML, such as a server's"),
+    "lfs.safetensors": (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
     "lfs.pth": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:1",
         "is a Git LFS pointer",
@@ -85,6 +86,7 @@ FILES = {  # name -> content, and what a reader says
     "a.h5": (b"\x89HDF\r\n\x1a\n" + bytes(90), "is an HDF5 file: "),
     "a.parquet": (b"PAR1\x15\x04\x15", "is a Parquet table: "),
     "a.onnx": (b"\x08\x0a\x12\x07pytorch\x1a\x062.13.0", "is an ONNX model: "),
+    "prose.md": (b"Key points, of a gym.\nMade in May, by us, there.\n", "is a text file: "),
     "readme.txt": (b"Key points of the gym.\nMade in May.\n", "is a text file: "),
 }
 OWN = {"a.pt": "checkpoints", "a.safetensors": "checkpoints", "a.npz": "score files"}

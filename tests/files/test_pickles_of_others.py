@@ -179,6 +179,7 @@ def test_what_is_harmless_is_read_wherever_it_is(tmp_path_factory, shape, protoc
     [
         (np.ma.masked_equal([1, 2], 1), "a masked array of int64, .* save array.filled.0.;"),
         (torch.ones(1).expand(50), "a tensor of 50 numbers made of 1, .* tensor.contiguous"),
+        (np.ma.masked, r"MaskedConstant, .* save np.nan"),
         (collections.deque([1]), r"collections.deque, which is not read: save list\(...\) in"),
         (range(3), r"builtins.range, which is not read: save list"),
         (types.SimpleNamespace(a=1), r"types.SimpleNamespace, .* save vars"),

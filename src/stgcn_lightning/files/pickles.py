@@ -72,6 +72,7 @@ INSTEAD = {
     "addict.": "dict(...)",
     "mmengine.": "numbers, text, lists and dicts alone",
     "mmcv.": "numbers, text, lists and dicts alone",
+    "numpy.ma.": "np.nan, or array.filled(0)",
     "numpy.rec": "np.array(...) of numbers",
     "numpy.core.records": "np.array(...) of numbers",
     "numpy.random": "numbers",
