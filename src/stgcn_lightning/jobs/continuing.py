@@ -93,13 +93,6 @@ def refuse_other_run(saved: Mapping[str, Any], card: Mapping[str, Any], last: Pa
                 f"{shown(last)} was trained with {key}={shown_value(before)}, not "
                 f"{shown_value(now)}: a run that is resumed keeps it; {anew}"
             )
-    classes = saved.get("classes", card["classes"])
-    for number, (before, now) in enumerate(zip(classes, card["classes"], strict=True)):
-        if before != now:
-            raise BadInput(
-                f"{shown(last)} knows class {number} as {before}, not {now}: a run that is resumed "
-                f"keeps benchmark.classes and their order; {anew}"
-            )
     for part, now in value_at(card, ("training", "samples"), {}).items():
         before = value_at(saved, ("training", "samples", part), now)
         if difference := other_samples(before, now):

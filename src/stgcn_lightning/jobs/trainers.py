@@ -53,7 +53,7 @@ def steps_of_optimiser(trainer: lightning.Trainer, batches: int) -> int:
     """Steps that the optimiser takes in an epoch of so many batches of a rank."""
     limit = trainer.limit_train_batches
     taken = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
-    return -(-taken // trainer.accumulate_grad_batches)
+    return taken
 
 
 def build_tester(settings: Common) -> lightning.Trainer:
@@ -116,8 +116,6 @@ def unvalidated(settings: TrainSettings) -> str:
     trainer, epochs = settings.trainer, epochs_of(settings)
     if nothing_held_back(settings):
         return "benchmark.val_split=null"
-    if settings.debug != "fast" and trainer.get("limit_val_batches") == 0:
-        return "trainer.limit_val_batches=0"
     every = trainer.get("check_val_every_n_epoch", 1)
     if isinstance(every, int) and every > epochs:
         return f"trainer.check_val_every_n_epoch={every}, recipe.epochs={epochs}"

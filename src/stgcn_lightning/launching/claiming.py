@@ -28,8 +28,13 @@ beginning = False  # a job begins: folders are made, not only named
 class Refused(BaseException):
     """Settings or a folder that cannot be used; Hydra swallows an `Exception` of a callback.
 
-    What was wrong with a value is its cause.
+    Args:
+        error: what is wrong.
     """
+
+    def __init__(self, error: Exception):
+        super().__init__(str(error))
+        self.error = error
 
 
 class Folders(Callback):
@@ -62,11 +67,11 @@ def check_settings(config: DictConfig) -> None:
         OmegaConfBaseException: one cannot be computed.
     """
     HydraConfig.instance().set_config(config)
-    runtime = HydraConfig.get().runtime
-    with read_write(runtime):
-        runtime.output_dir = os.getcwd()  # any: Hydra sets it when it makes the folder
+    running: Any = HydraConfig.get().runtime
+    with read_write(running):
+        running.output_dir = os.getcwd()  # any: Hydra sets it when it makes the folder
     door = str(config.hydra.job.config_name)
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     settings_of(door, own)
 
 
@@ -83,14 +88,16 @@ def refusing() -> Generator[None]:
         yield
     except (BadInput, OSError, OmegaConfBaseException) as error:
         cause = error.__cause__ if isinstance(error, OmegaConfBaseException) else error
-        raise Refused(_unwritable(cause) if isinstance(cause, OSError) else str(error)) from error
+        raise Refused(_unwritable(cause) if isinstance(cause, OSError) else error) from error
     finally:
         beginning = False
 
 
-def _unwritable(error: OSError) -> str:
+def _unwritable(error: OSError) -> BadInput:
     where = error.filename or "the run directory"
-    return f"cannot write in {where}: {error.strerror}; choose another folder, hydra.run.dir=NEW"
+    return BadInput(
+        f"cannot write in {where}: {error.strerror}; choose another folder, hydra.run.dir=NEW"
+    )
 
 
 def named_by_time(root: str) -> str:

@@ -51,11 +51,7 @@ def open_door(name: str) -> None:
     except Refused as refused:
         if debugging:
             raise
-        cause = refused.__cause__
-        computed = isinstance(cause, OmegaConfBaseException) and not isinstance(
-            cause.__cause__, OSError
-        )
-        leave(explain(cause, name) if computed else str(refused), 2)
+        leave(explain(refused.error, name), 2)
     except KeyboardInterrupt:
         leave("interrupted", 130)
     except BrokenPipeError:  # `--help | head`

@@ -25,7 +25,7 @@ OPEN = {
     "accelerator", "strategy", "devices", "num_nodes", "precision", "log_every_n_steps",
     "num_sanity_val_steps", "enable_model_summary", "gradient_clip_val", "gradient_clip_algorithm",
     "deterministic", "benchmark", "inference_mode", "profiler", "detect_anomaly",
-    "enable_autolog_hparams",
+    "enable_autolog_hparams", "check_val_every_n_epoch",
 }  # fmt: skip
 # those that do not: what to do instead
 REFUSED = {
@@ -43,10 +43,8 @@ REFUSED = {
     "limit_test_batches": SHORTER,
     "limit_predict_batches": "no door of this package predicts with the trainer",
     "overfit_batches": SHORTER,
-    "val_check_interval": "every epoch ends with a validation; recipe.train_passes_per_epoch=1 and "
+    "val_check_interval": "a validation is at the end of an epoch; recipe.train_passes_per_epoch=1 and "
     "more recipe.epochs validate more often",
-    "check_val_every_n_epoch": "every epoch ends with a validation; a larger "
-    "recipe.train_passes_per_epoch and fewer recipe.epochs validate less often",
     "enable_checkpointing": "callbacks.best=null callbacks.last=null keep no checkpoints",
     "enable_progress_bar": "bars are drawn on a terminal, and nowhere else",
     "accumulate_grad_batches": "a larger data.batch_size with model.norm_group trains the same: "
