@@ -45,9 +45,10 @@ def judged(tmp_path_factory):
 few = settings(max_examples=5, suppress_health_check=["function_scoped_fixture"])
 
 
-@few
-@given(st.integers(0, 99), st.sampled_from([None, r"P(\d+)", "no such text (.)"]))
-def test_splits_by_subject_camera_or_chance_are_not_accused(judged, seed, subject):
+@pytest.mark.parametrize("subject", [None, r"P(\d+)", "no such text (.)"])
+@settings(few, max_examples=2)
+@given(seed=st.integers(0, 99))
+def test_splits_by_subject_camera_or_chance_are_not_accused(judged, subject, seed):
     samples = samples_of(60, seed) + samples_of(60, seed, camera=2)
     ids = np.array([sample.id for sample in samples])
     by_chance = np.random.default_rng(seed).permutation(120) < 80
