@@ -18,6 +18,7 @@ from serving import shows_a_page
 
 from stgcn_lightning.checkpoints import zoo
 from stgcn_lightning.checkpoints.names import to_reference
+from stgcn_lightning.checkpoints.weights import checkpoint_in
 from stgcn_lightning.checkpoints.zoo import card_of, checkpoint_file, zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.published import published_top1
@@ -104,16 +105,12 @@ def test_addresses_are_those_of_the_model_zoo():
     )
 
 
-def test_a_path_is_taken_as_it_is(downloads, server):
-    assert quiet("some/file.pth", downloads) == Path("some/file.pth")
-    assert server.asked == []
-
-
-def test_a_run_s_folder_means_its_best_checkpoint(downloads, tmp_path):
+def test_a_run_s_folder_means_its_best_checkpoint(tmp_path):
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
     best.touch()
-    assert quiet(str(tmp_path / "run"), downloads) == best
+    assert checkpoint_in(tmp_path / "run") == best
+    assert checkpoint_in(Path("some/file.pth")) == Path("some/file.pth")
 
 
 def test_a_file_at_an_address_is_fetched_once_and_must_hold_weights(server, downloads, weights):

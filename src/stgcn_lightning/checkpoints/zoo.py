@@ -1,4 +1,4 @@
-"""The files that `checkpoint=` names; above all those that MMAction2 publishes.
+"""The files that `checkpoint=` names by an address; above all those that MMAction2 publishes.
 
 A published one is downloaded once by the name of its experiment, and its SHA-256 is checked against
 the digits in its name. A file at another address is downloaded once and must hold weights.
@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from rich.console import Console
 
-from stgcn_lightning.checkpoints.weights import checkpoint_in, read_weights
+from stgcn_lightning.checkpoints.weights import read_weights
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads, fetch
 from stgcn_lightning.files.reading import sha256
@@ -55,18 +55,16 @@ def zoo_entries() -> dict[str, Entry]:
 
 
 def checkpoint_file(text: str, downloads: Downloads, console: Console) -> Path:
-    """The file that `checkpoint=` names: a path, a run's folder, an address, or zoo:NAME.
+    """The file at an address, or that zoo:NAME means, downloaded if need be.
 
     Raises:
-        BadInput: the zoo has no such name, the file cannot be fetched, it is not the published one
-            or holds no weights, or a folder has no checkpoint.
+        BadInput: the zoo has no such name, the file cannot be fetched, or it is not the published
+            one or holds no weights.
     """
     if address := ADDRESS.match(text):
         if address[1].lower() not in ("http", "https"):
             raise BadInput(f"{text} is an address that is not fetched: download it and give a file")
         return _fetched(text, downloads, console)
-    if not text.startswith(ZOO):
-        return checkpoint_in(Path(text), console.print)
     name, known = text.removeprefix(ZOO), zoo_entries()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3)

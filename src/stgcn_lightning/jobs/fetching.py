@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stgcn_lightning.checkpoints.weights import checkpoint_in
 from stgcn_lightning.checkpoints.zoo import ADDRESS, MODEL, ZOO, checkpoint_file
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads
@@ -28,8 +29,9 @@ def checkpoint_of(
     """
     if named.startswith(ZOO):
         refuse_other_model(named, model)
-    text = named if ADDRESS.match(named) else str(path_of(key, named))
-    return checkpoint_file(text, downloads_of(downloads), console)
+    elif not ADDRESS.match(named):
+        return checkpoint_in(path_of(key, named), console.print)
+    return checkpoint_file(named, downloads_of(downloads), console)
 
 
 def refuse_other_model(named: str, model: str) -> None:
