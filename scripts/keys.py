@@ -12,6 +12,7 @@ from stgcn_lightning.launching.composing import CONF, composed
 from stgcn_lightning.settings.compose import keys_of
 from stgcn_lightning.settings.doors import DOORS
 from stgcn_lightning.settings.fields import Row
+from stgcn_lightning.settings.trainer import OPEN, REFUSED, SPOILING
 from stgcn_lightning.terminal import shown_value
 
 HEAD = """# All keys
@@ -27,6 +28,7 @@ FOOT = """## Sweeps and run directories
 | `sweep.devices_per_job` | with `-m`: devices of each job, and as many jobs at a time as fit; null: one job after the other |
 | `hydra.run.dir` | run directory |
 | `hydra.sweep.dir`, `hydra.sweep.subdir` | folder of a sweep, and in it the run directory of each job |
+| `hydra.job.chdir` | changes nothing: relative paths belong to the folder in which the command was given |
 | `hydra/launcher` | what runs the jobs of a sweep: `processes`, `submitit_slurm`, `submitit_local` ([sweeps.md](sweeps.md)) |
 """  # noqa: E501
 GROUPS = (
@@ -86,6 +88,10 @@ def objects() -> str:
         f"## {', '.join(OBJECTS)}: arguments of classes\n",
         "The documentation of the class that `_target_` names explains the other arguments.",
         "Defaults are those of `trainer=ddp` and `logger=[csv,wandb,tensorboard]`.\n",
+        "A key that is not below is added with a plus sign: `+trainer.gradient_clip_val=1`,",
+        "`+callbacks.stop._target_=lightning.pytorch.callbacks.EarlyStopping`, and likewise the",
+        "options of a stream, model or source of your own. Everywhere else an unknown key is",
+        "refused, in a YAML file of yours, too; a name that begins with an underscore is yours.\n",
         "| key | default |",
         "|---|---|",
     ]
@@ -94,6 +100,11 @@ def objects() -> str:
             f"| `{key}` | `{cell(shown_value(value) or EMPTY)}` |"
             for key, value in flat(cfg[group], group)
         ]
+    open_ones = ", ".join(f"`{name}`" for name in sorted(OPEN))
+    lines += [f"\nOf Lightning's trainer these arguments are open: {open_ones}. The others:\n"]
+    lines += ["| not taken | instead |", "|---|---|"]
+    lines += [f"| `trainer.{name}` | {cell(remedy)} |" for name, remedy in REFUSED.items()]
+    lines += [f"| callback `{name}` | {cell(remedy)} |" for name, remedy in SPOILING.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -8,6 +8,10 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +22,7 @@ import stgcn_lightning.jobs.fusing
 import stgcn_lightning.jobs.reproducing
 import stgcn_lightning.jobs.testing
 import stgcn_lightning.jobs.training  # noqa: F401 - the fork server has imported them
+from stgcn_lightning.jobs.folders import hold
 from stgcn_lightning.launching.doors import open_door
 
 # Python 3.11's fork server does not take over `sys.path`, and would silently import nothing
@@ -68,6 +73,27 @@ def behave_as_started() -> None:
     torch.set_num_threads(1)
     # loader processes as a user has them, which notice that this process is gone
     multiprocessing.set_start_method("fork", force=True)
+
+
+@contextmanager
+def held_by_another(folder: Path) -> Iterator[BaseProcess]:
+    """Another process works in `folder`."""
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=_hold, args=(folder, theirs))
+    process.start()
+    assert ours.recv() == "held"
+    assert process.pid is not None
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def _hold(folder: Path, connection: Connection) -> None:
+    hold(folder)
+    connection.send("held")
+    connection.recv()
 
 
 def _open(folder: Path, door: str, arguments: list[str], texts: list[Path]) -> None:

@@ -32,7 +32,11 @@ def files(tmp_path_factory):
         rng = np.random.default_rng(0)
         samples = [
             Sample(
-                f"s{i}", i, rng.random((1, 9, joints, coordinates), np.float32), None, (108, 192)
+                f"s{i}",
+                i,
+                99 * rng.random((1, 9, joints, coordinates), np.float32),
+                None,
+                (108, 192),
             )
             for i in range(2)
         ]

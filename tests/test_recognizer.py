@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from stgcn_lightning.checkpoints.weights import load_model
 from stgcn_lightning.data.datamodule import Batch, Feed, SkeletonData
 from stgcn_lightning.engine.engine import Engine
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, NotFinite
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.recipe import Optimisation
@@ -83,8 +83,42 @@ def test_weight_decay_acts_on_every_parameter():
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples():
     module = recognizer()
-    with pytest.raises(BadInput, match=r"the loss of step 0 is nan.*first, second, third, fourth"):
+    with pytest.raises(
+        BadInput, match=r"loss of step 0 \(epoch 1, .* is nan.*first, second, third, fourth"
+    ):
         trainer(max_epochs=1).fit(module, loader(batch(fill=math.nan)), loader(batch()))
+
+
+def test_a_validation_that_is_not_finite_ends_the_run_with_the_step(tmp_path):
+    module = recognizer(lr=1e3)
+    own = lightning.pytorch.callbacks.ModelCheckpoint(tmp_path, "best", "val/loss", save_last=True)
+    running = lightning.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        max_epochs=3, callbacks=[own],
+    )  # fmt: skip
+    with pytest.raises(NotFinite, match=r"the val loss after step \d \(epoch \d, learning rate"):
+        running.fit(module, loader(batch()), loader(batch(fill=1e30)))
+    assert not list(tmp_path.glob("*.ckpt"))
+
+
+def test_only_the_samples_that_are_not_finite_are_named():
+    module, one = recognizer(), batch()
+    one.clips[2] = math.nan
+    with pytest.raises(NotFinite, match=r"is nan; lower recipe.lr or look at the samples third$"):
+        trainer(max_epochs=1).fit(module, loader(batch()), loader(one))
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+    module = recognizer()
+    running = trainer(max_epochs=1, default_root_dir=tmp_path)
+    running.fit(module, loader(batch()), loader(batch()))
+    running.save_checkpoint(tmp_path / "x.ckpt")
+    before = (tmp_path / "x.ckpt").read_bytes()
+    with torch.no_grad():
+        module.model.classify.weight[0, 0] = math.inf
+    with pytest.raises(NotFinite, match=r"`model.classify.weight` are no numbers after step 1"):
+        running.save_checkpoint(tmp_path / "x.ckpt")
+    assert (tmp_path / "x.ckpt").read_bytes() == before
 
 
 def test_scores_are_softmaxed_before_clips_are_averaged():

@@ -37,7 +37,7 @@ ROOMS = {
     "report": "errors skeleton evaluation",
     "checkpoints": "errors skeleton files graph models engine",
     "recognizer": "errors recipe distributed files data models engine checkpoints evaluation",
-    "callbacks": "errors distributed files evaluation report",
+    "callbacks": "errors terminal distributed files evaluation report",
     "predictor": "errors skeleton data engine checkpoints models sources",
     "settings": "errors skeleton terminal",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
@@ -51,8 +51,8 @@ ROOMS = {
     "reproduce": "launching",
     "prepare": "launching",
     "export": "launching",
-    "sweeps": "errors launching",
-    "__main__": "errors launching sweeps",
+    "sweeps": "errors terminal launching",
+    "__main__": "errors terminal launching sweeps",
 }
 # light tables of names, which import nothing: the settings may know them, too
 NAMES = {"engine.modes", "data.names", "models.registry", "sources.registry"}
@@ -96,7 +96,7 @@ PACKAGES = {
     "settings.objects": "hydra omegaconf",
     "jobs": "numpy torch lightning rich filelock",
     "shipped": "yaml",
-    "launching": "hydra omegaconf",
+    "launching": "hydra omegaconf yaml",
     "launching.devices": "omegaconf torch",
 }
 FILES = {

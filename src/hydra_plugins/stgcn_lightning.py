@@ -3,6 +3,7 @@
 Every program with Hydra in this environment imports this file, so that the file imports little.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class ProcessLauncher(Launcher):
         errors: list[Exception] = []
 
         def start(cfg: DictConfig) -> None:
+            os.chdir(config.hydra.runtime.cwd)  # relative paths belong there, with chdir, too
             try:
                 self.sweep.start(cfg)
             except Exception as error:  # Hydra would keep it, with a line of its own

@@ -7,6 +7,7 @@ import os
 import sys
 
 from stgcn_lightning.errors import nearest
+from stgcn_lightning.terminal import fitting
 
 
 def main() -> None:
@@ -28,7 +29,8 @@ def main() -> None:
         print("\nstgcn DOOR --help lists the keys of a door; stgcn --version")
         return
     if name not in doors:
-        print(f"stgcn: there is no door {name}: {nearest(name, [*doors])}", file=sys.stderr)
+        mistake = f"stgcn: there is no door {name}: {nearest(name, [*doors])}"
+        print(fitting(mistake, sys.stderr), file=sys.stderr)
         sys.exit(2)
     # as with python -m: messages begin with the name of the door, a user's modules are found here
     sys.argv[:2] = [f"{name}.py"]

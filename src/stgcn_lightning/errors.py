@@ -12,6 +12,10 @@ class BadInput(ValueError):  # noqa: N818 - it names what is wrong with the inpu
     """
 
 
+class NotFinite(BadInput):
+    """A number of a training that is NaN or infinite: what follows from it means nothing."""
+
+
 class UnfitModel(BadInput, TypeError):  # noqa: N818
     """A model of the user's own that breaks the protocol of models/backbone.py."""
 

@@ -76,7 +76,11 @@ class Predictor:
             self.dimension = self.card["dimension"]
             self.coordinates = COORDINATES[self.dimension]
             self.spec = StoreSpec(
-                self.skeleton, self.dimension, self.card["normalise"], len(self.classes)
+                self.skeleton,
+                self.dimension,
+                self.card["normalise"],
+                len(self.classes),
+                missing=self.card.get("missing", "error"),  # older cards do not say
             )
         except (KeyError, TypeError) as error:
             raise BadInput(f"{path} has a card without {error}: train it again") from None
@@ -93,6 +97,7 @@ class Predictor:
             recordings: one, or a sequence. A recording is (M, T, V, C): in 2D x and y in pixels,
                 and the score of a key point as a third channel if there are scores; in 3D x, y, z
                 in metres. An absent person is all zero. A `Sample` brings its own `img_shape`.
+                Joints of NaN are filled as in the training, where it filled any.
             img_shape: (height, width) of the pictures in pixels, which 2D key points are scaled to.
 
         Returns:
@@ -100,7 +105,7 @@ class Predictor:
 
         Raises:
             BadInput: a recording has other joints or coordinates than the checkpoint's, is not
-                finite, or has no frame.
+                finite, has no frame, or makes the network overflow.
         """
         alone = isinstance(recordings, Sample) or getattr(recordings, "ndim", 0) == 4
         several = cast("Sequence[Recording]", [recordings] if alone else recordings)
@@ -111,6 +116,11 @@ class Predictor:
             for start in range(0, len(samples), at_once)
         ]
         scores = np.concatenate([np.empty((0, len(self.classes)), np.float32), *parts])
+        if len(bad := np.flatnonzero(~np.isfinite(scores).all(1))):
+            raise BadInput(
+                f"recording {bad[0]} is scored with NaN or infinity: its coordinates are far from "
+                "those that the checkpoint was trained on"
+            )
         return scores[0] if alone else scores
 
     @torch.inference_mode()

@@ -16,17 +16,24 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
 from typing_extensions import Self
 
-from stgcn_lightning.checkpoints.weights import CARD, load, model_of, weights_in
+from stgcn_lightning.checkpoints.weights import (
+    CARD,
+    first_not_finite,
+    load,
+    model_of,
+    weights_in,
+)
 from stgcn_lightning.data.datamodule import Batch
 from stgcn_lightning.distributed import average_statistics, averaged_statistics, gathered
 from stgcn_lightning.engine.engine import Engine
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, NotFinite
 from stgcn_lightning.evaluation.metrics import accuracies
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.recipe import Optimisation
 
 PARTS = ("val", "holdout")  # what is validated on
+MOST_NAMES = 16  # samples that a sentence names
 DEFAULT = Optimisation()
 HYPER_PARAMETERS = "hyper_parameters"  # Lightning's key of a checkpoint for them
 
@@ -36,11 +43,11 @@ class Unchecked:
 
     Args:
         loss: a number, maybe on a GPU.
-        step: of the training.
+        step: of the training, with its epoch and learning rate, in words.
         samples: numbers of the samples of its batch.
     """
 
-    def __init__(self, loss: Tensor, step: int, samples: Tensor):
+    def __init__(self, loss: Tensor, step: str, samples: Tensor):
         self.loss, self.step, self.samples, self.arrived = loss, step, samples, None
         if loss.is_cuda:
             self.loss = torch.empty((), dtype=loss.dtype, pin_memory=True)
@@ -90,8 +97,9 @@ class Recognizer(lightning.LightningModule):
         classes = model.classify.out_features
         # of the data module's validation loaders, in their order
         self.validated = nn.ModuleList([accuracies(classes, f"{part}/") for part in PARTS])
-        self.losses = nn.ModuleList([MeanMetric() for _ in PARTS])
+        self.losses = nn.ModuleList([MeanMetric(nan_strategy="disable") for _ in PARTS])
         self._unchecked: Unchecked | None = None
+        self._validation: list[tuple[Tensor, Tensor]] = []  # samples and losses of each batch
         self.tested: list[tuple[Tensor, Tensor]] = []
 
     @classmethod
@@ -139,6 +147,32 @@ class Recognizer(lightning.LightningModule):
         present = None if batch.present is None else batch.present.flatten(0, 1)
         return self.engine(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
 
+    def on_train_start(self) -> None:
+        """Train with the rate and the parameters of this run, not with those of a checkpoint.
+
+        The schedule goes on where the run is: after an epoch by the epochs that are done, since a
+        resumed run may have more epochs, or steps of another size.
+        """
+        if type(self).configure_optimizers is not Recognizer.configure_optimizers:
+            return  # a subclass has an optimiser of its own
+        schedule = self.lr_schedulers()
+        assert isinstance(schedule, LambdaLR)
+        epoch = self.trainer.fit_loop.epoch_progress.current
+        batches = self.trainer.num_training_batches
+        if epoch.ready == epoch.completed and math.isfinite(batches):
+            steps = -(-int(batches) // self.trainer.accumulate_grad_batches)
+            schedule.last_epoch = epoch.completed * steps
+        lr = self.optimisation.lr
+        schedule.base_lrs = [lr for _ in schedule.base_lrs]
+        rate = lr * schedule.lr_lambdas[0](schedule.last_epoch)
+        for group in schedule.optimizer.param_groups:
+            group |= {"lr": rate, "initial_lr": lr} | self._of_the_optimizer()
+
+    def _of_the_optimizer(self) -> dict[str, Any]:
+        """Parameters of SGD but for the rate."""
+        names = ("momentum", "nesterov", "weight_decay")
+        return {name: getattr(self.optimisation, name) for name in names}
+
     def on_fit_start(self) -> None:
         """Refuse batch norms over all devices, which cannot count an absent person several times.
 
@@ -157,7 +191,7 @@ class Recognizer(lightning.LightningModule):
         smoothing = self.optimisation.label_smoothing
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
         self.check_loss()
-        self._unchecked = Unchecked(loss.detach(), self.global_step, batch.samples)
+        self._unchecked = Unchecked(loss.detach(), self._step(), batch.samples)
         if not loss.is_cuda:
             self.check_loss()
         top1 = (logits.detach().argmax(-1) == batch.labels).float().mean()
@@ -170,19 +204,29 @@ class Recognizer(lightning.LightningModule):
         """Refuse a loss that is no number: on a GPU one step later, so that the CPU does not wait.
 
         Raises:
-            BadInput: with the samples of its batch.
+            NotFinite: with the samples of its batch.
         """
         unchecked, self._unchecked = self._unchecked, None
         if unchecked is None or math.isfinite(loss := unchecked.value()):
             return
-        some = unchecked.samples[:16].tolist()
-        names = ", ".join(str(i if self.ids is None else self.ids[i]) for i in some)
-        more = len(unchecked.samples) - 16
-        names += f" and {more} more" if more > 0 else ""
-        raise BadInput(
-            f"the loss of step {unchecked.step} is {loss}; lower recipe.lr or look at the samples "
-            f"of this batch: {names}"
+        raise NotFinite(
+            f"the loss of {unchecked.step} is {loss}; lower recipe.lr or look at the samples "
+            f"of this batch: {self._names(unchecked.samples)}"
         )
+
+    def _step(self) -> str:
+        """The step that is taken, its epoch and learning rate."""
+        rates = [
+            f"learning rate {one.param_groups[0]['lr']:.3g}" for one in self.trainer.optimizers
+        ]
+        where = ", ".join([f"epoch {self.current_epoch + 1}", *rates])
+        return f"step {self.global_step} ({where})"
+
+    def _names(self, samples: Tensor) -> str:
+        some = samples[:MOST_NAMES].tolist()
+        names = ", ".join(str(i if self.ids is None else self.ids[i]) for i in some)
+        more = len(samples) - MOST_NAMES
+        return names + (f" and {more} more" if more > 0 else "")
 
     def on_train_epoch_end(self) -> None:
         """Check the last loss."""
@@ -196,21 +240,39 @@ class Recognizer(lightning.LightningModule):
         self._validated(dataloader_idx).update(logits, batch.labels)
         loss = self.losses[dataloader_idx]
         assert isinstance(loss, MeanMetric)
-        loss.update(F.cross_entropy(logits, batch.labels, reduction="none"))
+        losses = F.cross_entropy(logits, batch.labels, reduction="none")
+        loss.update(losses)
+        self._validation.append((batch.samples, losses))
 
     def on_validation_start(self) -> None:
         """Validate with running statistics averaged over the ranks, as the reference does."""
+        self._validation.clear()
         average_statistics(self.model)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's accuracies and losses, those of all ranks together."""
+        """Log the epoch's accuracies and losses, those of all ranks together.
+
+        Raises:
+            NotFinite: a loss is no number; nothing of the epoch is logged, or selects a checkpoint.
+        """
         for i in range(len(self.trainer.val_dataloaders or [])):
             loss = self.losses[i]
             assert isinstance(loss, MeanMetric)
+            mean = loss.compute()
+            if not mean.isfinite():
+                raise NotFinite(self._after_validation(PARTS[i], float(mean)))
             self.log_dict(self._validated(i).compute(), prog_bar=True, sync_dist=True)
-            self.log(f"{PARTS[i]}/loss", loss.compute(), sync_dist=True)
+            self.log(f"{PARTS[i]}/loss", mean, sync_dist=True)
             self._validated(i).reset()
             loss.reset()
+
+    def _after_validation(self, part: str, mean: float) -> str:
+        """What is wrong with a validation, and what to do about it."""
+        bad = [sample for some, losses in self._validation for sample in some[~losses.isfinite()]]
+        remedy = "lower recipe.lr"
+        if 0 < len(bad) < sum(len(samples) for samples, _ in self._validation):
+            remedy += f" or look at the samples {self._names(torch.stack(bad))}"
+        return f"the {part} loss after {self._step()} is {mean}; {remedy}"
 
     def _validated(self, i: int) -> MetricCollection:
         metrics = self.validated[i]
@@ -243,9 +305,7 @@ class Recognizer(lightning.LightningModule):
         optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=self.optimisation.lr,
-            momentum=self.optimisation.momentum,
-            nesterov=self.optimisation.nesterov,
-            weight_decay=self.optimisation.weight_decay,
+            **self._of_the_optimizer(),
             fused=self.device.type == "cuda",
         )
         steps = int(self.trainer.estimated_stepping_batches)
@@ -256,10 +316,18 @@ class Recognizer(lightning.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the card, all that is needed to use the weights, and the training's parameters."""
+        """Add the card, all that is needed to use the weights, and the training's parameters.
+
+        Raises:
+            NotFinite: what would be saved is no number: the checkpoint before stays.
+        """
         self.check_loss()  # weights after a loss that is no number are not saved
         for name, average in averaged_statistics(self.model).items():
             checkpoint["state_dict"][f"model.{name}"] = average
+        if name := first_not_finite(checkpoint["state_dict"]):
+            raise NotFinite(
+                f"the weights `{name}` are no numbers after {self._step()}; lower recipe.lr"
+            )
         checkpoint[CARD] = self.card
         checkpoint[HYPER_PARAMETERS] = asdict(self.optimisation) | {
             "dropout": float(getattr(self.model.classify, "dropout", 0.0))

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.table import runs_in, table
+from stgcn_lightning.launching.table import runs_in, say_table
+from stgcn_lightning.terminal import fitting
 
 
 def main() -> None:
@@ -15,9 +16,9 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python -m stgcn_lightning.sweeps FOLDER")
     try:
-        print(table(runs_in(Path(sys.argv[1]))))
+        say_table(runs_in(Path(sys.argv[1])))
     except BadInput as error:
-        print(f"sweeps: {error}", file=sys.stderr)
+        print(fitting(f"sweeps: {error}", sys.stderr), file=sys.stderr)
         sys.exit(2)
 
 

@@ -1,7 +1,18 @@
-"""The terminal: the console, and how paths, counts and values are written."""
+"""The terminal: where text leaves, and how paths, counts and values are written."""
 
+import re
+import shutil
+import sys
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+
+# Characters that move, hide, colour or turn round what stands beside them: controls, Unicode's
+# marks of direction and separators; and halves of characters, which no terminal can be sent.
+UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+UNLIMITED = 10_000  # columns of a file, in which a table is never cut
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -12,17 +23,70 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """`console`, made when it is first asked for: importing rich takes longer than `--help` may.
 
-    File and sample names are printed as they are, not read as markup; rank 0 alone prints.
+    File and sample names are printed as they are, not read as markup, and without characters that
+    a terminal obeys; lines are broken between words alone; rank 0 alone prints.
     """
     if name != "console":
         raise AttributeError(f"module {__name__} has no attribute {name}")
+    from rich.box import SIMPLE
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     from stgcn_lightning.ranks import global_rank
 
-    made = Console(soft_wrap=True, markup=False, highlight=False, quiet=global_rank() > 0)
+    class Plain(Console):
+        def print(self, *objects: Any, **options: Any) -> None:
+            fit = [Text(fitting(one)) if isinstance(one, str) else one for one in objects]
+            for table in (one for one in fit if isinstance(one, Table)):
+                if self.measure(table).maximum >= self.width:  # of a table that is as wide or wider
+                    table.box, table.pad_edge, table.padding = SIMPLE, False, (0, 1, 0, 0)
+            super().print(*fit, **options)
+
+        def render_str(self, text: str, **options: Any) -> Text:  # the cells of a table
+            return super().render_str(plain(text), **options)
+
+    made = Plain(
+        soft_wrap=True,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        quiet=global_rank() > 0,
+        width=None if sys.stdout.isatty() else UNLIMITED,
+    )
     globals()["console"] = made
     return made
+
+
+def say(text: str) -> None:
+    """Print a line without rich, on a terminal broken between words."""
+    print(fitting(text), flush=True)
+
+
+def fitting(text: str, stream: IO[str] | None = None) -> str:
+    """A line as a stream can take it: `plain`, and on a terminal broken between words.
+
+    Args:
+        text: one line.
+        stream: where it goes; None is standard output.
+    """
+    text = plain(text)
+    columns = shutil.get_terminal_size().columns
+    if len(text) <= columns or not (stream or sys.stdout).isatty():
+        return text
+    return textwrap.fill(
+        text, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def plain(text: str) -> str:
+    r"""Text in which characters that a terminal would obey are written as escapes.
+
+    Examples:
+        >>> plain("a\\x1b[31mb\\n")
+        'a\\\\x1b[31mb\\\\n'
+    """
+    return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def shown(path: Path) -> Path:

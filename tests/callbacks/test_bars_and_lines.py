@@ -29,6 +29,7 @@ def test_bars_are_for_terminals_and_lines_for_everybody(terminal, monkeypatch, c
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     monkeypatch.setattr(console, "is_interactive", terminal)  # which it finds out once
     monkeypatch.setattr(console, "width", 120)  # a process of xdist has 80
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(bars, "PER_SECOND", 1e9)
     monkeypatch.setattr(lines, "MEASURED", 2)
@@ -75,3 +76,34 @@ def test_a_run_that_is_resumed_within_an_epoch_has_its_bar(monkeypatch):
     assert shown.progress.tasks[0].completed == 5
     assert "5/8" in shown.progress.tasks[0].fields["figures"]
     shown.on_train_end(trainer, None)
+
+
+class Epoch:
+    """What a trainer says at the end of an epoch."""
+
+    current_epoch, max_epochs, world_size, num_training_batches, global_step = 0, 2, 2, 1, 1
+
+    def __init__(self, is_global_zero):
+        self.is_global_zero, self.asked = is_global_zero, 0
+
+    @property
+    def callback_metrics(self):
+        self.asked += 1
+        return {"train/top1": torch.tensor(0.5), "val/top1": torch.tensor(0.25)}
+
+
+def test_every_rank_takes_part_in_the_means_of_an_epoch_and_one_prints(capsys):
+    other = Epoch(is_global_zero=False)
+    lines.EpochLines().on_train_epoch_end(other, None)
+    assert other.asked  # the others would wait for its part
+    assert capsys.readouterr().out == ""
+
+
+def test_a_line_holds_no_accuracy_of_an_earlier_epoch(capsys):
+    printed, epoch = lines.EpochLines(), Epoch(is_global_zero=True)
+    printed.clips = printed.seconds = 1
+    printed.on_train_epoch_end(epoch, None)
+    assert "train top-1 50.00 %, 2 clips/s" in capsys.readouterr().out
+    printed.on_validation_end(epoch, None)
+    printed.on_train_epoch_end(epoch, None)
+    assert "train top-1 50.00 %, val top-1 25.00 %" in capsys.readouterr().out

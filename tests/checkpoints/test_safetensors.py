@@ -18,7 +18,7 @@ def test_safetensors_come_back_with_their_card(tmp_path):
         assert torch.equal(found[name], tensor)
 
 
-@pytest.mark.parametrize("keep", [0, 7, 60, -1])
+@pytest.mark.parametrize("keep", [1, 7, 60, -1])
 def test_damaged_safetensors_are_refused_in_one_sentence(tmp_path, keep):
     path = tmp_path / "x.safetensors"
     path.write_bytes(safetensors_bytes({"a": torch.ones(9)}, {})[:keep])

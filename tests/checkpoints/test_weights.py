@@ -1,3 +1,4 @@
+import math
 import sys
 
 import pytest
@@ -5,7 +6,13 @@ import torch
 from helpers import LEGACY
 
 from stgcn_lightning.checkpoints.names import to_reference
-from stgcn_lightning.checkpoints.weights import load, load_model
+from stgcn_lightning.checkpoints.weights import (
+    fine_tune,
+    first_not_finite,
+    load,
+    load_model,
+    other_body,
+)
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.models import registry
@@ -101,3 +108,50 @@ def test_foreign_weights_have_no_card(tmp_path):
     torch.save({"state_dict": state}, tmp_path / "x.pth")
     with pytest.raises(BadInput, match=r"x.pth does not say what it was trained on"):
         load_model(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_diverged_checkpoint_is_named(tmp_path, value):
+    content = torch.load(LEGACY / "version_0_1_0_finished.ckpt", weights_only=True)
+    content["state_dict"]["model.classify.bias"][1] = value
+    torch.save(content, tmp_path / "x.ckpt")
+    with pytest.raises(
+        BadInput, match=r"x.ckpt holds NaN or infinity in `classify.bias`: .*diverg"
+    ):
+        load_model(tmp_path / "x.ckpt")
+
+
+def body(**changes):
+    return {"name": "five", "joints": ["hip", "chest", "head"], "edges": [[1, 0]]} | changes
+
+
+@pytest.mark.parametrize(
+    ("theirs", "difference"),
+    [
+        (body(), ""),
+        (body(name="six"), ""),  # the same body under another name
+        (body(joints=["hip", "head", "chest"]), "joint 1, which is 'head' there and 'chest' here"),
+        (body(edges=[[0, 1]]), "its edges"),
+    ],
+)
+def test_where_two_bodies_differ(theirs, difference):
+    assert other_body(theirs, body()) == difference
+
+
+@pytest.mark.parametrize("name", ["classify.weight", "norm.running_var"])
+def test_the_first_tensor_that_is_not_finite_is_found(name):
+    state = {"steps": torch.tensor(3), "classify.weight": torch.ones(2), "norm.running_var": None}
+    state["norm.running_var"] = torch.ones(3, dtype=torch.float16)
+    assert first_not_finite(state) is None
+    state[name][0] = math.inf
+    assert first_not_finite(state) == name
+    assert first_not_finite({}) is None
+
+
+def test_a_head_for_other_classes_is_not_started_from(tmp_path):
+    path = LEGACY / "version_0_1_0_finished.ckpt"
+    model, card = load_model(path)
+    _, skipped = fine_tune(model, path, card["classes"])
+    assert skipped == []
+    _, skipped = fine_tune(model, path, card["classes"][::-1])
+    assert skipped == ["classify.weight", "classify.bias"]

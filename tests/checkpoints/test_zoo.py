@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -13,9 +14,11 @@ import torch
 from helpers import skeleton
 from omegaconf import OmegaConf
 from rich.console import Console
+from serving import shows_a_page
 
 from stgcn_lightning.checkpoints import zoo
 from stgcn_lightning.checkpoints.names import to_reference
+from stgcn_lightning.checkpoints.weights import checkpoint_in
 from stgcn_lightning.checkpoints.zoo import card_of, checkpoint_file, zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.published import published_top1
@@ -102,9 +105,36 @@ def test_addresses_are_those_of_the_model_zoo():
     )
 
 
-def test_a_path_is_taken_as_it_is(downloads, server):
-    assert quiet("some/file.pth", downloads) == Path("some/file.pth")
-    assert server.asked == []
+def test_a_run_s_folder_means_its_best_checkpoint(tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    best.touch()
+    assert checkpoint_in(tmp_path / "run") == best
+    assert checkpoint_in(Path("some/file.pth")) == Path("some/file.pth")
+
+
+def test_a_file_at_an_address_is_fetched_once_and_must_hold_weights(server, downloads, weights):
+    for address in ("/a/my%20run.pth?download=true", "/b/my%20run.pth"):
+        server.files[address] = weights.read_bytes()
+        for _ in range(2):
+            path = quiet(f"{server.address}{address}", downloads)
+            assert path.name == "my_run.pth"
+            assert path.is_relative_to(downloads.folder / "addresses")
+            assert path.read_bytes() == weights.read_bytes()
+    assert len(server.asked) == 2
+    server.files["/data.pkl"] = pickle.dumps({"split": {}, "annotations": []})
+    with pytest.raises(BadInput, match=r"data.pkl sent is of no use .* is a pickle of annotations"):
+        quiet(f"{server.address}/data.pkl", downloads)
+    server.files["/page"] = weights.read_bytes()
+    server.faults = [shows_a_page]
+    with pytest.raises(BadInput, match="answers with a web page instead of the file"):
+        quiet(f"{server.address}/page", downloads)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/a.pth", "hf://a/b", "file:///a.pth"])
+def test_other_addresses_are_refused_as_what_they_are(downloads, address):
+    with pytest.raises(BadInput, match=f"{address} is an address that is not fetched: download"):
+        quiet(address, downloads)
 
 
 def test_a_published_checkpoint_is_fetched_once(server, downloads, weights, in_the_table):

@@ -93,7 +93,7 @@ def random_samples(dimension: str, dtype: str) -> list[Sample]:
     samples = []
     for i, T in enumerate((1, 1, 2, 7, 19, 20, 21, 39, 40, 41, 90, 90)):
         M, C = 1 + i % 4, int(dimension[0])
-        keypoint = rng.uniform(0, 1000, (M, T, 5, 2)) if C == 2 else rng.normal(0, 1, (M, T, 5, 3))
+        keypoint = rng.uniform(0, 500, (M, T, 5, 2)) if C == 2 else rng.normal(0, 1, (M, T, 5, 3))
         keypoint[rng.random((M, T)) < 0.2] = 0
         keypoint[rng.random(M) < 0.2] = 0
         score = rng.random((M, T, 5)).astype(dtype) if C == 2 and i % 3 else None

@@ -121,7 +121,7 @@ def test_frames_are_float32_unless_all_that_is_given_is_float16(tmp_path, root, 
 
 def test_a_person_who_is_absent_throughout_is_kept_in_2d_only(tmp_path, root):
     """In 2D, absent is the corner of the picture; in 3D it is zero, as padding is."""
-    flat = np.ones((3, 2, 2, 2), np.float32)
+    flat = np.full((3, 2, 2, 2), 100, np.float32)
     flat[2] = 0
     source = write(tmp_path / "2d.pkl", sample("A", keypoint=flat, score=None))
     store = open_or_build(source, replace(SPEC, normalise="2d"), root)

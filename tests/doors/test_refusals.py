@@ -50,7 +50,7 @@ def test_wrong_input_of_prepare_is_one_sentence_and_status_2(door, raw, argument
         (["model.graph=spatail"], ["spatail"]),
         (["checkpoint=absent.pth"], ["absent.pth"]),
         (["resume=absent.ckpt"], ["absent.ckpt"]),
-        (["recipe.lr=1e30"], ["the loss of step", "lower recipe.lr"]),
+        (["recipe.lr=1e30"], ["the loss of step", "lower recipe.lr", "keeps nothing from before"]),
     ],
 )
 def test_wrong_input_of_train_is_one_sentence_and_status_2(door, arguments, parts):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
+from forked import held_by_another
 from forked import run as run_forked
 from small_runs import TINY, refused
 
@@ -56,7 +56,7 @@ def test_a_reproduction_trains_fuses_and_does_nothing_twice(door, monkeypatch):
     )
     assert door("reproduce", *arguments, "seeds=[0]")[0] == 0
     assert (folder / "reproduction_seeds_0_1.md").read_text() == markdown
-    with FileLock(folder / ".lock"):
+    with held_by_another(folder):
         refused(door("reproduce", *arguments), "another process is at work")
     (folder / "settings.json").write_text("{")
     refused(door("reproduce", *arguments), "settings.json is damaged")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import GOLDEN
@@ -5,6 +7,7 @@ from helpers import GOLDEN
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse, learned_weights, refuse_tuning_on
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
+from stgcn_lightning.jobs.fusing import read_stream
 from stgcn_lightning.jobs.testing import figures_of
 
 NAMES = ("joint", "joint_motion", "bone", "bone_motion")
@@ -162,3 +165,37 @@ def test_weights_are_not_learned_on_what_the_streams_know(meta, ids, message):
     tuning = scores_of([[1, 0], [0, 1]], ids=ids, **meta)
     with pytest.raises(BadInput, match=message):
         refuse_tuning_on({"joint": stream}, {"joint": tuning})
+
+
+def test_streams_without_labels_are_fused_and_take_those_of_the_others():
+    joint = scores_of([[0.75, 0.25], [0.5, 0.5]], labels=(1, 0))
+    bare = scores_of([[0.25, 0.75], [1, 0]], labels=(-1, -1), ids=("b", "a"))
+    fused = fuse({"bare": bare, "joint": joint}, {"bare": 1, "joint": 1})
+    assert fused.ids.tolist() == ["b", "a"]
+    assert fused.labels.tolist() == [0, 1]
+    alone = fuse({"bare": bare}, {"bare": 1})
+    assert not alone.labelled
+    assert figures_of(alone) == {}
+    for of in (lambda: alone.hits, lambda: learned_weights({"bare": bare})):
+        with pytest.raises(BadInput, match="labels"):
+            of()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_refused_with_stream_and_sample(value, tmp_path):
+    bad = scores_of([[0.5, 0.5], [value, 0]])
+    with pytest.raises(BadInput, match=r"bone scores sample b with NaN or infinity, as 1 of 2"):
+        fuse({"joint": scores_of([[0.5, 0.5], [0, 1]]), "bone": bad}, {"joint": 1, "bone": 1})
+    write_scores(tmp_path / "bone.npz", bad)
+    with pytest.raises(BadInput, match=r"bone: .*bone.npz scores sample b with NaN"):
+        read_stream("bone", str(tmp_path / "bone.npz"), logits=False)
+
+
+def test_classes_of_another_order_are_named_and_a_number_agrees_with_names():
+    joint = scores_of([[1, 0], [0, 1]])
+    named = replace(joint, classes=np.array(["sit", "jump"]))
+    other = replace(joint, classes=np.array(["jump", "sit"]))
+    weights = {"joint": 1, "bone": 1}
+    assert fuse({"joint": joint, "bone": named}, weights).classes.tolist() == ["sit", "jump"]
+    with pytest.raises(BadInput, match="class 0 is sit in joint but jump in bone"):
+        fuse({"joint": named, "bone": other}, weights)

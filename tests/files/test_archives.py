@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -81,8 +82,6 @@ Foreign.__module__, Foreign.__qualname__ = "mmengine.config", "Foreign"
 
 
 def test_foreign_objects_are_inert_and_tensors_beside_them_are_read(tmp_path, monkeypatch):
-    import types
-
     module = types.ModuleType("mmengine.config")
     module.Foreign = Foreign
     monkeypatch.setitem(sys.modules, "mmengine", types.ModuleType("mmengine"))
@@ -203,7 +202,7 @@ def test_a_rewritten_checkpoint_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda n, c: c if n != "data.pkl" else None, "a zip file but no torch checkpoint"),
+        (lambda n, c: c if n != "data.pkl" else None, "a zip archive: unpack it"),
         (lambda n, c: b"big" if n == "byteorder" else c, "written on a big-endian machine"),
         (lambda n, c: c[:-4] if n == "data/0" else c, "truncated .*data/0 is not as torch writes"),
         (lambda n, c: c if n != "data/0" else None, "truncated or not .*data/0"),
@@ -245,10 +244,6 @@ def test_files_that_are_no_torch_zip_are_distinguished(tmp_path):
     path.write_bytes(b"\x00\x01 something else")
     assert "is not a torch checkpoint: it is no zip file" in message(read_checkpoint, path)
 
-    torch.save({"x": torch.ones(1)}, path, _use_new_zipfile_serialization=False)
-    assert "before version 1.6" in message(read_checkpoint, path)
-    assert "torch.save(torch.load(" in message(read_checkpoint, path)
-
     torch.save([1], path)
     assert "holds one list" in message(read_checkpoint, path)
 
@@ -260,6 +255,40 @@ def test_files_that_are_no_torch_zip_are_distinguished(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"0" * 10_000_000)
     assert "not as torch writes it" in message(read_checkpoint, path)
+
+
+def test_a_checkpoint_of_before_torch_1_6_is_read_and_damage_is_named(tmp_path):
+    path, base = tmp_path / "old.pth.tar", torch.arange(24.0).reshape(4, 6)
+    saved = {"views": [base.T, base[1:3, ::2]], "half": torch.ones(3).half(), "epoch": 3}
+    torch.save(saved, path, _use_new_zipfile_serialization=False)
+    found = read_checkpoint(path)
+    assert found["epoch"] == 3
+    assert torch.equal(found["half"], saved["half"])
+    for one, other in zip(found["views"], saved["views"], strict=True):
+        assert torch.equal(one, other)
+    content = path.read_bytes()
+    for broken in (content[:-8], content[:400], content.replace(b"\x18\0\0\0\0", b"\xff" * 5)):
+        path.write_bytes(broken)
+        assert "is truncated or not a pickle" in message(read_checkpoint, path)
+
+
+@pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")  # which is saved beside it
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_whole_model_is_called_one_whatever_its_class(tmp_path, monkeypatch, zipped):
+    class Net(torch.nn.Linear): ...
+
+    Net.__module__, Net.__qualname__ = "net.st_gcn", "Net"
+    module = types.ModuleType("net.st_gcn")
+    module.Net = Net
+    monkeypatch.setitem(sys.modules, "net", types.ModuleType("net"))
+    monkeypatch.setitem(sys.modules, "net.st_gcn", module)
+    path = tmp_path / "x.pth"
+    for model in (torch.nn.Linear(2, 2), Net(2, 2), {"model": Net(2, 2)}):
+        torch.save(model, path, _use_new_zipfile_serialization=zipped)
+        sentence = message(read_checkpoint, path)
+        assert "holds a whole model" in sentence
+        assert "torch.save(model.state_dict(), FILE)" in sentence
+        assert "Inert" not in sentence
 
 
 def test_a_flipped_byte_of_a_weight_is_noticed(tmp_path):

@@ -61,7 +61,7 @@ def test_a_hostile_storage_in_a_dump_executes_nothing(tmp_path):
     inner = io.BytesIO()
     torch.save(Calls(os.system, f"touch {touched}"), inner, _use_new_zipfile_serialization=False)
     content = pickle.dumps([{"x": Calls(torch.storage._load_from_bytes, inner.getvalue())}], 2)
-    assert "is truncated or not a pickle" in message(read_test_dump, save(tmp_path, content))
+    assert "asks for posix.system" in message(read_test_dump, save(tmp_path, content))
     assert not touched.exists()
     pickle.loads(content)
     assert touched.exists()  # it would have
@@ -73,9 +73,3 @@ def test_a_storage_in_a_dump_must_be_one(tmp_path, inner):
     torch.save(inner, buffer)
     content = pickle.dumps([Calls(torch.storage._load_from_bytes, buffer.getvalue())])
     assert "a storage that is none" in message(read_test_dump, save(tmp_path, content))
-
-
-@pytest.mark.parametrize("content", [{"a": 1}, [1], "x"])
-def test_a_dump_is_a_list_of_dicts(tmp_path, content):
-    path = save(tmp_path, pickle.dumps(content))
-    assert "is not a test dump of MMAction2" in message(read_test_dump, path)

@@ -97,7 +97,6 @@ NUMPY = "numpy.core.multiarray"
         assembled(f"{NUMPY} _reconstruct", None, (0,), b"b", state="x"),
         assembled("numpy.core.numeric _frombuffer", b"1234", "f4", (1,), "C"),
         assembled("collections OrderedDict", 3),
-        b"",
         b"\x80\x04",
         b"not a pickle",
         b"\x80\x04" + b"]\x94" * 3,

@@ -8,6 +8,7 @@ from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.building import build, build_model
 from stgcn_lightning.jobs.cards import model_card, training_card
+from stgcn_lightning.jobs.continuing import samples_of
 from stgcn_lightning.jobs.description import learning_rate, share_batch
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
@@ -65,14 +66,14 @@ def test_a_run_is_described_once_and_kept_with_its_checkpoints(tmp_path, monkeyp
     with pytest.raises(FrozenInstanceError):
         run.epochs = 3
 
-    card = training_card(chosen, built.classes, run)
+    card = training_card(chosen, built.classes, run, samples_of(built.data))
     assert card["run"] == {
         "devices": 1, "batch_per_device": 16, "global_batch": 16, "norm_group": None, "lr": 0.0125,
         "epochs": 16, "held_out_subjects": list(run.held_out_subjects),
         "parameters": run.parameters, "gmac": run.gmac,
     }  # fmt: skip
     assert card["held_out_subjects"] == list(run.held_out_subjects)
-    assert set(card) - {"run", "order"} == set(model_card(chosen, built.classes))
+    assert set(card) - {"run", "order", "training"} == set(model_card(chosen, built.classes))
     assert chosen.data.batch_size is None, "nothing is written to the settings"
     assert chosen.data.holdout_subjects == 0.3
 

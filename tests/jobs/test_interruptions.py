@@ -124,6 +124,30 @@ def test_loader_processes_resume_as_exactly(tmp_path):
     assert_same(run.state(), whole.state())
 
 
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_another_number_of_processes_goes_on_after_an_epoch(before, after, tmp_path):
+    """With the weights, statistics and momentum that one and the same number goes on with."""
+    first = Run(tmp_path, before, None, ["recipe.epochs=1"])
+    assert set(first.end()) == {0}, first.text()
+    ended = first.state()
+    run = Run(tmp_path, after, ("step", 2, signal.SIGTERM))
+    assert set(run.end()) == {143}, run.text()
+    assert f"{before} -> {after} process" in run.text()
+    assert "random generators of dropout are seeded anew" in run.text()
+    within = run.state()
+    assert within["global_step"] > ended["global_step"]
+    assert len(within["ranks"]) == after
+    generators = [rank["generator"] for rank in within["ranks"] + ended["ranks"]]
+    seeds = [int.from_bytes(bytes(generator[:8].tolist()), "little") for generator in generators]
+    assert len(set(seeds)) == before + after
+    refused = Run(tmp_path, before)
+    assert set(refused.end()) == {2}, refused.text()
+    assert f"lies within an epoch begun with processes {after}, not {before}" in refused.text()
+    last = Run(tmp_path, after)
+    assert set(last.end()) == {0}, last.text()
+    assert last.state()["epoch"] == 2
+
+
 def test_a_torn_checkpoint_is_never_chosen(tmp_path):
     run = Run(tmp_path, 1, ("step", 5, signal.SIGTERM))
     assert run.end() == [143], run.text()

@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 from helpers import skeleton
 
-from stgcn_lightning.jobs.reporting import bodies, logged, pose
+from stgcn_lightning.jobs.reporting import bodies, costing_nothing, logged, pose
 from stgcn_lightning.sources.annotations import Sample
 
 
@@ -55,3 +58,23 @@ def test_the_log_is_read_by_metric(tmp_path):
         "lr": [[14], [0.1]],
         "epoch": [[9, 19], [0, 1]],
     }
+
+
+def test_torn_rows_of_the_log_are_left_out(tmp_path):
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,step,train/loss,train/top1\n0,4,nan,\n0,,2,\n0,9,,0.5\n1,14,x,\n1,1"
+    )
+    metrics = logged(tmp_path)
+    assert metrics["train/top1"][1].tolist() == [0.5]
+    assert metrics["epoch"][0].tolist() == [9]  # though nothing was validated
+    assert np.isnan(metrics["train/loss"][1]).tolist() == [True]
+
+
+def test_a_page_that_fails_costs_nothing(capsys):
+    built = SimpleNamespace(settings=SimpleNamespace(debug=False))
+    with costing_nothing(built, "page.html"):
+        raise ZeroDivisionError("float division by zero")
+    assert "no page.html: ZeroDivisionError: float division by zero" in capsys.readouterr().out
+    built.settings.debug = True
+    with pytest.raises(ZeroDivisionError), costing_nothing(built, "page.html"):
+        raise ZeroDivisionError

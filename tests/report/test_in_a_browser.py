@@ -3,11 +3,13 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from helpers import skeleton
 from toy_report import ANSWERS, HOSTILE, LABELS, NAMES, page_of_test
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -80,7 +82,7 @@ def opened(tmp_path):
     if browser is None:
         pytest.skip(f"there is no browser: none of {', '.join(BROWSERS)} is on the PATH")
 
-    def use(html):
+    def use(html, width=1280):
         with HTTPServer(("127.0.0.1", 0), Verdict) as server:
             server.timeout, server.verdict = 40, None
             last = LAST.replace("PORT", str(server.server_port))
@@ -90,7 +92,7 @@ def opened(tmp_path):
                 *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
                 *("--no-first-run", "--disable-background-networking", "--disable-sync"),
                 *("--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}"),
-                *("--window-size=1280,4000", "--remote-debugging-port=0", path.as_uri()),
+                *(f"--window-size={width},4000", "--remote-debugging-port=0", path.as_uri()),
             ]
             log = tmp_path / "browser.log"
             with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file) as run:
@@ -118,3 +120,16 @@ def test_in_a_browser_the_page_draws_moves_stops_sorts_and_answers(opened, axes)
     assert verdict["tip"] == f"wave → {HOSTILE}: 2 of 2 samples, 100.0 %"
     assert verdict["stages"] == [3]
     assert not verdict["wide"]  # nothing is cut off at the right
+
+
+@pytest.mark.slow
+def test_in_a_narrow_browser_long_names_make_tables_scroll_and_not_the_page(opened):
+    name = "carry_something_heavy_with_another_person_" * 3
+    body = skeleton("coco17")
+    long = replace(body, joints=tuple(f"{joint}_of_the_person_in_front" for joint in body.joints))
+    names = [name, *NAMES[1:3], f"never_{name}"]
+    movies = np.random.default_rng(0).normal(size=(2, 2, 40, 17, 2)).cumsum(2)
+    html = page_of_test(LABELS, ANSWERS, names, movies={3: movies[0], 5: movies[1]}, skeleton=long)
+    verdict = opened(html, width=500)
+    assert verdict["problems"] == []
+    assert not verdict["wide"]

@@ -153,3 +153,19 @@ def test_a_model_that_learns_no_edges_has_no_chart_of_them():
     html = page_of_test(LABELS, ANSWERS, NAMES, edges=None)
     assert "Learned importance" not in html
     assert "Accuracy by length" in html
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_training_page_is_made_of_what_is_no_number(value):
+    every = {
+        name: (steps, np.full(len(steps), value)) for name, (steps, _) in TRAINED.metrics.items()
+    }
+    page = Page(render_training(replace(TRAINED, metrics=every)))
+    assert not [tag for tag, _ in page.tags if tag == "polyline"]
+    steps, losses = TRAINED.metrics["val/loss"]
+    one = TRAINED.metrics | {"val/loss": (steps, np.array([value, losses[1]]))}
+    assert "NaN" not in render_training(replace(TRAINED, metrics=one))
+    without = {"train/loss": TRAINED.metrics["train/loss"]}
+    assert Page(render_training(replace(TRAINED, metrics=without))).rows[0][0] == (
+        "training loss, last epoch"
+    )

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.settings.objects import Object, Trainer, objects
+from stgcn_lightning.settings.objects import Object, objects
+from stgcn_lightning.settings.trainer import Trainer
 
 PATH = {"_target_": "pathlib.Path", "_args_": ["a", "b"]}
 
@@ -22,6 +23,14 @@ def test_lists_and_mappings_arrive_plain():
     made = Object.read("key", {"_target_": "builtins.dict", "a": [1, {"b": 2}]}).make()
     assert type(made["a"]) is list
     assert type(made["a"][1]) is dict
+
+
+@pytest.mark.parametrize(
+    "value", [{"_target_": "pathlib.Pth"}, {"_target_": "datetime.timedelta", "secs": 1}]
+)
+def test_what_cannot_be_made_is_named_with_its_key(value):
+    with pytest.raises(BadInput, match=r"^logger\.csv cannot be built: "):
+        Object.read("logger.csv", value).make()
 
 
 @pytest.mark.parametrize("value", [5, None, {}, {"_target_": 3}, {"seconds": 5}])

@@ -86,7 +86,6 @@ def test_an_id_listed_twice_in_a_split_counts_once(tmp_path):
         ("text", "has no list called 'annotations'"),
         ([record(), 3], "annotation 1 of .* is a int; each must be a dict"),
         ([record(frame_dir=None)], "annotation 0 of .* has no frame_dir"),
-        ([record(label=None)], "sample 'S1' of .* has no label"),
         ([record(keypoint=None)], "sample 'S1' of .* has no keypoint"),
         ([record(frame_dir=7)], "annotation 0 of .* frame_dir 7; give its id as text"),
         ([record(label=1.5)], r"sample 'S1' of .* label 1\.5; give a whole number"),
@@ -175,3 +174,11 @@ def test_a_sample_whose_picture_has_no_size_is_written_without(tmp_path):
     write_annotations(tmp_path / "x.pkl", good({"img_shape": None}, {}))
     first, second = pickle.loads((tmp_path / "x.pkl").read_bytes())["annotations"]
     assert set(second) - set(first) == {"img_shape", "original_shape"}
+
+
+def test_a_sample_may_have_no_label(tmp_path):
+    (sample,) = read_annotations(written(tmp_path, [record(label=None)])).samples
+    assert sample.label is None
+    path = tmp_path / "again.pkl"
+    write_annotations(path, Annotations([sample], {"all": ["S1"]}))
+    assert read_annotations(path).samples[0].label is None

@@ -1,6 +1,7 @@
 """What Weights & Biases shows of a job. No other file imports wandb."""
 
 import json
+import os
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,10 @@ from stgcn_lightning.evaluation.reproduction import Row
 from stgcn_lightning.evaluation.statistics import class_rows, confused_rows
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.report.pages import AfterTest, render_matrix, render_movie
+from stgcn_lightning.terminal import say
 
 WATCHED = (None, "gradients", "parameters", "all")
+MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")  # what WANDB_MODE may say
 MOST_ROWS = 10_000  # of a table: W&B cuts longer ones
 CLASSES = ("class", "samples", "right", "accuracy", "most often taken for", "times")
 CONFUSIONS = ("class", "taken for", "samples", "share of the class")
@@ -41,7 +44,8 @@ class RunLogger(WandbLogger):
         name: of the run; None is that of `describe`.
         tags: of the run, besides those of `describe`.
         save_dir: the run directory.
-        offline: keep the run in the run directory; ``wandb sync`` uploads it.
+        offline: keep the run in the run directory; ``wandb sync`` uploads it. False: as WANDB_MODE
+            of the environment says, online where it says nothing.
         watched: gradients, parameters or all: their histograms are logged; None: no histograms.
         watch_every: steps between two histograms.
 
@@ -72,8 +76,20 @@ class RunLogger(WandbLogger):
             )
         if not isinstance(offline, bool):
             raise BadInput(f"logger.wandb.offline={offline} is neither true nor false")
+        mode = os.environ.get("WANDB_MODE") or "online"
+        if mode not in MODES:
+            raise BadInput(
+                f"WANDB_MODE={mode} of the environment is none of {', '.join(MODES[:3])}"
+            )
         if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
             raise BadInput(f"logger.wandb.tags={tags} must be a list of names: [first,second]")
+        try:
+            _ = mode == "disabled" or Path.home()  # where W&B looks for its settings
+        except RuntimeError as error:
+            raise BadInput(
+                "W&B needs a home directory, and there is none: set HOME to a folder, or leave out "
+                "logger=wandb"
+            ) from error
         named = {"project": project, "entity": entity, "group": group, "name": name}
         for key, value in named.items():
             if value is not None and not isinstance(value, str):
@@ -91,6 +107,7 @@ class RunLogger(WandbLogger):
             "allow_val_change": True,  # a resumed run may have more epochs
             "settings": wandb.Settings(silent=True),  # this class prints what is worth printing
         }
+        self.disabled = mode == "disabled"  # then `jobs.watching` leaves this logger out
         self.run: Any = None  # between its begin and `close`
         self.watched, self.watch_every = watched, watch_every
         self.file = Path(save_dir) / "wandb.json"
@@ -142,7 +159,7 @@ class RunLogger(WandbLogger):
         with write_atomically(self.file) as file:
             file.write((json.dumps(self.ids) + "\n").encode())
         where = "offline, kept in the run directory until `wandb sync`"
-        print(f"W&B: {url or where}", flush=True)
+        say(f"W&B: {url or where}")
 
     def begin(self) -> dict[str, Any]:
         """Begin the run if it has not yet; returns its id, entity, project and address."""
@@ -227,9 +244,9 @@ class RunLogger(WandbLogger):
         if run.offline:  # one folder for the run and one for each time that it was resumed
             here, folders = Path.cwd(), self.file.parent.glob(f"wandb/offline-run-*-{run.id}")
             shown = [str(f.relative_to(here) if f.is_relative_to(here) else f) for f in folders]
-            print(f"W&B: wandb sync {shlex.join(sorted(shown))}", flush=True)
+            say(f"W&B: wandb sync {shlex.join(sorted(shown))}")
         else:
-            print(f"W&B: {self.ids['url']}", flush=True)
+            say(f"W&B: {self.ids['url']}")
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> wandb.Table:

@@ -7,10 +7,12 @@ names it.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import lightning
 from lightning import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
 
 
@@ -49,8 +51,39 @@ def place_of(checkpoint: Mapping[str, Any]) -> tuple[int, int]:
     """Epoch and batch, counted from 0, that a run goes on with after a checkpoint."""
     loop = checkpoint["loops"]["fit_loop"]
     epoch = loop["epoch_progress"]["current"]
-    batch = loop["epoch_loop.batch_progress"]["current"]["processed"]
-    return epoch["processed"], batch if epoch["started"] > epoch["processed"] else 0
+    batches = loop["epoch_loop.batch_progress"]
+    if epoch["started"] == epoch["processed"]:
+        return epoch["processed"], 0
+    if batches["is_last_batch"]:  # `best.ckpt` is written in the validation after it
+        return epoch["started"], 0
+    return epoch["processed"], batches["current"]["processed"]
+
+
+def follow_best(callback: ModelCheckpoint, checkpoint: Mapping[str, Any]) -> str | None:
+    """Have a ModelCheckpoint go on with the best score so far, where its file lies in the folder.
+
+    Lightning forgets the score in a run directory that was moved, so that a worse epoch replaces
+    its best, but keeps the path to the best of another run.
+
+    Returns:
+        Where the best file of before stays, if it is not in the callback's folder.
+    """
+    states = checkpoint["callbacks"]
+    state, folder = states.get(callback.state_key), Path(str(callback.dirpath))
+    if not state or state["dirpath"] == callback.dirpath or not state["best_model_path"]:
+        return None
+    if not (folder / Path(state["best_model_path"]).name).exists():
+        del states[callback.state_key]
+        return state["best_model_path"]
+
+    def moved(path: str) -> str:
+        return path and str(folder / Path(path).name)
+
+    names = ("best_model_path", "kth_best_model_path", "last_model_path")
+    best = {moved(path): score for path, score in state["best_k_models"].items()}
+    state |= {name: moved(state[name]) for name in names}
+    state |= {"best_k_models": best, "dirpath": callback.dirpath}
+    return None
 
 
 def continue_columns(writer: Any, names: Sequence[str]) -> None:

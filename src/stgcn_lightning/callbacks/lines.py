@@ -8,6 +8,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from stgcn_lightning.callbacks.pace import Pace, duration
+from stgcn_lightning.terminal import say
 
 MEASURED = 20  # steps after which the remaining time is printed
 
@@ -24,6 +25,7 @@ class EpochLines(Callback):
         self.clips = 0
         self.loss: Any = 0.0  # summed over the clips of this epoch
         self.earlier = (0, 0.0)  # clips and loss of this epoch in an earlier process
+        self.validated = False  # in this epoch: Lightning remembers the figures of earlier ones
         self.pace = Pace()
 
     def state_dict(self) -> dict[str, Any]:
@@ -41,7 +43,7 @@ class EpochLines(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of a whole epoch."""
-        self.earlier = (0, 0.0)
+        self.earlier, self.validated = (0, 0.0), False
         self._start()
 
     def _start(self) -> None:
@@ -64,27 +66,27 @@ class EpochLines(Callback):
         if self.pace.steps == MEASURED and not self.pace.warming and trainer.is_global_zero:
             left = self.pace.seconds_left(trainer, 0) or 0.0
             end = datetime.now() + timedelta(seconds=left)
-            print(
+            say(
                 f"{self.pace.speed:.0f} clips/s over {MEASURED} steps: {duration(left)} to go, "
-                f"until {end:%H:%M}, and the validations",
-                flush=True,
+                f"until {end:%H:%M}, and the validations"
             )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure the validation."""
+        self.validated = True
         self.pace.validated()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the line of the epoch."""
+        figures = trainer.callback_metrics  # on every rank: their means are exchanged here
         if not trainer.is_global_zero:
             return
         speed = trainer.world_size * self.clips / self.seconds if self.clips else None
-        figures = trainer.callback_metrics
         clips, loss = self.earlier
         parts = [f"loss {(loss + self.loss) / (clips + self.clips):.4f}"]
         parts += [
             f"{split} top-1 {100 * figures[f'{split}/top1']:.2f} %"
-            for split in ("train", "val", "holdout")
+            for split in ("train", "val", "holdout")[: 3 if self.validated else 1]
             if f"{split}/top1" in figures
         ]
         if speed is not None:
@@ -93,4 +95,4 @@ class EpochLines(Callback):
         left = self.pace.seconds_left(trainer, epochs - epoch)
         if left is not None and epoch < epochs:
             parts.append(f"{duration(left)} to go")
-        print(f"epoch {epoch}/{epochs}: {', '.join(parts)}", flush=True)
+        say(f"epoch {epoch}/{epochs}: {', '.join(parts)}")

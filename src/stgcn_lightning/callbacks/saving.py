@@ -10,11 +10,16 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from torch import Tensor, distributed
 
 from stgcn_lightning.callbacks.checkpoint_files import LAST, NEXT, make_last
-from stgcn_lightning.callbacks.lightning_private import epoch_sums, group_timeout
+from stgcn_lightning.callbacks.lightning_private import (
+    epoch_sums,
+    follow_best,
+    group_timeout,
+    place_of,
+)
 from stgcn_lightning.callbacks.stopping import StopSignals
 from stgcn_lightning.distributed import gathered, running_statistics
 from stgcn_lightning.errors import BadInput
@@ -48,11 +53,13 @@ class Checkpoints(Checkpoint):
         if trainer.world_size > 1:
             # with the timeout of training: a lost rank is noticed here as soon as in a step
             self.group = distributed.new_group(backend="gloo", timeout=group_timeout(trainer))
-        if self.loaded:
+        if len(self.loaded) == trainer.world_size:
             self._restore(self.loaded[trainer.global_rank], pl_module)
-            self.loaded = []
-            if Path(str(trainer.ckpt_path)).name == LAST:
-                self.saved = trainer.global_step
+        elif self.loaded:  # after an epoch: the weights are loaded with the ranks' mean statistics
+            torch.manual_seed(torch.initial_seed() + trainer.global_step)
+        if self.loaded and Path(str(trainer.ckpt_path)).name == LAST:
+            self.saved = trainer.global_step
+        self.loaded = []
         self.signals.listen(trainer, self.group)
 
     def on_train_batch_end(
@@ -107,13 +114,22 @@ class Checkpoints(Checkpoint):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Remember `ranks` until training starts, when everything else is restored."""
+        """Remember `ranks` until training starts, when everything else is restored.
+
+        Raises:
+            BadInput: other processes than these have begun the epoch that the run goes on in.
+        """
         self.loaded = checkpoint.get("ranks", [])
-        if self.loaded and len(self.loaded) != trainer.world_size:
+        if len(self.loaded) not in (0, trainer.world_size) and place_of(checkpoint)[1]:
             raise BadInput(
-                f"the run was trained by {len(self.loaded)} processes, not {trainer.world_size}: "
-                f"a run that is resumed keeps them, trainer.devices={len(self.loaded)}"
+                f"the epoch was begun by {len(self.loaded)} processes, not {trainer.world_size}: "
+                f"go on with as many, trainer.devices={len(self.loaded)}, to its end"
             )
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint):
+                stays = follow_best(callback, checkpoint)
+                if stays and trainer.is_global_zero:
+                    print(f"the best checkpoint is found anew: that of before stays {stays}")
 
     def _restore(self, state: dict[str, Any], pl_module: LightningModule) -> None:
         for name, buffer in running_statistics(pl_module).items():

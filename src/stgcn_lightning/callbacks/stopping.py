@@ -15,6 +15,7 @@ from stgcn_lightning.callbacks.lightning_private import (
     ask_no_rank_for_sigterm,
     handlers_before_lightning,
 )
+from stgcn_lightning.terminal import say
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 ONE_PRESS = 1.0  # seconds: within them a second SIGINT is the same Ctrl-C, sent by a launcher
@@ -79,10 +80,9 @@ class StopSignals:
             self.question[1].wait()
             self.question = None
         if trainer.is_global_zero:
-            print(
+            say(
                 f"{received.name}: the run is saved up to step {saved_step}; resume=auto goes "
-                "on from there",
-                flush=True,
+                "on from there"
             )
         handler: Callable[..., Any] | int | None = self.before.get(received)
         if callable(handler) and received != signal.SIGINT:

@@ -8,9 +8,14 @@ from typing import Any
 from torch import Tensor
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.reading import opened
+from stgcn_lightning.files.kinds import SAFETENSORS, kind_of, refuse_other_kind
 
 CARD = "stgcn_lightning"  # where the metadata of a file hold our card
+
+
+def is_safetensors(path: str | Path) -> bool:
+    """Whether a file is of this format, by its name or its first bytes."""
+    return Path(path).suffix == ".safetensors" or kind_of(path) == SAFETENSORS
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -28,8 +33,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any
         raise BadInput(
             f"reading {path} needs safetensors: pip install 'stgcn_lightning[export]'"
         ) from None
-    with opened(path):  # says what is wrong with the path
-        pass
+    refuse_other_kind(path, "checkpoints")
     try:
         with safetensors.safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

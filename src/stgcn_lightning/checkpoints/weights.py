@@ -1,18 +1,25 @@
 """Checkpoint files of ours, MMAction2's and PYSKL's -> weights, cards and models."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 
+from stgcn_lightning.checkpoints.classes import HEAD_PARTS, agree, refuse_other_classes
+from stgcn_lightning.checkpoints.contents import Say, first_names, network_like, weights_of
 from stgcn_lightning.checkpoints.names import (
+    OLD_TITLE,
     check_graph,
     family_of_ours,
     family_of_reference,
+    from_old_stgcn,
     from_reference,
+    is_old_stgcn,
     is_reference,
+    unknown_to,
 )
-from stgcn_lightning.checkpoints.safetensors import read_safetensors
+from stgcn_lightning.checkpoints.safetensors import is_safetensors, read_safetensors
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.graph import adjacency
@@ -24,53 +31,121 @@ HOW = ("norm_group", "compile")  # settings of a model that say how it is comput
 NOT_ITS_OWN = ("name", "_target_", "graph", *HOW)  # settings that its constructor does not take
 CARD = "stgcn_lightning"  # the key of our checkpoints' card
 HEAD = "classify.weight"  # which every model of ours has
+SUFFIXES = (".ckpt", ".pth", ".pt", ".safetensors")
 
 
-def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Weights under our names, and the card, from a checkpoint of ours, MMAction2's or PYSKL's.
+def quiet(remark: str) -> None:
+    """Say nothing."""
+
+
+def checkpoint_in(path: Path, say: Say = quiet) -> Path:
+    """The file that a path means: itself, or of a run's folder the best checkpoint, else the last.
+
+    Raises:
+        BadInput: it is a folder without either.
+    """
+    if not path.is_dir():
+        return path
+    for name in ("best.ckpt", "last.ckpt"):
+        for folder in (path / "checkpoints", path):
+            if (folder / name).is_file():
+                why = ", since it has no best.ckpt" if name == "last.ckpt" else ""
+                say(f"{path} is a folder: its {name} is taken{why}")
+                return folder / name
+    there = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
+    files = f", such as {', '.join(there[:3])}" if there else ""
+    raise BadInput(
+        f"{path} is a folder without checkpoints/best.ckpt: give the folder of a run, or a "
+        f"file{files}"
+    )
+
+
+def read_weights(path: Path, say: Say = quiet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Weights under our names, in float32, and the card, from a checkpoint of anybody.
 
     Ours are Lightning's (`.ckpt`) and what `export` writes (`.safetensors`). The file is never
     unpickled by torch. A foreign one has no card; its family is found by its names.
 
+    Args:
+        path: of the checkpoint.
+        say: is given remarks: weights in half precision, an older ST-GCN.
+
     Raises:
         BadInput: there is no such file, or it holds no model that is registered.
     """
-    if path.suffix == ".safetensors":
+    if is_safetensors(path):
         state, card = read_safetensors(path)
-        if HEAD not in state:
-            raise BadInput(f"{path} holds no model of this package: write it with the export door")
-        return state, card
-    return weights_in(read_checkpoint(path), path)
+        return weights_in({"state_dict": state, CARD: card}, path, say)
+    return weights_in(read_checkpoint(path), path, say)
 
 
 def weights_in(
-    content: dict[str, Any], path: Path
+    content: dict[str, Any], path: Path, say: Say = quiet
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """`read_weights` of what a torch checkpoint holds.
 
     Args:
         content: the checkpoint.
         path: where it was, for sentences.
+        say: is given remarks.
     """
-    state = content.get("state_dict", content)
-    if not isinstance(state, dict):
-        raise BadInput(f"{path} holds no state_dict: give a checkpoint of an ST-GCN")
+    state = weights_of(content, path, say)
+    if HEAD not in state and f"model.{HEAD}" in state:  # beside weights of something else
+        state = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+    if HEAD in state:
+        card = content.get(CARD)
+        return state, card if isinstance(card, dict) else {}
+    if is_old_stgcn(state):
+        found = from_old_stgcn(state, path)
+        say(
+            f"{path} is {OLD_TITLE}, which was trained on key points prepared by rules of its own: "
+            "in 3D as they were recorded (benchmark.normalise=none), in 2D scaled to the picture "
+            "but from -0.5 to 0.5"
+        )
+        return found, {}
     if is_reference(state):
-        return from_reference(family_of_reference(state), state), {}
-    prefix = "model."
-    ours = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-    card = content.get(CARD)
-    if not isinstance(card, dict) or HEAD not in ours:
-        raise BadInput(f"{path} is no checkpoint of this package, MMAction2's or PYSKL's ST-GCN")
-    return ours, card
+        family = family_of_reference(state)
+        if not network_like(unknown_to(family, state)):
+            return from_reference(family, state), {}
+    network = network_like(state) or "another network"
+    known = ", ".join(registry.family_of(name).title for name in registry.names())
+    raise BadInput(
+        f"{path} holds {first_names(state)}, which look like the weights of {network}: give a "
+        f"checkpoint of one of the networks that there are here ({known})"
+    )
+
+
+def first_not_finite(state: Mapping[str, Any]) -> str | None:
+    """The name of a tensor that holds NaN or infinity; None: all are finite."""
+    floats = {
+        name: value
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    }
+    # one answer for all of them, since each that is read waits for a GPU
+    finite = [value.isfinite().all() for value in floats.values()]
+    if not finite or torch.stack(finite).all():
+        return None
+    return next(name for name, good in zip(floats, finite, strict=True) if not good)
+
+
+def refuse_diverged(state: Mapping[str, Any], checkpoint: Path) -> None:
+    """Refuse weights that are no numbers: every score of theirs would be none, or by chance one."""
+    if name := first_not_finite(state):
+        raise BadInput(
+            f"{checkpoint} holds NaN or infinity in `{name}`: its training diverged before it was "
+            "saved; give an earlier checkpoint, or train again with a lower recipe.lr"
+        )
 
 
 def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> None:
     """Load all weights, or say which setting makes the model fit them.
 
     Raises:
-        BadInput: the weights are those of another family, width, graph or number of classes.
+        BadInput: the weights are those of another family, width, graph or number of classes, or
+            are not finite.
     """
+    refuse_diverged(state, checkpoint)
     ours = model.state_dict()
     differing = sorted(state.keys() ^ ours.keys())
     if differing:
@@ -110,7 +185,7 @@ def load_model(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     Raises:
         BadInput: there is no such file, it has no card, or they do not fit each other.
     """
-    path = Path(path)
+    path = checkpoint_in(Path(path).expanduser())
     state, card = read_weights(path)
     if not card:
         raise BadInput(
@@ -147,19 +222,22 @@ def own_options(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in NOT_ITS_OWN}
 
 
-def fine_tune(model: Backbone, checkpoint: Path) -> tuple[int, list[str]]:
-    """Start from other weights; a head for other classes is left as it is.
+def fine_tune(
+    model: Backbone, checkpoint: Path, classes: Sequence[str], say: Say = quiet
+) -> tuple[int, list[str]]:
+    """Start from other weights; a head for other classes, by number or name, is left as it is.
 
     Returns:
         How many tensors were loaded, and the names of those that were not.
     """
-    state, card = read_weights(checkpoint)
+    state, card = read_weights(checkpoint, say)
     name = dict(card.get("model", {})).get("name")
     if name is not None and name not in registry.names():
         refuse_other_family(name, checkpoint)
     ours = model.state_dict()
-    head = [name for name in state if name.startswith("classify.") and name in ours]
-    skipped = [name for name in head if state[name].shape != ours[name].shape]
+    head = [name for name in state if name.startswith(HEAD_PARTS) and name in ours]
+    same = agree(card.get("classes", classes), classes)
+    skipped = [name for name in head if not same or state[name].shape != ours[name].shape]
     load(model, state | {name: ours[name] for name in skipped}, checkpoint)
     return len(state) - len(skipped), skipped
 
@@ -176,6 +254,7 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
         "stream": "stream={stream}",
         "dimension": "benchmark={benchmark}",
         "normalise": "benchmark.normalise={normalise}",
+        "persons": "data.persons={persons}",
     }
     for key, remedy in remedies.items():
         if key in card and card[key] != ours[key]:
@@ -183,11 +262,14 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
                 f"{checkpoint} was trained with {key} {card[key]}, not {ours[key]}: set "
                 + remedy.format(**card)
             )
-    if "classes" in card and len(card["classes"]) != len(ours["classes"]):
+    # trained on joints that were all found, a model may be tested on any
+    if card.get("missing", "error") not in ("error", ours["missing"]):
         raise BadInput(
-            f"{checkpoint} knows {len(card['classes'])} classes but the benchmark has "
-            f"{len(ours['classes'])}: give the benchmark.classes that it was trained with"
+            f"{checkpoint} was trained with data.missing={card['missing']}, not "
+            f"{ours['missing']}: set data.missing={card['missing']}"
         )
+    if "classes" in card:
+        refuse_other_classes(card["classes"], ours["classes"], checkpoint)
     model = {key: value for key, value in card.get("model", {}).items() if key not in HOW}
     name = model.get("name")
     if name != ours["model"]["name"] and name is not None:
@@ -196,8 +278,23 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
     if differing:
         settings = " ".join(f"model.{key}={card['model'][key]}" for key in differing)
         raise BadInput(f"{checkpoint} holds another model: set {settings}")
-    if "skeleton" in card and card["skeleton"] != ours["skeleton"]:
+    if "skeleton" in card and (difference := other_body(card["skeleton"], ours["skeleton"])):
+        name = card["skeleton"].get("name")
         raise BadInput(
-            f"{checkpoint} was trained on skeleton {card['skeleton']['name']}, which differs from "
-            f"{ours['skeleton']['name']} as configured"
+            f"{checkpoint} was trained on skeleton {name}, which differs from "
+            f"{ours['skeleton']['name']} as configured in {difference}: set "
+            f"skeleton={name}, or make the key points in its order"
         )
+
+
+def other_body(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """Where two skeletons differ, in words; empty where they are the same but for their name."""
+    for key in ours:
+        one, other = theirs.get(key), ours[key]
+        if key == "name" or one == other:
+            continue
+        if key == "joints" and isinstance(one, list) and len(one) == len(other):
+            i = next(i for i in range(len(other)) if one[i] != other[i])
+            return f"joint {i}, which is {one[i]!r} there and {other[i]!r} here"
+        return f"its {key}"
+    return ""

@@ -1,21 +1,27 @@
-"""The checkpoints that MMAction2 publishes, by the names of our experiments.
+"""The files that `checkpoint=` names by an address; above all those that MMAction2 publishes.
 
-Each is downloaded once, and its SHA-256 is checked against the digits in its name.
+A published one is downloaded once by the name of its experiment, and its SHA-256 is checked against
+the digits in its name. A file at another address is downloaded once and must hold weights.
 """
 
 import difflib
+import hashlib
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from rich.console import Console
 
+from stgcn_lightning.checkpoints.weights import read_weights
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads, fetch
 from stgcn_lightning.files.reading import sha256
 
 TABLE = Path(__file__).with_name("zoo.yaml")
 ZOO = "zoo:"
+ADDRESS = re.compile(r"([A-Za-z][\w+.-]*)://")
 MODEL = "stgcn"  # the family of all that are in the table
 
 
@@ -49,14 +55,16 @@ def zoo_entries() -> dict[str, Entry]:
 
 
 def checkpoint_file(text: str, downloads: Downloads, console: Console) -> Path:
-    """The file that `checkpoint=` names: a path as it is, or zoo:NAME, downloaded if need be.
+    """The file at an address, or that zoo:NAME means, downloaded if need be.
 
     Raises:
         BadInput: the zoo has no such name, the file cannot be fetched, or it is not the published
-            one.
+            one or holds no weights.
     """
-    if not text.startswith(ZOO):
-        return Path(text)
+    if address := ADDRESS.match(text):
+        if address[1].lower() not in ("http", "https"):
+            raise BadInput(f"{text} is an address that is not fetched: download it and give a file")
+        return _fetched(text, downloads, console)
     name, known = text.removeprefix(ZOO), zoo_entries()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3)
@@ -79,6 +87,15 @@ def checkpoint_file(text: str, downloads: Downloads, console: Console) -> Path:
         check(path)  # it may have been put there by hand
     except BadInput as error:
         raise BadInput(f"{error}; delete it") from None
+    return path
+
+
+def _fetched(address: str, downloads: Downloads, console: Console) -> Path:
+    """The file at an address, in a folder of its own: other addresses end in the same name."""
+    name = re.sub(r"[^\w.-]", "_", unquote(urlsplit(address).path).rsplit("/", 1)[-1])
+    folder = downloads.folder / "addresses" / hashlib.sha256(address.encode()).hexdigest()[:12]
+    path = folder / (name or "checkpoint")
+    fetch(address, path, read_weights, downloads, console)
     return path
 
 

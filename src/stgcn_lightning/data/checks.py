@@ -5,16 +5,22 @@ Axes: M persons, T frames, V joints, C coordinates.
 
 import difflib
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stgcn_lightning.data.axes import check_persons, other_order
+from stgcn_lightning.data.ids import some
+from stgcn_lightning.data.thresholds import LABELS_FROM_ONE
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
 COORDINATES = {"2d": 2, "3d": 3}
+NAN = " nan "  # in what is wrong with a sample
+FILL = "fill what was not found with data.missing=interpolate or data.missing=zero, or "
 FLOATS = tuple(np.dtype(name) for name in ("float16", "float32", "float64"))
 
 
@@ -42,16 +48,18 @@ def check_annotations(
     classes: int,
     dimension: Literal["2d", "3d"],
     on_bad_sample: Literal["error", "drop"],
+    missing: str = "error",
 ) -> tuple[Annotations, list[str]]:
     """Check everything that training relies on.
 
     Args:
-        annotations: as a source returns them.
+        annotations: as a source returns them, with splits of known ids (`ids.find_samples`).
         skeleton: says how many joints there must be.
         classes: labels are 0 to `classes - 1`.
         dimension: how many coordinates a joint has.
         on_bad_sample: what to do with a sample whose content is bad (no frames or persons, NaN,
             infinity, label outside the classes). A fault in the structure is always raised.
+        missing: what becomes of joints that were not found; NaN is bad where it is ``error``.
 
     Returns:
         The annotations without the samples that were dropped, and one line for each of those.
@@ -60,57 +68,94 @@ def check_annotations(
         BadInput: the first thing that is wrong, and what to do about it.
     """
     _check_ids(annotations)
-    dropped: dict[str, str] = {}  # id -> line
+    _check_labels(annotations, classes)
+    filled = {name for name, ids in annotations.splits.items() if ids}
+    faults: dict[str, str] = {}  # id -> what is wrong
     for sample in annotations.samples:
-        fault = _fault(sample, skeleton, classes, COORDINATES[dimension])
-        if fault is None:
-            continue
-        if on_bad_sample == "error":
-            raise BadInput(
-                f"sample {sample.id!r} {fault}; correct it, "
-                "or leave such samples out with data.on_bad_sample=drop"
-            )
-        dropped[sample.id] = f"dropped sample {sample.id!r}, which {fault}"
-    if dropped:
-        annotations = Annotations(
-            [sample for sample in annotations.samples if sample.id not in dropped],
-            {
-                name: [id for id in ids if id not in dropped]
+        fault = _fault(sample, skeleton, classes, COORDINATES[dimension], missing)
+        if fault is not None:
+            faults[sample.id] = fault
+    if faults and on_bad_sample == "error":
+        raise BadInput(_refusal(annotations, faults))
+    check_persons(annotations.samples)
+    if faults:
+        annotations = replace(
+            annotations,
+            samples=[sample for sample in annotations.samples if sample.id not in faults],
+            splits={
+                name: [id for id in ids if id not in faults]
                 for name, ids in annotations.splits.items()
             },
         )
     for name, ids in annotations.splits.items():
-        if not ids:
-            left = " left without its bad ones" if dropped else ""
-            raise BadInput(f"split {name!r} has no samples{left}; list ids in it, or remove it")
-    return annotations, list(dropped.values())
+        if not ids and name in filled:
+            id, fault = next(iter(faults.items()))
+            raise BadInput(
+                f"split {name!r} has no samples left without its bad ones, e.g. {id!r}, which "
+                f"{fault}; {FILL if NAN in fault else ''}correct them, or remove the split"
+            )
+        if not ids and not filled:
+            raise BadInput(f"split {name!r} has no samples; list ids in it, or remove it")
+    # one that is empty from the start is as good as absent: others can be used
+    if not all(annotations.splits.values()):
+        splits = {name: ids for name, ids in annotations.splits.items() if ids}
+        annotations = replace(annotations, splits=splits)
+    lines = [f"dropped sample {id!r}, which {fault}" for id, fault in faults.items()]
+    return annotations, lines
+
+
+def _refusal(annotations: Annotations, faults: dict[str, str]) -> str:
+    """The first fault, how many there are, and remedies that leave something of everything."""
+    id, fault = next(iter(faults.items()))
+    many = len(faults) > 1
+    others = f" ({len(faults):,} of {len(annotations.samples):,} samples are bad)" if many else ""
+    before = Counter(sample.label for sample in annotations.samples)
+    after = Counter(sample.label for sample in annotations.samples if sample.id not in faults)
+    taken = any(times > 1 and not after[label] for label, times in before.items())
+    emptied = any(ids and faults.keys() >= set(ids) for ids in annotations.splits.values())
+    remedies = ["correct it"] + [FILL.removesuffix(", or ")] * (NAN in fault)
+    if not taken and not emptied:
+        remedies.append("leave such samples out with data.on_bad_sample=drop")
+    return f"sample {id!r} {fault}{others}; {', or '.join(remedies)}"
 
 
 def _check_ids(annotations: Annotations) -> None:
-    """Every id once, every split of known ids."""
+    """Every id is text, and given once."""
     for sample in annotations.samples:
         if type(sample.id) is not str:
             raise BadInput(f"a sample has the id {sample.id!r}; give its id as text")
     times = Counter(sample.id for sample in annotations.samples)
     if twice := [id for id, n in times.items() if n > 1]:
         raise BadInput(
-            f"{_some(twice)} occur more than once in the annotations; give every sample its own id"
+            f"{some(twice)} occur more than once in the annotations; give every sample its own id"
         )
-    for name, ids in annotations.splits.items():
-        if unknown := [id for id in ids if id not in times]:
-            raise BadInput(
-                f"split {name!r} lists {_some(unknown)} without annotation; "
-                "annotate or remove what is missing"
-            )
 
 
-def _some(ids: list[str]) -> str:
-    """The count, and the first few."""
-    shown = ", ".join(map(repr, ids[:3])) + (", ..." if len(ids) > 3 else "")
-    return f"{len(ids)} id{'s' * (len(ids) > 1)} ({shown})"
+def _check_labels(annotations: Annotations, classes: int) -> None:
+    """Refuse labels that are right but for where they begin, or for how many there are."""
+    found = cast("list[object]", [sample.label for sample in annotations.samples])
+    labels = [int(cast(int, label)) for label in found if isinstance(label, int | np.integer)]
+    if not labels or max(labels) < classes:
+        return
+    times = Counter(labels)
+    least, most, usual = min(labels), max(labels), float(np.median(list(times.values())))
+    if least == 1 and most == classes and len(times) >= LABELS_FROM_ONE * classes:
+        raise BadInput(
+            f"labels run from 1 to {classes}, as many as benchmark.classes: they count from 1, "
+            "where the first class is 0; subtract 1 from the label of every sample"
+        )
+    beyond = [label for label in times if label >= classes]
+    if len(times) == most + 1 and usual > 1 and min(times[one] for one in beyond) >= usual / 2:
+        first = next(s for s in annotations.samples if s.label is not None and s.label >= classes)
+        raise BadInput(
+            f"labels run from 0 to {most}, outside 0 to {classes - 1} of benchmark.classes "
+            f"(e.g. sample {first.id!r}): give all {most + 1} classes in benchmark.classes"
+        )
 
 
-def _fault(sample: Sample, skeleton: Skeleton, classes: int, coordinates: int) -> str | None:
+def _fault(
+    sample: Sample, skeleton: Skeleton, classes: int, coordinates: int, missing: str
+) -> str | None:
     """What is wrong with the values of a sample, or None; a wrong structure is raised."""
     keypoint, score = sample.keypoint, sample.score
     _check_form(sample)
@@ -129,25 +174,31 @@ def _fault(sample: Sample, skeleton: Skeleton, classes: int, coordinates: int) -
         return "has no persons"
     if T == 0:
         return "has no frames"
-    if skeleton.num_joints != V:
-        raise BadInput(
-            f"sample {sample.id!r} has {V} joints but the skeleton {skeleton.name} has "
-            f"{skeleton.num_joints}; choose the skeleton that the key points were made with"
-        )
-    if coordinates != C:
-        raise BadInput(
-            f"sample {sample.id!r} has {C} coordinates per joint where a {coordinates}d benchmark "
-            f"has {coordinates}; choose the other dimension (2D confidence goes to keypoint_score)"
-        )
-    if not 0 <= sample.label < classes:
+    if (skeleton.num_joints, coordinates) != (V, C):
+        raise BadInput(_other_shape(sample, skeleton, coordinates))
+    if sample.label is not None and not 0 <= sample.label < classes:
         return f"has label {sample.label}, outside 0 to {classes - 1} of benchmark.classes"
-    if not np.isfinite(keypoint).all():
-        person, frame, joint, _ = first = _first_not_finite(keypoint)
+    bad = _not_finite if missing == "error" else np.isinf
+    if (wrong := bad(keypoint)).any():
+        person, frame, joint, _ = first = _first(wrong)
         return f"has coordinate {keypoint[first]} (person {person}, frame {frame}, joint {joint})"
-    if score is not None and not np.isfinite(score).all():
-        person, frame, joint = first = _first_not_finite(score)
+    if score is not None and (wrong := bad(score)).any():
+        person, frame, joint = first = _first(wrong)
         return f"has score {score[first]} (person {person}, frame {frame}, joint {joint})"
     return None
+
+
+def _other_shape(sample: Sample, skeleton: Skeleton, coordinates: int) -> str:
+    """How the joints or coordinates of a sample differ, and what mends it."""
+    _, _, V, C = sample.keypoint.shape
+    order = other_order(sample.keypoint.shape, skeleton.num_joints, coordinates)
+    if skeleton.num_joints != V:
+        what = f"{V} joints but the skeleton {skeleton.name} has {skeleton.num_joints}"
+        remedy = "choose the skeleton that the key points were made with"
+    else:
+        what = f"{C} coordinates per joint where a {coordinates}d benchmark has {coordinates}"
+        remedy = "choose the other dimension (2D confidence goes to keypoint_score)"
+    return f"sample {sample.id!r} has {what}; {order or remedy}"
 
 
 def _check_form(sample: Sample) -> None:
@@ -169,9 +220,13 @@ def _check_form(sample: Sample) -> None:
             f"sample {sample.id!r} has {found} as {field}; give a numpy array {axes} of float16, "
             "float32 or float64"
         )
-    if not isinstance(cast(object, sample.label), int | np.integer):
+    if not isinstance(cast(object, sample.label), int | np.integer | None):
         raise BadInput(f"sample {sample.id!r} has the label {sample.label!r}; give a whole number")
 
 
-def _first_not_finite(values: np.ndarray) -> tuple[int, ...]:
-    return tuple(int(index) for index in np.argwhere(~np.isfinite(values))[0])
+def _not_finite(values: np.ndarray) -> NDArray[np.bool_]:
+    return ~np.isfinite(values)
+
+
+def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(index) for index in np.argwhere(wrong)[0])

@@ -223,13 +223,14 @@ class SkeletonData(lightning.LightningDataModule):
     Batches are `Batch`es: any LightningModule can be trained on them (in `self.log`, give
     ``batch_size=len(batch.labels)``). On several devices, give the trainer
     ``use_distributed_sampler=False``, since the samples are divided here. Samples that are held out
-    are a second validation set.
+    are a second validation set, or the only one where no split is validated on.
 
     Args:
         store: opened store.
         stream: joint, bone, joint_motion, bone_motion, or a stream of your own.
-        train_split: name of the split to train on.
-        val_split: name of the split to validate and test on: NTU's `val` is its test set.
+        train_split: name of the split to train on; None: there is no training.
+        val_split: name of the split to validate and test on: NTU's `val` is its test set. None: the
+            samples held out, if there are any, else no validation and no test.
         feed: how clips are cut and fed.
         held_out: (any number,) int64 sample numbers kept out of the training; None keeps none.
         test_held_out: test on these samples instead of on the validation split.
@@ -252,8 +253,8 @@ class SkeletonData(lightning.LightningDataModule):
         store: Store,
         stream: str | Stream = "joint",
         *,
-        train_split: str,
-        val_split: str,
+        train_split: str | None,
+        val_split: str | None,
         feed: Feed | None = None,
         held_out: Tensor | None = None,
         test_held_out: bool = False,
@@ -261,10 +262,14 @@ class SkeletonData(lightning.LightningDataModule):
         super().__init__()
         self.store, self.feed = store, feed or Feed()
         self.gather = ClipGatherer(store, stream, self.feed.persons)
-        self.train_numbers, self.val_numbers = store.split(train_split), store.split(val_split)
-        self.held_out = held_out
+        none = torch.empty(0, dtype=torch.int64)
+        self.train_numbers = none if train_split is None else store.split(train_split)
         if held_out is not None:
             self.train_numbers = self.train_numbers[~torch.isin(self.train_numbers, held_out)]
+        if val_split is None:
+            self.val_numbers, self.held_out = none if held_out is None else held_out, None
+        else:
+            self.val_numbers, self.held_out = store.split(val_split), held_out
         self.test_numbers = self.val_numbers
         if test_held_out:
             assert held_out is not None
@@ -312,9 +317,12 @@ class SkeletonData(lightning.LightningDataModule):
         return self._loader(self.train_numbers, clips=None)
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
-        """One fixed clip per sample, every sample once; the samples held out come second."""
+        """One fixed clip per sample, every sample once; the samples held out come second.
+
+        There is no loader where nothing is validated on.
+        """
         parts = [self.val_numbers] if self.held_out is None else [self.val_numbers, self.held_out]
-        return [self._loader(numbers, clips=1) for numbers in parts]
+        return [self._loader(numbers, clips=1) for numbers in parts if len(numbers)]
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """`test_clips` fixed clips per sample, every sample once."""

@@ -3,3 +3,4 @@
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 MODES = ("2d", "3d", "none")  # of normalisation
 FRAME_ORDERS = ("ordered", "shuffled", "single")
+MISSING = ("error", "zero", "interpolate")  # what becomes of joints that were not found

@@ -2,11 +2,12 @@
 
 A store is a folder:
 
-    manifest.json   version, what it was built from, shapes, splits, dropped samples
+    manifest.json   version, what it was built from, shapes, splits, dropped samples, findings
     frames.bin      (rows, V, 3): the frames of all samples and persons end to end, person by person
                     within a sample; row 0 is an empty frame, which stands for an absent person
     samples.npy     per sample: first row, frames, persons, label
     ids.npy         per sample: its name
+    digests.npy     per sample: a number that differs for other key points, 0 where there are none
     splits.npy      sample numbers of all splits, one after the other
 
 Frames are float16 if all arrays of the annotations are, otherwise float32. A store is built under a
@@ -20,9 +21,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,54 +31,25 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stgcn_lightning.data.checks import check_annotations, split_ids
+from stgcn_lightning.data.checks import COORDINATES, check_annotations, split_ids
+from stgcn_lightning.data.ids import find_samples
+from stgcn_lightning.data.missing import without_missing
 from stgcn_lightning.data.normalise import normalise
+from stgcn_lightning.data.plausible import Finding, Surveyed, judge
+from stgcn_lightning.data.spec import StoreSpec
+from stgcn_lightning.data.survey import Survey
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
-from stgcn_lightning.sources.registry import Source, source_named
+from stgcn_lightning.sources.registry import Source
 
-VERSION = 2
+JUDGED = 1  # version of what is judged of annotations: a store is built again when it changes
 CHANNELS = 3
-MMACTION2 = source_named("mmaction2")
+UNLABELLED = -1  # label of a sample that has none
 SAMPLE_FIELDS = np.dtype(
     [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
 )
-
-
-@dataclass(frozen=True)
-class StoreSpec:
-    """Everything but the annotation file that decides what is in a store.
-
-    Args:
-        skeleton: the joints of every body.
-        dimension: ``2d`` or ``3d``.
-        normalise: ``2d``, ``3d`` or ``none``.
-        classes: number of classes; labels are checked against it.
-        on_bad_sample: ``error``, or ``drop`` to leave bad samples out, counted and reported.
-        source: what reads the annotation file.
-    """
-
-    skeleton: Skeleton
-    dimension: Literal["2d", "3d"]
-    normalise: str
-    classes: int
-    on_bad_sample: Literal["error", "drop"] = "error"
-    source: Source = MMACTION2
-
-    def describe(self) -> dict[str, Any]:
-        """Plain values, for the manifest and for the store's name."""
-        described: dict[str, Any] = {
-            "skeleton": self.skeleton.to_dict(),
-            "dimension": self.dimension,
-            "normalise": self.normalise,
-            "classes": self.classes,
-            "on_bad_sample": self.on_bad_sample,
-            "version": VERSION,
-        }
-        # stores of the default source were named before there was a choice
-        return described if self.source == MMACTION2 else described | {"source": self.source.name}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +59,18 @@ class Store:
     Attributes:
         folder: where it is.
         frames: (rows, V, 3) float16 or float32; row 0 is empty.
-        first_row, num_frames, num_persons, labels: (samples,) int64.
+        first_row, num_frames, num_persons, labels: (samples,) int64; the label of a sample that has
+            none is -1.
         ids: (samples,) str.
         splits: name -> sample numbers, int64, in the order of the annotations.
         dropped: one line for each bad sample that was left out.
         persons_cut: samples of which 3D normalisation kept the first two of more persons.
         scored: the last channel is a score (2D).
         skeleton: the joints of every body.
+        findings: what may be wrong with the annotations.
+        renamed: one line for each split whose ids were replaced by those of their samples.
+        digests: (samples,) int64, alike where the key points are, 0 where there are none; None of
+            an older store, or one in memory.
     """
 
     folder: Path
@@ -108,6 +85,9 @@ class Store:
     persons_cut: int
     scored: bool
     skeleton: Skeleton
+    findings: list[Finding] = field(default_factory=list[Finding])
+    renamed: list[str] = field(default_factory=list[str])
+    digests: Tensor | None = None
 
     def last_rows(self) -> Tensor:
         """(1 + persons of all samples,) int64: row 0, and the last row of each person."""
@@ -166,6 +146,7 @@ def open_store(folder: Path) -> Store:
     manifest = json.loads((folder / "manifest.json").read_text())
     samples = np.load(folder / "samples.npy")
     flat = np.load(folder / "splits.npy", mmap_mode="c")
+    digests = folder / "digests.npy"
     # mode "c" (copy on write) gives torch the writable memory it wants and never touches the file
     frames = np.memmap(
         folder / "frames.bin", manifest["dtype"], "c", shape=tuple(manifest["shape"])
@@ -183,6 +164,10 @@ def open_store(folder: Path) -> Store:
         persons_cut=manifest["persons_cut"],
         scored=manifest["dimension"] == "2d",
         skeleton=Skeleton.from_dict(manifest["skeleton"]),
+        # a store of which the annotations are gone may be older than these
+        findings=[Finding(**finding) for finding in manifest.get("findings", [])],
+        renamed=manifest.get("renamed", []),
+        digests=torch.as_tensor(np.load(digests, mmap_mode="c")) if digests.exists() else None,
         **_columns(samples),
     )
 
@@ -210,6 +195,7 @@ def fingerprint(annotations: Path, source: Source) -> dict[str, int | str]:
     found: dict[str, int | str] = {
         "source_bytes": sum(stat.st_size for stat in stats),
         "source_changed_ns": max(stat.st_mtime_ns for stat in stats),
+        "judged": JUDGED,
     }
     if files:
         found["source_files"] = len(files)
@@ -221,17 +207,20 @@ def fingerprint(annotations: Path, source: Source) -> dict[str, int | str]:
 def _build(folder: Path, annotations: Path, spec: StoreSpec) -> None:
     """Replace `folder` by a finished store; after an error everything is as before."""
     source = fingerprint(annotations, spec.source)  # before reading: a later change is then noticed
+    found, renamed = find_samples(spec.source.annotations(annotations))
     checked, dropped = check_annotations(
-        spec.source.annotations(annotations),
+        found,
         skeleton=spec.skeleton,
         classes=spec.classes,
         dimension=spec.dimension,
         on_bad_sample=spec.on_bad_sample,
+        missing=spec.missing,
     )
     building, old = (folder.with_name(folder.name + suffix) for suffix in (".building", ".old"))
     _remove(building, old)  # what a killed process left
     try:
-        _write(building, checked, spec, spec.describe() | source | {"dropped": dropped})
+        said = {"dropped": dropped, "renamed": renamed}
+        _write(building, checked, spec, spec.describe() | source | said)
         if folder.exists():
             folder.rename(old)
         building.rename(folder)
@@ -255,6 +244,7 @@ def store_in_memory(samples: Sequence[Sample], spec: StoreSpec) -> Store:
         classes=spec.classes,
         dimension=spec.dimension,
         on_bad_sample=spec.on_bad_sample,
+        missing=spec.missing,
     )
     empty = _empty_frame(checked.samples, spec)
     bodies = list(_bodies(checked.samples, spec, empty.dtype))
@@ -273,7 +263,7 @@ def store_in_memory(samples: Sequence[Sample], spec: StoreSpec) -> Store:
     )
 
 
-def _columns(table: NDArray[Any]) -> dict[str, Tensor]:
+def _columns(table: NDArray[Any]) -> dict[str, Any]:
     """The attributes of a `Store` that stand in its table of samples."""
     fields = {"first_row": "first_row", "num_frames": "frames", "num_persons": "persons"}
     fields["labels"] = "label"
@@ -309,7 +299,8 @@ def _table(
     table = np.zeros(len(samples), SAMPLE_FIELDS)
     rows, cut = 1, 0
     for entry, sample, (persons, frames) in zip(table, samples, shapes, strict=True):
-        entry["first_row"], entry["label"] = rows, sample.label
+        entry["first_row"] = rows
+        entry["label"] = UNLABELLED if sample.label is None else sample.label
         entry["persons"], entry["frames"] = persons, frames
         rows += persons * frames
         cut += int(spec.normalise == "3d" and len(sample.keypoint) > persons >= 2)
@@ -329,23 +320,35 @@ def _write(
     with (folder / "frames.bin").open("wb") as file:
         file.write(empty.data)
         shapes: list[tuple[int, int]] = []
-        for bodies in _bodies(samples, spec, empty.dtype):
+        survey = Survey(
+            len(empty),
+            COORDINATES[spec.dimension],
+            pictures=spec.normalise == "2d",
+            samples=len(samples),
+        )
+        for sample, bodies in zip(samples, _bodies(samples, spec, empty.dtype), strict=True):
             file.write(bodies.data)
             shapes.append(bodies.shape[:2])
+            survey.add(sample)
+    counts = survey.counts()
+    ids = [sample.id for sample in samples]
+    findings = judge(Surveyed(survey, counts, ids, spec))
     table, persons_cut = _table(samples, shapes, spec)
     rows = 1 + sum(persons * frames for persons, frames in shapes)
 
-    position = {sample.id: i for i, sample in enumerate(samples)}
+    position = {id: i for i, id in enumerate(ids)}
     # a split is read in the order of the annotations, as the reference does
     numbers = [[position[i] for i in split_ids(annotations, name)] for name in annotations.splits]
     ends = np.cumsum([len(split) for split in numbers]).tolist()
     np.save(folder / "samples.npy", table)
-    np.save(folder / "ids.npy", np.array(list(position), dtype=np.str_))
+    np.save(folder / "ids.npy", np.array(ids, dtype=np.str_))
+    np.save(folder / "digests.npy", counts["digest"])
     np.save(folder / "splits.npy", np.array([i for split in numbers for i in split], np.int64))
     manifest = manifest | {
         "dtype": str(empty.dtype),
         "shape": [rows, *empty.shape],
         "persons_cut": persons_cut,
+        "findings": [asdict(finding) for finding in findings],
         "splits": {
             name: [end - len(split), end]
             for name, split, end in zip(annotations.splits, numbers, ends, strict=True)
@@ -363,9 +366,10 @@ def _normalised(sample: Sample, spec: StoreSpec) -> NDArray[np.floating[Any]]:
             f"sample {sample.id!r} has no img_shape, to which benchmark.normalise=2d scales key "
             "points; give (height, width) in pixels, or set benchmark.normalise=none"
         )
+    known = without_missing(sample, spec.missing)
     bodies = normalise(
-        sample.keypoint,
-        sample.score,
+        known.keypoint,
+        known.score,
         mode=spec.normalise,
         img_shape=sample.img_shape,
         joints=spec.skeleton.normalise,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.matching import matching_rows
-from stgcn_lightning.evaluation.scores import Scores
+from stgcn_lightning.evaluation.matching import labelled_alike, matching_rows
+from stgcn_lightning.evaluation.scores import Scores, refuse_not_finite
 
 # Weights of the published fusions. Source: MMAction2's model zoo, PYSKL's README.
 PRESETS: dict[str, dict[str, float]] = {
@@ -21,7 +21,8 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
 
     Args:
         streams: name -> scores. The first stream gives the order of the samples. A stream without
-            ids (MMAction2's dumps) is joined by the order of its rows.
+            ids (MMAction2's dumps) is joined by the order of its rows; one without labels gets
+            those of the others.
         weights: name -> weight, at least 0, for the same names.
 
     Returns:
@@ -45,6 +46,9 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
     usable = all(0 <= weight < math.inf for weight in weights.values())
     if not usable or not sum(weights.values()):
         raise BadInput(f"weights {dict(weights)} must be numbers, not negative and not all zero")
+    for name, scores in streams.items():
+        refuse_not_finite(name, scores)
+    streams = labelled_alike(streams)
     (first_name, first), *others = streams.items()
     total = weights[first_name] * first.scores.astype(np.float64)
     for name, other in others:
@@ -54,8 +58,9 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
     origin = {name: scores.meta for name, scores in streams.items()}
     shared = {key: first.meta[key] for key in ("benchmark", "split") if key in first.meta}
     meta = {**shared, "stream": "fusion", "weights": dict(weights), "streams": origin}
-    named = next((scores for scores in streams.values() if scores.ids is not None), first)
-    return Scores(named.ids, first.labels, fused, named.classes, meta)
+    ids = next((scores.ids for scores in streams.values() if scores.ids is not None), None)
+    classes = next((s.classes for s in streams.values() if not s.unnamed), first.classes)
+    return Scores(ids, first.labels, fused, classes, meta)
 
 
 def learned_weights(streams: Mapping[str, Scores]) -> dict[str, float]:
@@ -66,7 +71,8 @@ def learned_weights(streams: Mapping[str, Scores]) -> dict[str, float]:
             evaluation of the fusion: a held-out part of the training samples.
 
     Raises:
-        BadInput: two streams disagree in samples, labels, classes, benchmark or split.
+        BadInput: two streams disagree in samples, labels, classes, benchmark or split, or have no
+            labels.
 
     Source:
         Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm",
@@ -74,6 +80,10 @@ def learned_weights(streams: Mapping[str, Scores]) -> dict[str, float]:
         concave in them, so there is one maximum.
     """
     (first_name, first), *_ = streams.items()
+    if not first.labelled:
+        raise BadInput(
+            f"{first_name} has no labels to learn weights on: give scores of labelled samples"
+        )
     rows = [matching_rows(first_name, first, name, scores) for name, scores in streams.items()]
     likelihood = np.stack(
         [

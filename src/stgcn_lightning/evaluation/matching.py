@@ -1,5 +1,8 @@
 """Which rows of two score files belong to the same sample."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +23,7 @@ def matching_rows(first_name: str, first: Scores, name: str, other: Scores) -> N
         (B,) rows of `other`.
 
     Raises:
-        BadInput: the two disagree in samples, labels, classes, benchmark or split.
+        BadInput: the two disagree in samples, labels if both have any, classes, benchmark or split.
     """
     for key in ("benchmark", "split"):
         of_first, of_other = first.meta.get(key), other.meta.get(key)
@@ -42,21 +45,49 @@ def matching_rows(first_name: str, first: Scores, name: str, other: Scores) -> N
         rows = np.arange(len(first.labels))
         names = [f"number {i}" for i in rows]
     else:
-        if not np.array_equal(first.classes, other.classes):
-            raise BadInput(f"{first_name} and {name} name their classes differently")
+        _refuse_other_classes(first_name, first, name, other)
         _refuse_missing(first_name, first.ids, name, other.ids)
         _refuse_missing(name, other.ids, first_name, first.ids)
         order = np.argsort(other.ids)
         rows = order[np.searchsorted(other.ids, first.ids, sorter=order)]
         names = first.ids
     wrong = np.flatnonzero(first.labels != other.labels[rows])
-    if len(wrong):
+    if len(wrong) and first.labelled and other.labelled:
         i = wrong[0]
         raise BadInput(
             f"sample {names[i]} has label {first.labels[i]} in {first_name} but "
             f"{other.labels[rows[i]]} in {name} ({len(wrong)} samples disagree)"
         )
     return rows
+
+
+def labelled_alike(streams: Mapping[str, Scores]) -> dict[str, Scores]:
+    """Streams without labels with those of the first stream that has some.
+
+    Raises:
+        BadInput: two streams disagree in samples, classes, benchmark or split.
+    """
+    known = next((name for name, scores in streams.items() if scores.labelled), None)
+    if known is None:
+        return dict(streams)
+    labels = streams[known].labels
+    return {
+        name: scores
+        if scores.labelled
+        else replace(scores, labels=labels[matching_rows(name, scores, known, streams[known])])
+        for name, scores in streams.items()
+    }
+
+
+def _refuse_other_classes(first_name: str, first: Scores, name: str, other: Scores) -> None:
+    """Refuse classes of other names or in another order; a mere number agrees with any names."""
+    differing = np.flatnonzero(first.classes != other.classes)
+    if len(differing) and not first.unnamed and not other.unnamed:
+        i = differing[0]
+        raise BadInput(
+            f"class {i} is {first.classes[i]} in {first_name} but {other.classes[i]} in {name}: "
+            "test both with the same benchmark.classes (classes=mapped goes by their names)"
+        )
 
 
 def _refuse_missing(

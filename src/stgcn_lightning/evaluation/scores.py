@@ -1,8 +1,9 @@
 """Scores in files: what a test of one stream answered, sample by sample.
 
-`scores.npz` holds no pickle: ids str (B,), labels int64 (B,), scores float32 (B, classes) after
-softmax, classes str (classes,), meta (JSON text: benchmark, split, stream, test_clips, SHA-256 of
-the checkpoint, version of the package; `partial` if some samples of the split were not tested).
+`scores.npz` holds no pickle: ids str (B,), labels int64 (B,), all -1 where there are none, scores
+float32 (B, classes) after softmax, classes str (classes,), meta (JSON text: benchmark, split,
+stream, test_clips, SHA-256 of the checkpoint, version of the package; `partial` if some samples of
+the split were not tested).
 """
 
 import json
@@ -15,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.dumps import read_test_dump, write_test_dump
+from stgcn_lightning.evaluation.foreign_scores import read_table, rows_by_name
+from stgcn_lightning.files.dumps import write_test_dump
+from stgcn_lightning.files.kinds import NPZ, kind_of, refuse_other_kind
 from stgcn_lightning.files.writing import write_atomically
 
 
@@ -25,7 +28,7 @@ class Scores:
 
     Attributes:
         ids: (B,) names of the samples; None if the file has none (MMAction2's dumps).
-        labels: (B,) int64, the true classes.
+        labels: (B,) int64, the true classes; -1 throughout where they are not known.
         scores: (B, classes) float32, rows sum to 1.
         classes: (classes,) names of the classes.
         meta: where the scores come from: benchmark, split, stream, ...
@@ -43,8 +46,24 @@ class Scores:
         return self.scores.argmax(1)
 
     @property
+    def labelled(self) -> bool:
+        """Whether the true classes are known."""
+        return bool((self.labels >= 0).all())
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether only the number of classes is known, so that they are called 0, 1, 2, ..."""
+        return self.classes.tolist() == [str(i) for i in range(len(self.classes))]
+
+    @property
     def hits(self) -> NDArray[np.bool_]:
-        """(B,) whether the answer is the true class."""
+        """(B,) whether the answer is the true class.
+
+        Raises:
+            BadInput: the true classes are not known.
+        """
+        if not self.labelled:
+            raise BadInput("scores without labels have no accuracy: test samples that have labels")
         return self.answers == self.labels
 
 
@@ -78,21 +97,38 @@ def write_scores(path: str | Path, scores: Scores) -> None:
         )
 
 
-def read_scores(path: str | Path, *, apply_softmax: bool = False) -> Scores:
-    """Read `scores.npz`, or a test dump of MMAction2 (``.pkl``, which holds no ids).
+class NoLabels(BadInput):
+    """Scores that do not say the true classes, as a sentence; `lacks` is the middle of another."""
+
+    def __init__(self, path: Path, lacks: str) -> None:
+        super().__init__(
+            f"{path} holds scores without {lacks}: fuse it beside a file of the same samples that "
+            "has them, such as the scores.npz of the test door"
+        )
+        self.lacks = lacks
+
+
+def read_scores(
+    path: str | Path, *, apply_softmax: bool = False, beside: Scores | None = None
+) -> Scores:
+    """Read `scores.npz`, or the pickle of another project's test (see `foreign_scores`).
 
     The file is untrusted: no pickle in it is run.
 
     Args:
         path: the file.
         apply_softmax: the file holds logits; turn them into scores.
+        beside: scores of the same samples, which say what a file without labels lacks: labels, and
+            by their order the samples of a file without names; its own `scores` are not used.
 
     Returns:
-        Scores of B samples, checked: rows sum to 1, labels are classes, no id occurs twice.
+        Scores of B samples, checked: rows sum to 1, labels are classes, no id occurs twice. A file
+        without labels has the order of `beside`; one of labels without ids (MMAction2's) has none.
 
     Raises:
-        BadInput: there is no such file, it is neither of the two, it contradicts itself, or it
-            holds logits and `apply_softmax` is false, or scores and it is true.
+        NoLabels: the file has no labels, and `beside` is not given.
+        BadInput: there is no such file, it is none of these, it contradicts itself or `beside`, or
+            it holds logits and `apply_softmax` is false, or scores and it is true.
 
     Examples:
         >>> import tempfile
@@ -107,18 +143,9 @@ def read_scores(path: str | Path, *, apply_softmax: bool = False) -> Scores:
     path = Path(path)
     if not path.exists():
         raise BadInput(f"there is no score file {path}: write it with the test door, scores={path}")
-    if path.suffix == ".pkl":
-        dump = read_test_dump(path)
-        try:
-            values = np.stack([entry["pred_score"] for entry in dump]).astype(np.float32)
-            labels = np.array([int(entry["gt_label"].item()) for entry in dump], np.int64)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BadInput(
-                f"{path} is no test dump of MMAction2, a list of pred_score and gt_label: {error}"
-            ) from error
-        names = np.array([str(i) for i in range(values.shape[1])])
-        scores = Scores(None, labels, values, names, {"source": str(path)})
-        return _checked(path, scores, apply_softmax)
+    if path.suffix != ".npz" and kind_of(path) != NPZ:
+        return _checked(path, _foreign(path, beside), apply_softmax)
+    refuse_other_kind(path, "score files")
     try:
         with np.load(path, allow_pickle=False) as file:
             meta = dict[str, Any](json.loads(str(file["meta"])))
@@ -129,6 +156,28 @@ def read_scores(path: str | Path, *, apply_softmax: bool = False) -> Scores:
             "scores=FILE.npz"
         ) from error
     return _checked(path, scores, apply_softmax)
+
+
+def _foreign(path: Path, beside: Scores | None) -> Scores:
+    """Scores of another project's test, completed by those of the same samples."""
+    table = read_table(path)
+    values, meta = table.values, {"source": str(path)}
+    if table.labels is not None:
+        names = np.array([str(i) for i in range(values.shape[1])])
+        return Scores(table.ids, table.labels, values, names, meta)
+    if beside is None:
+        raise NoLabels(path, "labels" if table.ids is not None else "names and labels of samples")
+    classes = beside.classes
+    if not len(classes):  # annotations do not name any
+        classes = np.array([str(i) for i in range(values.shape[1])])
+    if len(values) != len(beside.labels) or values.shape[1] != len(classes):
+        raise BadInput(
+            f"{path} holds {len(values)} samples of {values.shape[1]} classes, but what it is "
+            f"fused with {len(beside.labels)} of {len(classes)}: give scores of one split"
+        )
+    if table.ids is not None and beside.ids is not None:
+        values = values[rows_by_name(path, table.ids, beside.ids)]
+    return Scores(beside.ids, beside.labels, values, classes, meta)
 
 
 def _checked(path: Path, scores: Scores, apply_softmax: bool) -> Scores:
@@ -153,15 +202,13 @@ def _checked(path: Path, scores: Scores, apply_softmax: bool) -> Scores:
         raise BadInput(
             f"{path} names {len(scores.classes)} classes but scores {scores.scores.shape[1]}"
         )
-    if not ((scores.labels >= 0) & (scores.labels < len(scores.classes))).all():
+    known = (scores.labels >= 0) & (scores.labels < len(scores.classes))
+    if not known.all() and not (scores.labels == -1).all():
         raise BadInput(
             f"{path} holds labels from {scores.labels.min()} to {scores.labels.max()}, outside its "
             f"{len(scores.classes)} classes"
         )
-    if not np.isfinite(scores.scores).all():
-        row = np.flatnonzero(~np.isfinite(scores.scores).all(1))[0]
-        name = f"number {row}" if scores.ids is None else scores.ids[row]
-        raise BadInput(f"{path} scores sample {name} with NaN or infinity")
+    refuse_not_finite(str(path), scores)
     softmaxed = (scores.scores >= 0).all() and np.allclose(
         scores.scores.sum(1, dtype=np.float64), 1, atol=1e-3
     )
@@ -173,11 +220,33 @@ def _checked(path: Path, scores: Scores, apply_softmax: bool) -> Scores:
     if apply_softmax:
         return replace(scores, scores=_softmax(scores.scores))
     if not softmaxed:
+        sums = scores.scores.sum(1, dtype=np.float64)
+        if (scores.scores >= 0).all() and np.allclose(sums, sums[0], rtol=1e-3):
+            raise BadInput(
+                f"{path} holds rows that all sum to {sums[0]:.4g}, such as sums over clips or "
+                "percentages: divide them by that, so that they sum to 1"
+            )
         raise BadInput(
             f"{path} holds logits, rows that do not sum to 1: apply_softmax=true makes scores of "
             "them, apply_softmax=[NAME] of some streams"
         )
     return scores
+
+
+def refuse_not_finite(named: str, scores: Scores) -> None:
+    """Refuse scores that are no numbers; `named` is what a sentence calls their origin.
+
+    Raises:
+        BadInput: with the first such sample.
+    """
+    bad = np.flatnonzero(~np.isfinite(scores.scores).all(1))
+    if len(bad):
+        name = f"number {bad[0]}" if scores.ids is None else scores.ids[bad[0]]
+        raise BadInput(
+            f"{named} scores sample {name} with NaN or infinity, as "
+            f"{len(bad):,} of {len(scores.scores):,}: make them again, in "
+            "trainer.precision=32-true if they overflow"
+        )
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Torch's zip files (.pth, .pt, .ckpt), read without executing anything in them.
+"""Torch's files (.pth, .pt, .ckpt), read without executing anything in them.
 
 How that is done is described in `unpickling`.
 """
@@ -8,31 +8,28 @@ import pickle
 import re
 import sys
 import zipfile
-from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import torch
+from torch import Tensor
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind, refuse_pickle, refuse_text
 from stgcn_lightning.files.reading import AnyPath, opened
-from stgcn_lightning.files.tensors import TensorUnpickler, strided
-from stgcn_lightning.files.unpickling import Built, guarded
+from stgcn_lightning.files.tensors import (
+    ReadStorage,
+    TensorUnpickler,
+    flat_tensor,
+    read_legacy,
+    strided,
+)
+from stgcn_lightning.files.unpickling import Built, guarded, shown
 
-DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
-
-STORAGES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-    "ComplexDoubleStorage": torch.complex128,
-    "ComplexFloatStorage": torch.complex64,
+# Those with arithmetic: torch crashes on numbers of a few bits and on quantised ones.
+DTYPES = {
+    name: value
+    for name, value in vars(torch).items()
+    if isinstance(value, torch.dtype) and not re.search(r"bits|q.?int|int[1-7]$|_x2", str(value))
 }
 
 # fmt: off
@@ -55,6 +52,10 @@ DESCRIPTIVE = frozenset({
 # fmt: on
 
 
+CHECKPOINTS = "checkpoints"
+MODEL_WITHIN = 1 << 20  # bytes of a pickle in which the names of a module's attributes occur
+
+
 def read_checkpoint(path: AnyPath) -> dict[str, Any]:
     """Read a torch checkpoint (.pth, .pt, .ckpt) without executing anything in it.
 
@@ -63,32 +64,36 @@ def read_checkpoint(path: AnyPath) -> dict[str, Any]:
         objects of foreign libraries are `Inert`.
 
     Raises:
-        BadInput: no such file, no torch zip file, damaged, or it asks for a name
-            that no checkpoint holds.
+        BadInput: no such file, no torch file, damaged, or it asks for a name that no checkpoint
+            holds.
     """
+    refuse_other_kind(path, CHECKPOINTS)
     with opened(path) as file:
-        start = file.read(4)
-        if start == b"\x80\x02\x8a\n":  # torch's magic number, pickled
-            raise BadInput(
-                f"{path} is a checkpoint in torch's format of before version 1.6, a bare pickle; "
-                "convert it on a machine that trusts it with "
-                "torch.save(torch.load(OLD, weights_only=False), NEW)"
-            )
-        try:
-            archive = zipfile.ZipFile(file)
-        except Exception:  # of a damaged file, zipfile lets more than BadZipFile through
-            if start == b"PK\x03\x04":
-                raise BadInput(f"{path} is truncated or damaged; copy it again") from None
-            raise BadInput(f"{path} is not a torch checkpoint: it is no zip file") from None
-        with archive:
-            checkpoint = _read_archive(archive, path)
+        start = file.read(len(LEGACY))
+        file.seek(0)
+        read = _read_old_file if start == LEGACY else _read_zip
+        checkpoint = read(file, path)
+    if checkpoint is Inert:
+        raise BadInput(whole_model(path))
     if not isinstance(checkpoint, dict):
         kind = type(checkpoint).__name__
         raise BadInput(f"{path} holds one {kind}, where a checkpoint is a dictionary")
     return checkpoint
 
 
+def whole_model(path: AnyPath, name: str = "") -> str:
+    """The sentence about a file that holds a model itself, and not its weights."""
+    named = f" ({shown(name)})" if name else ""
+    return (
+        f"{path} holds a whole model{named}, which only the program that wrote it can open: save "
+        "its weights there, torch.save(model.state_dict(), FILE)"
+    )
+
+
 class _InertType(type):
+    def __repr__(cls) -> str:  # in sentences
+        return "an object of another library"
+
     def __setitem__(cls, key: object, value: object) -> None: ...
 
 
@@ -109,41 +114,40 @@ class Inert(metaclass=_InertType):
 
 
 class _CheckpointUnpickler(TensorUnpickler):
-    contents = "checkpoints"
-
-    def __init__(
-        self, file: IO[bytes], path: AnyPath, read_storage: Callable[[str, int], bytes]
-    ) -> None:
-        super().__init__(file, path)
-        self.read_storage = read_storage
-        self.storages: dict[str, Built] = {}
+    def __init__(self, file: IO[bytes], path: AnyPath, read_storage: ReadStorage | None) -> None:
+        super().__init__(file, path, CHECKPOINTS, read_storage)
+        self.file = file
         self.admitted |= {
             "builtins.set": set,
             "builtins.frozenset": frozenset,
             "builtins.complex": complex,
             "torch._utils._rebuild_tensor_v3": self.tensor_of_dtype,
-            "torch._utils._rebuild_parameter": self.parameter,
             "torch._utils._rebuild_parameter_with_state": self.parameter,
             "torch.Size": torch.Size,
             "torch.device": torch.device,
             "torch.storage.UntypedStorage": torch.uint8,
-            **{f"torch.{name}": dtype for name, dtype in (DTYPES | STORAGES).items()},
+            **{f"torch.{name}": dtype for name, dtype in DTYPES.items()},
         }
 
     def other(self, name: str) -> Any:
-        inert = name.split(".")[0] in FOREIGN or name in DESCRIPTIVE
-        return Inert if inert else super().other(name)
+        top = name.split(".")[0]
+        if top in FOREIGN or name in DESCRIPTIVE:
+            return Inert
+        if top not in sys.stdlib_module_names | {"builtins"} and self.holds_a_module():
+            raise BadInput(whole_model(self.path, name))
+        return super().other(name)
 
-    def persistent_load(self, pid: Any) -> Built:
-        kind, dtype, key, _device, numel = pid
-        if kind != "storage" or not isinstance(dtype, torch.dtype) or type(numel) is not int:
-            raise pickle.UnpicklingError("a storage of unknown kind")
-        if key not in self.storages:
-            content = bytearray(self.read_storage(key, numel * dtype.itemsize))
-            # frombuffer wants at least one element
-            flat = torch.frombuffer(content, dtype=dtype) if content else torch.empty(0).to(dtype)
-            self.storages[key] = Built(flat)
-        return self.storages[key]
+    def persistent_load(self, pid: Any) -> Any:
+        # before version 1.6 the class of a module was written with its source text
+        return Inert if pid[0] == "module" else super().persistent_load(pid)
+
+    def holds_a_module(self) -> bool:
+        """Whether the attributes of a torch module are in the pickle, of whatever class it is."""
+        here = self.file.tell()
+        self.file.seek(0)
+        begins = self.file.read(MODEL_WITHIN)
+        self.file.seek(here)
+        return all(name in begins for name in (b"_parameters", b"_buffers", b"_modules"))
 
     def tensor_of_dtype(
         self, storage: Any, offset: Any, sizes: Any, strides: Any, _grad: object, _hooks: object,
@@ -152,12 +156,32 @@ class _CheckpointUnpickler(TensorUnpickler):
         """A tensor of the dtypes that have no storage class: its storage counts bytes."""
         return Built(strided(storage.value.view(dtype), offset, sizes, strides))
 
-    def parameter(self, tensor: Built, *_gradient: object) -> Built:
-        return tensor
+
+def _read_old_file(file: IO[bytes], path: AnyPath) -> Any:
+    """The object in a file of torch's format of before version 1.6."""
+
+    def load() -> Any:
+        return read_legacy(file, lambda storages: _CheckpointUnpickler(file, path, storages))
+
+    return guarded(load, path, CHECKPOINTS)
+
+
+def _read_zip(file: BinaryIO, path: AnyPath) -> Any:
+    """The object in a torch zip file: ROOT/data.pkl, its storages in ROOT/data/KEY."""
+    try:
+        archive = zipfile.ZipFile(file)
+    except Exception:  # of a damaged file, zipfile lets more than BadZipFile through
+        file.seek(0)
+        if file.read(4) == b"PK\x03\x04":
+            raise BadInput(f"{path} is truncated or damaged; copy it again") from None
+        refuse_pickle(path)
+        refuse_text(path, CHECKPOINTS)
+        raise BadInput(f"{path} is not a torch checkpoint: it is no zip file") from None
+    with archive:
+        return _read_archive(archive, path)
 
 
 def _read_archive(archive: zipfile.ZipFile, path: AnyPath) -> Any:
-    """The object in a torch zip file: ROOT/data.pkl, its storages in ROOT/data/KEY."""
     records = {record.filename: record for record in archive.infolist()}
     index = next((name for name in records if re.fullmatch(r"[^/]+/data\.pkl", name)), None)
     if index is None:
@@ -173,6 +197,9 @@ def _read_archive(archive: zipfile.ZipFile, path: AnyPath) -> Any:
             raise pickle.UnpicklingError(f"{name} is not as torch writes it")
         return archive.read(record)
 
+    def read_storage(key: str, dtype: torch.dtype, numel: int) -> Tensor:
+        return flat_tensor(read(f"data/{key}", numel * dtype.itemsize), dtype)
+
     def load() -> Any:
         # Files written before torch 2.1 do not name their byte order, which is little-endian.
         order = read("byteorder").decode() if f"{root}byteorder" in records else "little"
@@ -181,9 +208,6 @@ def _read_archive(archive: zipfile.ZipFile, path: AnyPath) -> Any:
                 f"{path} was written on a {order}-endian machine; load and save it again on one "
                 f"that is {sys.byteorder}-endian"
             )
-        content = io.BytesIO(read("data.pkl"))
-        return _CheckpointUnpickler(
-            content, path, lambda key, size: read(f"data/{key}", size)
-        ).load()
+        return _CheckpointUnpickler(io.BytesIO(read("data.pkl")), path, read_storage).load()
 
-    return guarded(load, path)
+    return guarded(load, path, CHECKPOINTS)

@@ -277,7 +277,9 @@ def _progress(
     """A function that is called with the number of bytes so far, and shows it."""
     if console.is_terminal:
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        with Progress(TextColumn("{task.description}"), *columns, console=console) as bar:
+        with Progress(
+            TextColumn("{task.description}", markup=False), *columns, console=console
+        ) as bar:
             task = bar.add_task(name, completed=have, total=size)
             yield lambda have: bar.update(task, completed=have)
         return

@@ -1,33 +1,28 @@
-"""MMAction2's test dumps (``--dump``), read without executing anything in them, and written."""
+"""What tests of other projects write: read; and MMAction2's dump (``--dump``) written."""
 
-import io
 import pickle
-from typing import IO, Any
 
 import numpy as np
 import torch
 
-from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.reading import AnyPath, opened
-from stgcn_lightning.files.tensors import TensorUnpickler, strided
-from stgcn_lightning.files.unpickling import Built, load_pickle
+from stgcn_lightning.files.pickles import read_pickle
+from stgcn_lightning.files.reading import AnyPath
 from stgcn_lightning.files.writing import write_atomically
 
 
-def read_test_dump(path: AnyPath) -> list[dict[str, Any]]:
-    """Read what MMAction2's test wrote with ``--dump``: one dict per sample, in test order.
+def read_test_dump(path: AnyPath) -> object:
+    """Read the pickle that a test of another project wrote, without executing anything in it.
 
     Returns:
-        The dicts as they are, tensors as numpy arrays: `pred_score` (classes,), `gt_label` (1,).
+        What was written, tensors as arrays: of MMAction2 a list of dicts with `pred_score`
+        (classes,) and `gt_label` (1,), one per sample in test order; of PYSKL and MMAction2 0.x a
+        list of arrays (classes,), in test order; of CTR-GCN, 2s-AGCN or MS-G3D a dict of id ->
+        array (classes,).
 
     Raises:
-        BadInput: as `read_pickle`; also if the file is not a list of dicts.
+        BadInput: as `read_pickle`.
     """
-    with opened(path) as file:
-        dump = load_pickle(_TestDumpUnpickler(file, path))
-    if not isinstance(dump, list) or not all(isinstance(record, dict) for record in dump):
-        raise BadInput(f"{path} is not a test dump of MMAction2, which is a list of dicts")
-    return dump
+    return read_pickle(path, "score files")
 
 
 def write_test_dump(path: AnyPath, scores: np.ndarray, labels: np.ndarray) -> None:
@@ -50,25 +45,3 @@ def write_test_dump(path: AnyPath, scores: np.ndarray, labels: np.ndarray) -> No
     ]
     with write_atomically(path) as file:
         pickle.dump(records, file, protocol=2)  # the protocol that MMEngine writes
-
-
-class _TestDumpUnpickler(TensorUnpickler):
-    contents = "test dumps"
-
-    def __init__(self, file: IO[bytes], path: AnyPath) -> None:
-        super().__init__(file, path)
-        self.admitted["torch.storage._load_from_bytes"] = self.storage
-
-    def storage(self, content: bytes) -> Built:
-        # Torch's own function of this name unpickles anything.
-        storage = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if not isinstance(storage, torch.storage.TypedStorage):
-            raise pickle.UnpicklingError("a storage that is none")
-        return Built(torch.empty(0, dtype=storage.dtype).set_(storage))  # type: ignore[arg-type]
-
-    def tensor(
-        self, storage: Any, offset: Any, sizes: Any, strides: Any, *_gradient: object
-    ) -> Built:
-        tensor = strided(storage.value, offset, sizes, strides)
-        # numpy has no bfloat16
-        return Built((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
+from urllib.parse import unquote
 
 from stgcn_lightning.errors import BadInput
 
@@ -17,7 +18,9 @@ def opened(path: AnyPath) -> Iterator[BinaryIO]:
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below; only opening it may fail here
     except FileNotFoundError:
-        raise BadInput(f"there is no file {path}; check the path") from None
+        meant = unquote(os.fspath(path))  # copied from a browser
+        remedy = "check the path" if not os.path.exists(meant) else f"did you mean {meant}?"
+        raise BadInput(f"there is no file {path}; {remedy}") from None
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}; check the path") from None
     with file:

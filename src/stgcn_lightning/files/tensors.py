@@ -1,29 +1,83 @@
-"""Tensors in pickles, rebuilt by our own code (see `unpickling`)."""
+"""Tensors in pickles, rebuilt by our own code (see `unpickling`).
+
+Torch writes storages in three places: as records of a zip file (`archives`), after the pickle
+(before version 1.6), and, where a tensor was given to plain `pickle`, within it, as the bytes of a
+file of that older format. The last two are read here.
+"""
 
 import pickle
+from collections.abc import Callable
 from typing import IO, Any
 
+import torch
 from torch import Tensor
 
 from stgcn_lightning.files.reading import AnyPath
 from stgcn_lightning.files.unpickling import Built, Unpickler
 
+STORAGES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+    "ComplexDoubleStorage": torch.complex128,
+    "ComplexFloatStorage": torch.complex64,
+}
+ReadStorage = Callable[[str, torch.dtype, int], Tensor]  # key, dtype, numel -> flat tensor
+
 
 class TensorUnpickler(Unpickler):
-    """Rebuilds tensors from storages; a storage is a flat tensor in a holder."""
+    """Rebuilds tensors from storages; a storage is a flat tensor in a holder.
 
-    def __init__(self, file: IO[bytes], path: AnyPath) -> None:
-        super().__init__(file, path)
+    Args:
+        file: where the pickle begins.
+        path: of the file, for sentences.
+        contents: what the pickle should be, for sentences.
+        read_storage: what gives the storages that the pickle refers to.
+    """
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        path: AnyPath,
+        contents: str,
+        read_storage: ReadStorage | None = None,
+    ) -> None:
+        super().__init__(file, path, contents)
+        self.read_storage = read_storage
+        self.storages: dict[str, Built] = {}
         self.admitted |= {
             "torch._utils._rebuild_tensor": self.tensor,
             "torch._utils._rebuild_tensor_v2": self.tensor,
+            "torch._utils._rebuild_parameter": self.parameter,
+            **{f"torch.{name}": dtype for name, dtype in STORAGES.items()},
         }
+
+    def persistent_load(self, pid: Any) -> Built:
+        """The storage that a pickle refers to."""
+        kind, dtype, key, _device, numel, *_view = pid
+        known = kind == "storage" and isinstance(dtype, torch.dtype) and isinstance(key, str)
+        if not known or type(numel) is not int or any(_view) or self.read_storage is None:
+            raise pickle.UnpicklingError("a storage of unknown kind")
+        if key not in self.storages:
+            self.storages[key] = Built(self.read_storage(key, dtype, numel))
+        return self.storages[key]
 
     def tensor(
         self, storage: Any, offset: Any, sizes: Any, strides: Any, *_gradient: object
     ) -> Built:
         """A view of a storage, as `torch._utils` names it; whether it has a gradient is ignored."""
         return Built(strided(storage.value, offset, sizes, strides))
+
+    def parameter(self, tensor: Built, *_gradient: object) -> Built:
+        """A parameter is its tensor."""
+        return tensor
 
 
 def strided(flat: Tensor, offset: Any, sizes: Any, strides: Any) -> Tensor:
@@ -34,3 +88,46 @@ def strided(flat: Tensor, offset: Any, sizes: Any, strides: Any) -> Tensor:
     if offset > len(flat) or (0 not in sizes and offset + sum(steps) >= len(flat)):
         raise pickle.UnpicklingError("a tensor that reaches beyond its storage")
     return flat.as_strided(tuple(sizes), tuple(strides), offset)
+
+
+def flat_tensor(content: bytes, dtype: torch.dtype) -> Tensor:
+    """A copy of the numbers (numel,) in bytes."""
+    if not content:
+        return torch.empty(0).to(dtype)  # frombuffer wants at least one element
+    return torch.frombuffer(bytearray(content), dtype=dtype)
+
+
+def read_legacy(file: IO[bytes], make: Callable[[ReadStorage | None], TensorUnpickler]) -> Any:
+    """The object in a file of torch's format of before version 1.6, its tensors in holders.
+
+    Five pickles (a magic number, a version, a dict about the machine, the object, the keys of its
+    storages), then each storage: its length, eight bytes, and its numbers. The object is read
+    twice: without numbers, to find where they begin, and with them.
+
+    Args:
+        file: at its beginning.
+        make: the unpickler of what comes next in `file`, from where its storages are read.
+    """
+    stated: dict[str, tuple[torch.dtype, int]] = {}
+
+    def without_numbers(key: str, dtype: torch.dtype, numel: int) -> Tensor:
+        stated[key] = dtype, numel
+        return torch.empty(numel, dtype=dtype, device="meta")
+
+    for _ in ("magic number", "version", "machine"):
+        make(None).load()
+    start = file.tell()
+    make(without_numbers).load()
+    keys = make(None).load()
+    begin, end = file.tell(), file.seek(0, 2)
+    file.seek(begin)
+    found: dict[str, Tensor] = {}
+    for key in keys:
+        dtype, numel = stated[key]
+        size = numel * dtype.itemsize
+        same = int.from_bytes(file.read(8), "little") == numel
+        if not same or size > end - file.tell():
+            raise pickle.UnpicklingError("a storage of another length than it should have")
+        found[key] = flat_tensor(file.read(size), dtype)
+    file.seek(start)
+    return make(lambda key, _dtype, _numel: found[key]).load()

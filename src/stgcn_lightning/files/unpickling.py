@@ -3,16 +3,17 @@
 A pickle is a program: loading one calls whatever it names. The readers hand a pickle a closed table
 of names, and every name leads to code of this folder, never to the library that it speaks of:
 
-- `pickles.read_pickle` (annotations): numpy arrays and scalars of plain numbers and text, plain
-  containers.
-- `dumps.read_test_dump` (MMAction2's ``--dump``): tensors, rebuilt here and returned as numpy
-  arrays.
-- `archives.read_checkpoint` (torch zip files of anybody): tensors, rebuilt here; objects of the
+- `pickles.read_pickle` (annotations, scores of other projects): numpy arrays and scalars of plain
+  numbers and text, tensors as arrays, plain containers, paths as text.
+- `archives.read_checkpoint` (torch files of anybody): tensors, rebuilt here; objects of the
   libraries that write checkpoints become `archives.Inert`; no name is ever looked up in a module.
 
 A pickle can also restore the state of the objects it has made, and numpy's and torch's own classes
 accept such a state without enough checks. Arrays and tensors therefore wait in a holder (`Built`),
 which refuses states, until `guarded` has read the whole pickle and takes them out.
+
+A pickle of n bytes may name one of its own values n times. What would copy a value therefore calls
+`Unpickler.spend` first, so that no file makes us hold much more than its own size.
 """
 
 import pickle
@@ -21,7 +22,11 @@ from types import MethodType
 from typing import IO, Any
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.kinds import refuse_text
 from stgcn_lightning.files.reading import AnyPath
+
+FREE = 1 << 16  # bytes that a pickle may have copied, however small it is
+COPIES = 4  # and so many times its own size: text becomes bytes, bytes an array, an array float32
 
 
 class Built:
@@ -47,11 +52,23 @@ class _Call(Built):
 
 
 class NotPlain(Exception):  # noqa: N818 - becomes a BadInput as soon as the file has a name
-    """A value that is neither number nor text, described."""
+    """A value that is not read, and what to do about it: `an array of ...: save ...`."""
 
 
 class PlainDict(dict):
-    """A dict that a pickle may give attributes, as torch does with a state dict's `_metadata`."""
+    """What a pickle gets for every kind of dict: `OrderedDict`, `defaultdict`, `EasyDict`, ...
+
+    It takes the items over that it is made of, so that a pickle cannot have them copied again and
+    again, and ignores attributes, such as the `_metadata` of torch's state dicts.
+    """
+
+    def __init__(self, *parts: Any) -> None:
+        for part in parts:
+            if isinstance(part, dict | list):
+                self.update(part)
+                part.clear()
+            elif part is not None and not isinstance(part, type):  # a defaultdict's factory
+                raise TypeError(f"a dict made of a {type(part).__name__}")
 
     def __setstate__(self, state: object) -> None: ...
 
@@ -61,13 +78,20 @@ class Unpickler(pickle.Unpickler):
 
     `admitted` holds methods of the unpickler, and classes whose attributes a pickle cannot set, so
     that no file can change anything beyond the value that is read from it.
+
+    Args:
+        file: where the pickle begins.
+        path: of the file, for sentences.
+        contents: what the pickle should be, for sentences.
     """
 
-    contents = "annotations"
-
-    def __init__(self, file: IO[bytes], path: AnyPath) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], path: AnyPath, contents: str) -> None:
+        super().__init__(file, encoding="latin-1")  # bytes and text of Python 2 alike
         self.path = path
+        self.contents = contents
+        here = file.tell()
+        self.left = FREE + COPIES * file.seek(0, 2)
+        file.seek(here)
         self.admitted: dict[str, Any] = {
             "collections.OrderedDict": PlainDict,
             "_codecs.encode": self.encode,
@@ -83,9 +107,9 @@ class Unpickler(pickle.Unpickler):
 
     def other(self, name: str) -> Any:
         """What a pickle gets for a name that is not in `admitted`: here, a refusal."""
-        shown = repr(name[:100])[1:-1]
+        refuse_text(self.path, self.contents)  # a table may begin as a pickle does
         raise BadInput(
-            f"{self.path} asks for {shown}, which {self.contents} never contain: "
+            f"{self.path} asks for {shown(name)}, which {self.contents} never contain: "
             "the file was refused and nothing in it was executed; get it from a source you trust"
         )
 
@@ -93,26 +117,40 @@ class Unpickler(pickle.Unpickler):
         """Bytes, as protocols 0 to 2 spell them."""
         if encoding not in ("latin1", "latin-1"):
             raise pickle.UnpicklingError(f"bytes in the encoding {encoding!r}")
+        self.spend(len(text))
         return text.encode("latin-1")
+
+    def spend(self, size: int) -> None:
+        """Count `size` bytes, or entries, that are about to be copied.
+
+        Raises:
+            UnpicklingError: the file has had more copied than it could itself hold.
+        """
+        self.left -= size
+        if self.left < 0:
+            raise pickle.UnpicklingError("it would grow beyond its own size")
+
+
+def shown(name: str) -> str:
+    """A name in a file, as it may be printed."""
+    return repr(name[:100])[1:-1]
 
 
 def load_pickle(unpickler: Unpickler) -> Any:
     """The value of a pickle, or BadInput that names its file."""
-    return guarded(unpickler.load, unpickler.path)
+    return guarded(unpickler.load, unpickler.path, unpickler.contents)
 
 
-def guarded(load: Callable[[], Any], path: AnyPath) -> Any:
+def guarded(load: Callable[[], Any], path: AnyPath, contents: str) -> Any:
     """What `load` returns, without holders; every error in it becomes a BadInput about `path`."""
     try:
         return _plain(load(), {})
     except BadInput:
         raise
     except NotPlain as error:
-        raise BadInput(
-            f"{path} holds {error}, and only arrays of numbers or text are read: the file was "
-            "refused and nothing in it was executed; save it again with arrays of numbers"
-        ) from error
+        raise BadInput(f"{path} holds {error}; nothing in the file was executed") from error
     except Exception as error:  # damaged bytes can make the unpickler raise almost anything
+        refuse_text(path, contents)
         detail = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadInput(
             f"{path} is truncated or not a pickle of the expected kind ({detail}); copy it again"

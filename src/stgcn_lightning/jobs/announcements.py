@@ -12,6 +12,10 @@ import lightning.pytorch  # noqa: F401 - it sets its own levels when it is impor
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
+# which speak when they are asked to: trainer.enable_model_summary=true, +trainer.profiler=simple
+for name in ("callbacks.model_summary", "utilities.model_summary", "profilers"):
+    logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.INFO)
+
 LEFT_OUT = {  # beginning of a warning -> why it is not needed
     "Experiment logs directory .* exists and is not empty": "a run directory never is, and "
     "jobs.resuming saves what this warns of",

@@ -11,14 +11,16 @@ from stgcn_lightning.data.datamodule import Feed, SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.data.streams import Stream, own_stream, stream_named
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.description import (
     RunDescription,
     epochs_of,
     learning_rate,
     share_batch,
 )
-from stgcn_lightning.jobs.stores import class_names, open_store_of
+from stgcn_lightning.jobs.stores import open_store_of
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.cost import count_macs, count_parameters
@@ -29,6 +31,11 @@ from stgcn_lightning.settings.groups import Model
 from stgcn_lightning.settings.objects import imported
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.terminal import console
+
+WITHOUT_VALIDATION = (
+    "benchmark.val_split=NAME validates on another, benchmark.val_split=null on none, and that "
+    "with data.holdout_subjects=0.1 on a share of the training split"
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,11 @@ class Built:
 
 
 def build(
-    settings: Common, *, split: str | None = None, subjects: Sequence[Any] | None = None
+    settings: Common,
+    *,
+    split: str | None = None,
+    subjects: Sequence[Any] | None = None,
+    training: bool = True,
 ) -> Built:
     """Data, untrained model and the description of a run.
 
@@ -59,6 +70,10 @@ def build(
         settings: of the run.
         split: to test on: None is the benchmark's own, ``holdout`` the samples of `subjects`.
         subjects: held out of the training split, where the settings do not say it.
+        training: it trains; a test needs only the split that is tested.
+
+    Raises:
+        BadInput: the annotations lack a split, or labels that are needed.
     """
     benchmark, chosen = settings.benchmark, settings.data
     batch = share_batch(settings)
@@ -66,12 +81,13 @@ def build(
         console.print(batch.line)
     names = class_names(benchmark.classes)
     store = open_store_of(settings)
-    kept_aside = aside(settings, store, subjects)
+    train_split, val_split = splits_of(settings, store, split, training)
+    kept_aside = aside(settings, store, subjects) if train_split else None
     data = SkeletonData(
         store,
         stream_of(settings.stream),
-        train_split=benchmark.train_split,
-        val_split=tested_split(settings, split),
+        train_split=train_split,
+        val_split=val_split,
         feed=Feed(
             clip_frames=chosen.clip_frames,
             test_clips=chosen.test_clips,
@@ -86,6 +102,7 @@ def build(
         held_out=None if kept_aside is None else kept_aside.numbers,
         test_held_out=split == "holdout",
     )
+    refuse_unlabelled(data, training)
     if (most := int(store.num_persons.max())) > chosen.persons:
         console.print(f"samples hold up to {most} persons; the first {chosen.persons} are kept")
     dropout = settings.recipe.dropout
@@ -140,9 +157,51 @@ def backbone(model: Model) -> str:
     return model.name if width is None else f"{model.name}, {width} base channels"
 
 
-def tested_split(settings: Common, split: str | None) -> str:
-    """The split of the annotations that a run validates on, and tests on unless `holdout` is."""
-    return settings.benchmark.val_split if split in (None, "holdout") else split
+def splits_of(
+    settings: Common, store: Store, split: str | None, training: bool
+) -> tuple[str | None, str | None]:
+    """The splits to train on and to validate or test on; None: it is not needed.
+
+    Raises:
+        BadInput: the annotations have none of such a name, or a test does not say which to take.
+    """
+    benchmark = settings.benchmark
+    train_split = benchmark.train_split if training or split == "holdout" else None
+    val_split = None if split == "holdout" else split or benchmark.val_split
+    if not training and train_split is None and val_split is None:
+        there = ", ".join(sorted(store.splits))
+        raise BadInput(f"benchmark.val_split=null: say which split to test, split=NAME of {there}")
+    for name, remedy in (
+        (train_split, "benchmark.train_split=NAME trains on another"),
+        (val_split, WITHOUT_VALIDATION if training else "split=NAME tests another"),
+    ):
+        try:
+            _ = name is None or store.split(name)
+        except BadInput as error:
+            raise BadInput(f"{error}; {remedy}") from None
+    return train_split, val_split
+
+
+def refuse_unlabelled(data: SkeletonData, training: bool) -> None:
+    """Refuse samples without a label where labels are needed; a test does without any at all.
+
+    Raises:
+        BadInput: with the first such sample.
+    """
+    store = data.store
+    parts = [(data.test_numbers, "others of the split have: label all of them or none")]
+    if training:
+        parts = [
+            (data.train_numbers, "training needs one: add it, or take the sample out of the split"),
+            (data.val_numbers, "validation needs one: add it, or set benchmark.val_split=null"),
+        ]
+    for numbers, remedy in parts:
+        without = numbers[store.labels[numbers] < 0]
+        if len(without) and (training or len(without) < len(numbers)):
+            few = f"{len(without):,} of {len(numbers):,} samples"
+            raise BadInput(
+                f"sample {store.ids[int(without[0])]!r} has no label, as {few}; {remedy}"
+            )
 
 
 @dataclass(frozen=True)
@@ -159,7 +218,16 @@ def aside(settings: Common, store: Store, subjects: Sequence[Any] | None) -> Kep
     if wanted is None:
         return None
     numbers = store.split(settings.benchmark.train_split)
-    performing = subjects_of(store.ids[numbers.numpy()], settings.benchmark.subject)
+    ids, pattern = store.ids[numbers.numpy()], settings.benchmark.subject
+    if pattern is None and (isinstance(wanted, float) or subjects is not None):
+        if subjects is None:
+            console.print(
+                "benchmark.subject=null: a share of the samples is held out, not of the subjects, "
+                "who may be in both parts"
+            )
+        performing = np.asarray(ids)
+    else:
+        performing = subjects_of(ids, pattern)
     chosen = held_out_subjects(performing, wanted)
     among = numbers[torch.from_numpy(np.isin(performing, chosen))]
     return KeptAside(among, tuple(chosen.tolist()))

@@ -4,7 +4,7 @@ from importlib.metadata import version
 from typing import Any
 
 from stgcn_lightning.jobs.description import RunDescription
-from stgcn_lightning.settings.doors import Common, Trained
+from stgcn_lightning.settings.doors import Common, Trained, TrainSettings
 from stgcn_lightning.settings.frozen import thawed
 
 
@@ -29,6 +29,7 @@ def model_card(
         "benchmark": benchmark.name,
         "dimension": benchmark.dimension,
         "normalise": benchmark.normalise,
+        "missing": data.missing or "error",  # of weights without a card it is not known
         "clip_frames": data.clip_frames,
         "test_clips": data.test_clips,
         "persons": data.persons,
@@ -36,11 +37,30 @@ def model_card(
     }
 
 
-def training_card(settings: Common, classes: list[str], run: RunDescription) -> dict[str, Any]:
-    """The card of a run's checkpoints, with the description of the run."""
+def training_card(
+    settings: TrainSettings, classes: list[str], run: RunDescription, samples: dict[str, Any]
+) -> dict[str, Any]:
+    """The card of a run's checkpoints, with what `jobs.continuing` compares when it is resumed.
+
+    Args:
+        settings: of the training.
+        classes: names of the classes.
+        run: what followed from the settings.
+        samples: fingerprints of what is trained on and validated on.
+    """
     order = {  # what the place within an epoch depends on
         "a global batch of": run.batch.together,
         "recipe.train_passes_per_epoch": settings.recipe.train_passes_per_epoch,
         "seed": settings.seed,
     }
-    return model_card(settings, classes, run) | {"order": order, "run": run.card()}
+    best = (settings.callbacks or {}).get("best")
+    training = {
+        "benchmark.train_split": settings.benchmark.train_split,
+        "benchmark.val_split": settings.benchmark.val_split,
+        "data.frame_order": settings.data.frame_order,
+        "trainer.precision": settings.trainer.precision,
+        "callbacks.best.monitor": best and best.get("monitor"),
+        "samples": samples,
+    }
+    more = {"order": order, "run": run.card(), "training": training}
+    return model_card(settings, classes, run) | more

@@ -14,6 +14,8 @@ from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.groups import Recipe
 from stgcn_lightning.terminal import counted
 
+MOST_SUBJECTS = 40  # that are named: as many as NTU RGB+D 60 has
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -114,6 +116,14 @@ class RunDescription:
     held_out_subjects: tuple[str, ...] | None
     parameters: int
     gmac: float
+
+    @property
+    def held_out_line(self) -> str:
+        """The subjects held out, in words: the first of many."""
+        subjects = self.held_out_subjects or ()
+        some = ", ".join(subjects[:MOST_SUBJECTS])
+        more = f" and {len(subjects) - MOST_SUBJECTS} more" if len(subjects) > MOST_SUBJECTS else ""
+        return f"subjects {some}{more}"
 
     @property
     def cost_line(self) -> str:

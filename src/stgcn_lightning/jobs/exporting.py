@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from stgcn_lightning.checkpoints.classes import unnamed
 from stgcn_lightning.checkpoints.names import from_reference, to_reference
 from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, to_onnx
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
@@ -24,9 +25,9 @@ from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.building import build_model
 from stgcn_lightning.jobs.cards import model_card
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.sidecar import describe, known_stream
-from stgcn_lightning.jobs.stores import class_names
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.settings.compose import merged, trained
 from stgcn_lightning.settings.doors import ExportSettings, Trained
@@ -80,7 +81,7 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
         BadInput: the file is no checkpoint, the configuration contradicts its card, or there is no
             card and the configuration does not say enough.
     """
-    state, card = read_weights(checkpoint)
+    state, card = read_weights(checkpoint, console.print)
     known = described_by(card, checkpoint) if card else settings.reference
     whole = merged(known, settings.given)
     refuse_unknown(whole, checkpoint)
@@ -88,9 +89,11 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
     refuse_other_names(what)
     classes = class_names(what.benchmark.classes)
     ours = model_card(what, classes)
-    refuse_other_card(card or card_of(checkpoint), ours, checkpoint)
     # clips are the user's to choose; all else is what the weights were trained with
-    card = ours | card | {key: ours[key] for key in ("clip_frames", "test_clips", "persons")}
+    chosen = {key: ours[key] for key in ("clip_frames", "test_clips", "persons")}
+    refuse_other_card((card or card_of(checkpoint)) | chosen, ours, checkpoint)
+    named = {} if unnamed(ours["classes"]) else {"classes": classes}
+    card = ours | card | chosen | named
     model = build_model(what.model, what.skeleton, len(card["classes"]))
     load(model, state, checkpoint)
     return model.eval(), card
@@ -139,7 +142,8 @@ def described_by(card: Mapping[str, Any], checkpoint: Path) -> dict[str, Any]:
             "stream": {"name": card["stream"]},
             "benchmark": benchmark,
             "data": {key: card[key] for key in ("clip_frames", "test_clips", "persons")}
-            | {"holdout_subjects": card.get("held_out_subjects")},
+            | {"holdout_subjects": card.get("held_out_subjects")}
+            | {"missing": card.get("missing", "error")},  # older cards do not say
         }
     except (KeyError, TypeError) as error:
         raise BadInput(f"{checkpoint} has a card without {error}: train it again") from None
@@ -204,8 +208,8 @@ def same(state: dict[str, Tensor], again: dict[str, Tensor]) -> dict[str, Any]:
     for name, value in state.items():
         if again[name].dtype != value.dtype or not torch.equal(again[name], value):
             raise BadInput(
-                f"nothing was exported: `{name}` came back different from the file; it holds NaN, "
-                "or the disk is damaged"
+                f"nothing was exported: `{name}` came back different from the file: the "
+                "disk is damaged, choose another folder"
             )
     return {"parity": {"equal_tensors": len(state)}}
 

@@ -2,8 +2,10 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from stgcn_lightning.checkpoints.zoo import MODEL, ZOO, checkpoint_file
+from stgcn_lightning.checkpoints.weights import checkpoint_in
+from stgcn_lightning.checkpoints.zoo import ADDRESS, MODEL, ZOO, checkpoint_file
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.downloads import Downloads
 from stgcn_lightning.settings import groups
@@ -14,10 +16,10 @@ from stgcn_lightning.terminal import console
 def checkpoint_of(
     named: str, downloads: groups.Downloads, model: str, key: str = "checkpoint"
 ) -> Path:
-    """The file that `named`, the value of `key`, means; one of the zoo is downloaded if need be.
+    """The file that `named`, the value of `key`, means; it is downloaded if need be.
 
     Args:
-        named: a path, or zoo:NAME.
+        named: a path, a run's folder, an address (https://), or zoo:NAME.
         downloads: where published files come from.
         model: name of the family that the weights are for.
         key: of the configuration, for sentences.
@@ -27,7 +29,9 @@ def checkpoint_of(
     """
     if named.startswith(ZOO):
         refuse_other_model(named, model)
-    return checkpoint_file(str(path_of(key, named)), downloads_of(downloads), console)
+    elif not ADDRESS.match(named):
+        return checkpoint_in(path_of(key, named), console.print)
+    return checkpoint_file(named, downloads_of(downloads), console)
 
 
 def refuse_other_model(named: str, model: str) -> None:
@@ -41,4 +45,5 @@ def refuse_other_model(named: str, model: str) -> None:
 
 def downloads_of(chosen: groups.Downloads) -> Downloads:
     """Where published files come from and go to, as `files.downloads` takes it."""
-    return Downloads(**asdict(chosen))
+    where: dict[str, Any] = {"folder": path_of("downloads.folder", chosen.folder)}
+    return Downloads(**asdict(chosen) | where)

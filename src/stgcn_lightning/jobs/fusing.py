@@ -6,33 +6,44 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from stgcn_lightning.data.checks import split_ids
 from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse, learned_weights, refuse_tuning_on
 from stgcn_lightning.evaluation.intervals import compare, top1_interval
+from stgcn_lightning.evaluation.matching import labelled_alike
 from stgcn_lightning.evaluation.reproduction import Row
-from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
+from stgcn_lightning.evaluation.scores import NoLabels, Scores, read_scores, write_scores
+from stgcn_lightning.jobs.answers import print_classes
 from stgcn_lightning.jobs.testing import figures_of, scores_path
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
 from stgcn_lightning.settings.doors import FuseSettings
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.frozen import thawed
+from stgcn_lightning.sources.mmaction2 import read_annotations
 from stgcn_lightning.terminal import console, shown
 
 
 def fuse_scores(settings: FuseSettings) -> None:
     """Fuse the scores of several streams, write them and print each stream beside the fusion."""
+    if settings.split is not None and settings.annotations is None:
+        raise BadInput(f"split={settings.split} is one of annotations: add annotations=FILE")
     paths = files_of("streams", settings.streams, "fuse")
     weights = stated_weights(settings, paths)
     inputs = [path_of(name, path) for name, path in paths.items()]
     out = scores_path(settings.scores, settings.run_dir, *inputs)
-    streams = read_streams(settings, paths)
+    streams = labelled_alike(read_streams(settings, paths))
     if weights is None:
         weights = learn_weights(settings, streams)
     fused = fuse(streams, weights)
     if fused.ids is None:
         fused = replace(fused, ids=np.array([str(i) for i in range(len(fused.labels))]))
     write_scores(out, fused)
+    if not fused.labelled:
+        console.print("the samples have no labels: their classes instead of accuracies")
+        print_classes(fused)
+        console.print(f"scores: {shown(out)}")
+        return
 
     rows, fusion = list[Row](), settings.preset or "fused"
     table = Table()
@@ -81,10 +92,7 @@ def read_streams(settings: FuseSettings, paths: dict[str, str]) -> dict[str, Sco
             f"apply_softmax={thawed(settings.apply_softmax)} is neither true nor false nor some of "
             f"the streams {', '.join(paths)}"
         )
-    streams = {
-        name: read_scores(path_of(name, path), apply_softmax=name in logits)
-        for name, path in paths.items()
-    }
+    streams = read_files(settings, paths, logits)
     for name, scores in streams.items():
         if name in STREAMS and scores.meta.get("stream", name) != name:
             raise BadInput(
@@ -94,6 +102,51 @@ def read_streams(settings: FuseSettings, paths: dict[str, str]) -> dict[str, Sco
         if scores.ids is None:
             console.print(f"{name}: {paths[name]} holds no ids, samples are joined by order")
     return streams
+
+
+def read_files(
+    settings: FuseSettings, paths: dict[str, str], logits: list[str]
+) -> dict[str, Scores]:
+    """The scores in these files; those without labels have them from one that has."""
+    found: dict[str, Scores] = {}
+    unlabelled: dict[str, NoLabels] = {}
+    for name, path in paths.items():
+        try:
+            found[name] = read_scores(path_of(name, path), apply_softmax=name in logits)
+        except NoLabels as error:
+            unlabelled[name] = error
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}") from None
+    if not unlabelled:
+        if settings.annotations is not None:
+            console.print("the score files say the true classes: annotations are not needed")
+        return found
+    givers = found if settings.annotations is None else {"the annotations": truth_of(settings)}
+    if not givers:
+        raise BadInput(
+            f"none of {', '.join(paths.values())} says the true classes: add annotations=FILE "
+            "split=NAME, or a file of the same samples that says them, such as the scores.npz of "
+            "the test door"
+        )
+    giver = next((one for one in givers if givers[one].ids is not None), next(iter(givers)))
+    beside = givers[giver]
+    for name, error in unlabelled.items():
+        path = path_of(name, paths[name])
+        found[name] = read_scores(path, apply_softmax=name in logits, beside=beside)
+        how = "by id" if error.lacks == "labels" and beside.ids is not None else "by their order"
+        console.print(f"{name}: {paths[name]} has no {error.lacks}: taken from {giver}, {how}")
+    return {name: found[name] for name in paths}
+
+
+def truth_of(settings: FuseSettings) -> Scores:
+    """Samples of a split of annotations in test order, and their classes; no scores."""
+    annotations = read_annotations(path_of("annotations", settings.annotations))
+    if settings.split is None:
+        raise BadInput(f"say which split was tested: split={', '.join(annotations.splits)}")
+    ids = split_ids(annotations, str(settings.split))
+    labels = {sample.id: sample.label for sample in annotations.samples}
+    truth = np.array([labels[id] for id in ids], np.int64)
+    return Scores(np.array(ids), truth, np.zeros((len(ids), 0), np.float32), np.array([], np.str_))
 
 
 def stated_weights(settings: FuseSettings, paths: dict[str, str]) -> dict[str, float] | None:

@@ -8,6 +8,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.settings.doors import ReproduceSettings
+from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.terminal import shown
 
@@ -18,7 +19,8 @@ def settings_that_count(
     settings: ReproduceSettings, checkpoints: dict[str, Path | None]
 ) -> dict[str, Any]:
     """Everything that a figure depends on, but for the seed."""
-    annotations = Path(settings.benchmark.annotations or "").expanduser()
+    given = settings.benchmark.annotations
+    annotations = path_of("benchmark.annotations", given) if given else Path()
     groups = ("benchmark", "skeleton", "data", "model", "recipe")
     kept = {name: thawed(settings.composed[name]) for name in groups}
     kept["data"] = {key: v for key, v in kept["data"].items() if key not in ELSEWHERE}

@@ -10,11 +10,13 @@ from filelock import FileLock
 from rich.progress import track
 from rich.table import Table
 
+from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.jobs.stores import open_store_of
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of
+from stgcn_lightning.settings.groups import Benchmark
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.ntu import annotations_of, fingerprint, list_files, read_samples
 from stgcn_lightning.terminal import console, counted, shown
@@ -31,18 +33,18 @@ def prepare(settings: PrepareSettings) -> None:
         benchmark = replace(settings.benchmark, annotations=annotations)
         settings = replace(settings, benchmark=benchmark)
     skeleton = settings.skeleton
-    store = open_store_of(settings, download=True)
+    store = open_store_of(settings, download=True, explain=True)
     frames = store.num_frames
     table = Table(title=f"{settings.benchmark.name}: {shown(store.folder)}")
     for column in ("split", "samples", "classes", "two persons and more", "frames (min/mean/max)"):
         table.add_column(column)
     for name, numbers in store.splits.items():
-        count, T = len(numbers), frames[numbers]
+        count, T, labels = len(numbers), frames[numbers], store.labels[numbers]
         several = int((store.num_persons[numbers] > 1).sum())
         table.add_row(
             name,
             f"{count}",
-            f"{len(store.labels[numbers].unique())}",
+            f"{len(labels[labels >= 0].unique())}",
             f"{several} ({100 * several / count:.0f} %)",
             f"{T.min()} / {T.double().mean():.1f} / {T.max()}",
         )
@@ -53,8 +55,15 @@ def prepare(settings: PrepareSettings) -> None:
         f"{store.frames.dtype}".replace("torch.", "")
         + f", {size / 1e6:.1f} MB"
     )
-    for split in (settings.benchmark.train_split, settings.benchmark.val_split):
-        store.split(split)
+    say_missing_splits(settings.benchmark, store)
+
+
+def say_missing_splits(benchmark: Benchmark, store: Store) -> None:
+    """Say which of the benchmark's splits the annotations lack: a test needs one alone."""
+    for name in (benchmark.train_split, benchmark.val_split):
+        if name and name not in store.splits:
+            there = ", ".join(sorted(store.splits))
+            console.print(f"the annotations have no split {name!r}; there are: {there}")
 
 
 def annotations_from_raw(settings: PrepareSettings) -> Path:

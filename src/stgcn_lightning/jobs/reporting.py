@@ -2,14 +2,17 @@
 
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.data.store import Store
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.intervals import top1_interval
 from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import Published, published_top1
@@ -30,12 +33,28 @@ from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.terminal import console, shown
 
 POSES = 500  # samples among whose first frames a pose is looked for
+LOGGED_LAST = ("train/top1", "val/top1")  # once an epoch, when it ends
+Metric = tuple[NDArray[np.int64], NDArray[np.float64]]  # steps and values
+
+
+@contextmanager
+def costing_nothing(built: Built, page: str) -> Generator[None]:
+    """Say what goes wrong with a page, and go on: it costs the run nothing that it had."""
+    try:
+        yield
+    except Exception as error:  # whatever a plot meets in what was logged
+        if built.settings.debug is True:
+            raise
+        kind = "" if isinstance(error, BadInput) else f"{type(error).__name__}: "
+        console.print(f"no {page}: {kind}{error}; all else is kept, debug=true shows where")
 
 
 def report_test(
     built: Built, answers: Answers, out: Path, also: Sequence[Figure] = ()
-) -> tuple[AfterTest, Path]:
+) -> tuple[AfterTest, Path] | None:
     """Write `test_report.html` beside the scores; returns what it shows, and the page.
+
+    None where it could not be made, which is said.
 
     Args:
         built: what was tested, and on what.
@@ -43,13 +62,24 @@ def report_test(
         out: file of the scores; another name than ``scores`` is kept, as in bone_test_report.html.
         also: further rows of the headline.
     """
+    prefix = "" if out.stem == "scores" else f"{out.stem}_"
+    path = out.with_name(f"{prefix}test_report.html")
+    with costing_nothing(built, path.name):
+        tested = after_test(built, answers, also)
+        _write(path, render_test(tested))
+        return tested, path
+    return None
+
+
+def after_test(built: Built, answers: Answers, also: Sequence[Figure]) -> AfterTest:
+    """What the report of a test shows."""
     settings, store = built.settings, built.data.store
     scores, numbers = answers.scores, answers.numbers
     edges = built.model.learned_edges()
     persons = store.num_persons[numbers].clamp(max=settings.data.persons).numpy()
     samples = numbers.numpy()
     skeleton = settings.skeleton
-    tested = AfterTest(
+    return AfterTest(
         title=f"{settings.benchmark.name}, {settings.stream.name} stream",
         subtitle=f"{settings.model.name} tested on the split {scores.meta['split']}, "
         f"{len(scores.labels):,} samples of {len(scores.classes)} classes",
@@ -65,10 +95,6 @@ def report_test(
             row: bodies(store, skeleton, samples[row], persons[row]) for row in worst_errors(scores)
         },
     )
-    prefix = "" if out.stem == "scores" else f"{out.stem}_"
-    path = out.with_name(f"{prefix}test_report.html")
-    _write(path, render_test(tested))
-    return tested, path
 
 
 def headline(built: Built, answers: Answers) -> list[Figure]:
@@ -94,7 +120,7 @@ def headline(built: Built, answers: Answers) -> list[Figure]:
 
 def published_for(built: Built, scores: Scores) -> Published | None:
     """The figure that a test may be compared with: of all of the benchmark's evaluation split."""
-    if built.run.split or scores.meta.get("partial"):
+    if built.run.split or scores.meta["held_out"] or scores.meta.get("partial"):
         return None
     settings = built.settings
     name, benchmark, stream = settings.model.name, settings.benchmark.name, settings.stream.name
@@ -135,37 +161,48 @@ def pose(store: Store, skeleton: Skeleton, samples: NDArray[np.int64]) -> NDArra
 
 
 def report_training(built: Built) -> Path | None:
-    """Write `train_report.html` into the run directory, from what was logged there."""
+    """Write `train_report.html` into the run directory, from what was logged there.
+
+    None where it could not be made, which is said.
+    """
+    path = built.run.folder / "train_report.html"
+    with costing_nothing(built, path.name):
+        metrics = logged(built.run.folder)
+        if "epoch" not in metrics:
+            console.print(f"no {path.name}: metrics.csv holds no finished epoch (logger=csv)")
+            return None
+        _write(path, render_training(after_training(built, metrics)))
+        return path
+    return None
+
+
+def after_training(built: Built, metrics: dict[str, Metric]) -> AfterTraining:
+    """What the report of a training shows, of what was `logged`."""
     settings, run = built.settings, built.run
-    metrics = logged(run.folder)
-    if "val/top1" not in metrics:
-        console.print("no train_report.html: metrics.csv holds no finished epoch (logger=csv)")
-        return None
     steps, epochs = metrics.pop("epoch")
-    trained = AfterTraining(
+    return AfterTraining(
         title=f"{settings.benchmark.name}, {settings.stream.name} stream",
         subtitle=f"Training of {settings.model.name} in {run.folder.name}",
         settings=shown_settings(built),
         metrics=metrics,
         steps_per_epoch=round((steps[-1] + 1) / (epochs[-1] + 1)),
     )
-    path = run.folder / "train_report.html"
-    _write(path, render_training(trained))
-    return path
 
 
 def shown_settings(built: Built) -> dict[str, str]:
     """What a report of a training says about it."""
     settings, run, data = built.settings, built.run, built.data
     benchmark, recipe = settings.benchmark, settings.recipe
-    held_out = "none"
-    if data.held_out is not None:
-        subjects = ", ".join(run.held_out_subjects or ())
-        held_out = f"subjects {subjects}, {len(data.held_out):,} samples"
+    held_out = (
+        "none" if data.held_out is None else f"{run.held_out_line}, {len(data.held_out):,} samples"
+    )
+    validated = f"{benchmark.val_split}, {len(data.val_numbers):,} samples, 1 clip"
+    if benchmark.val_split is None:
+        validated = "none" if run.held_out_subjects is None else f"{run.held_out_line}, 1 clip"
     return {
         "model": f"{backbone(settings.model)}, {run.cost_line}",
         "training split": f"{benchmark.train_split}, {len(data.train_numbers):,} samples",
-        "validation split": f"{benchmark.val_split}, {len(data.val_numbers):,} samples, 1 clip",
+        "validation split": validated,
         "held out to select by": held_out,
         "frames of a clip": str(settings.data.clip_frames),
         "persons of a clip": str(settings.data.persons),
@@ -182,23 +219,34 @@ def shown_settings(built: Built) -> dict[str, str]:
     }
 
 
-def logged(run: Path) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Steps and values of every metric of a run.
+def logged(run: Path) -> dict[str, Metric]:
+    """Steps and values of every metric of a run; what is no number, in a torn row, is left out.
 
-    `epoch` is taken from the ends of epochs alone, where validation is logged.
+    `epoch` is taken from the ends of epochs alone, where accuracies are logged.
     """
     values: dict[str, dict[int, float]] = defaultdict(dict)
     path = run / "metrics.csv"
     if path.exists():
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
+                step, ends = _number(row.get("step")), any(row.get(name) for name in LOGGED_LAST)
                 for name, text in row.items():
-                    if text and name != "step" and (name != "epoch" or row.get("val/top1")):
-                        values[name][int(row["step"])] = float(text)
+                    value = _number(text)
+                    if step is None or value is None or name == "step":
+                        continue
+                    if ends or name != "epoch":
+                        values[name][int(step)] = value
     return {
         name: (np.array(sorted(of)), np.array([of[step] for step in sorted(of)]))
         for name, of in values.items()
     }
+
+
+def _number(text: Any) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def _write(path: Path, text: str) -> None:

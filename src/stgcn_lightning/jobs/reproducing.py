@@ -5,12 +5,10 @@ what `train` writes, and is finished once it holds scores.
 """
 
 import json
-from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.table import Table
 
 from stgcn_lightning import ranks
@@ -39,26 +37,11 @@ def reproduce(settings: ReproduceSettings) -> dict[str, float]:
     """Fill the folder, print and write the table; returns the fusions' top-1 for a sweep."""
     if settings.debug == "fast":
         raise BadInput("debug=fast tests parts of the split: use it with train or test")
+    if settings.benchmark.val_split is None:
+        raise BadInput("reproduce tests benchmark.val_split, which is null: give it a split")
     folder = settings.run_dir
     seeds, checkpoints = seeds_of(settings), checkpoints_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        with lock if ranks.global_rank() == 0 else nullcontext():  # rank 0 holds it for all
-            return reproduce_in(settings, folder, seeds, checkpoints)
-    except Timeout as error:
-        raise BadInput(
-            f"another process is at work in {shown(folder)}: wait for it, or set hydra.run.dir=NEW"
-        ) from error
-
-
-def reproduce_in(
-    settings: ReproduceSettings,
-    folder: Path,
-    seeds: list[int],
-    checkpoints: dict[str, Path | None],
-) -> dict[str, float]:
-    """The work of `reproduce`, once its folder is locked."""
     if ranks.global_rank() == 0:
         keep_settings(folder / SETTINGS, settings_that_count(settings, checkpoints))
     runs: dict[str, list[Scores]] = {}
@@ -117,7 +100,8 @@ def scores_of_run(
                 )
         console.print(f"{stream}, seed {seed}: done, {shown(scores)}")
         return found
-    console.print(f"\n{stream}, seed {seed}:")
+    console.print()
+    console.print(f"{stream}, seed {seed}:")
     part = {"stream.name": stream, "seed": seed, "run_dir": str(run)}
     if checkpoint is None:
         train(settings.part("train", part | {"resume": "auto", "test_after": True}))

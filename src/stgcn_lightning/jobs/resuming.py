@@ -2,6 +2,8 @@
 
 import csv
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +12,50 @@ from lightning.pytorch.loggers import CSVLogger
 
 from stgcn_lightning.callbacks.checkpoint_files import EARLIER, LAST, NEXT
 from stgcn_lightning.callbacks.lightning_private import continue_columns, place_of
-from stgcn_lightning.checkpoints.weights import read_weights, refuse_other_card
+from stgcn_lightning.checkpoints.weights import refuse_diverged, refuse_other_card, weights_in
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.jobs.continuing import changes, refuse_other_run, refuse_within_epoch
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.terminal import console, shown
 
 
-def position(checkpoint: Path) -> tuple[int, int]:
-    """Epoch and batch that a run goes on with after a checkpoint of this package."""
-    return place_of(read_checkpoint(checkpoint))
+@dataclass(frozen=True)
+class Resumption:
+    """What a run goes on from.
+
+    Attributes:
+        file: the checkpoint.
+        content: what it holds.
+        card: its card.
+    """
+
+    file: Path
+    content: dict[str, Any]
+    card: dict[str, Any]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Epoch and batch that the run goes on with."""
+        return place_of(self.content)
 
 
-def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | None:
-    """The checkpoint to go on from: ``auto`` takes the run directory's last, if there is one.
+def resume_from(
+    resume: str | None, run: Path, card: dict[str, Any], recipe: Mapping[str, Any]
+) -> Resumption | None:
+    """What to go on from: ``auto`` takes the run directory's last checkpoint, if there is one.
+
+    Prints what differs from before and is used from now on.
 
     Args:
         resume: the key of that name.
         run: the run directory.
         card: of this run's checkpoints.
+        recipe: parameters of the optimisation, and the dropout.
 
     Raises:
-        BadInput: it is absent, no checkpoint of this package, or of another stream or model.
+        BadInput: it is absent, no checkpoint of this package, or of another run than this.
     """
     if resume is None:
         return None
@@ -40,25 +63,18 @@ def resume_from(resume: str | None, run: Path, card: dict[str, Any]) -> Path | N
     if last is None:
         console.print(f"nothing to resume in {shown(run)}: starting anew")
         return None
-    _, saved = read_weights(last)
-    if not saved:
+    content = read_checkpoint(last)
+    state, saved = weights_in(content, last)
+    if not saved or "loops" not in content:
         raise BadInput(f"{last} is no run of this package: start from it with checkpoint={last}")
+    refuse_diverged(state, last)
     refuse_other_card(saved, card, last)
-    if saved.get("held_out_subjects") != card["held_out_subjects"]:
-        raise BadInput(
-            f"{last} was trained with data.holdout_subjects={saved.get('held_out_subjects')}, not "
-            f"{card['held_out_subjects']}: a run that is resumed keeps them"
-        )
-    if position(last)[1]:
-        for key, value in card["order"].items():
-            before = saved.get("order", {}).get(key)
-            if before != value:
-                raise BadInput(
-                    f"{shown(last)} lies within an epoch begun with {key} {before}, not {value}: a "
-                    "run that is resumed there keeps it"
-                )
+    refuse_other_run(saved, card, last)
+    refuse_within_epoch(content, saved, card, last)
     console.print(f"resuming from {shown(last)}")
-    return last
+    for line in changes(content, saved, card, recipe, last):
+        console.print(line)
+    return Resumption(last, content, saved)
 
 
 def newest_whole(run: Path) -> Path | None:

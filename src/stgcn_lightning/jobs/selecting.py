@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from stgcn_lightning.checkpoints.weights import read_weights
+from stgcn_lightning.checkpoints.weights import load, read_weights
 from stgcn_lightning.jobs.building import Built
 from stgcn_lightning.jobs.testing import answers_of
 from stgcn_lightning.report.pages import Figure
@@ -23,7 +23,7 @@ def selected_otherwise(built: Built) -> dict[str, float]:
     for name in SELECTED_BY:
         if name != "best":
             checkpoint = built.run.folder / "checkpoints" / f"{name}.ckpt"
-            built.model.load_state_dict(read_weights(checkpoint)[0])
+            load(built.model, read_weights(checkpoint)[0], checkpoint)
             figures[name] = answers_of(built, checkpoint).figures["top1"]
     return figures
 

@@ -1,12 +1,13 @@
 """The data set of a benchmark: class names, annotations and their store."""
 
-from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
-from typing import Any
 
+from stgcn_lightning.data.overlaps import judge_splits
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.downloads import fetch
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import downloads_of
 from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.fields import path_of
@@ -14,15 +15,16 @@ from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.settings.groups import Benchmark
 from stgcn_lightning.settings.objects import imported
 from stgcn_lightning.sources.registry import Source, own_source, source_named
-from stgcn_lightning.sources.synthetic import synthetic_file
+from stgcn_lightning.sources.synthetic import synthetic_annotations, synthetic_file
 from stgcn_lightning.terminal import console, shown
 
 
-def open_store_of(settings: Common, *, download: bool = False) -> Store:
+def open_store_of(settings: Common, *, download: bool = False, explain: bool = False) -> Store:
     """The store of the benchmark's annotations, built (or synthesised) first if need be.
 
     With `download`, annotations that are neither there nor in a store are fetched if the benchmark
-    says where they are published; not under another name, which is more likely misspelt.
+    says where they are published; not under another name, which is more likely misspelt. With
+    `explain`, what may be wrong with the data is printed with examples and remedies.
 
     Raises:
         BadInput: there are no annotations, or they cannot be used.
@@ -37,6 +39,7 @@ def open_store_of(settings: Common, *, download: bool = False) -> Store:
         classes=len(class_names(benchmark.classes)),
         on_bad_sample=settings.data.on_bad_sample,
         source=source_of(benchmark),
+        missing=settings.data.missing,
     )
     try:
         store = open_or_build(annotations, spec, root)
@@ -54,6 +57,7 @@ def open_store_of(settings: Common, *, download: bool = False) -> Store:
         )
         store = open_or_build(annotations, spec, root)
     print_left_out(store)
+    print_findings(store, benchmark, explain)
     return store
 
 
@@ -79,7 +83,9 @@ def annotations_of(benchmark: Benchmark, root: Path) -> Path:
 
 
 def print_left_out(store: Store) -> None:
-    """Say which samples and persons the store does not hold."""
+    """Say which samples and persons the store does not hold, and which it found otherwise."""
+    for line in store.renamed:
+        console.print(line)
     if store.persons_cut:
         console.print(f"{store.persons_cut} samples hold more than two persons: two are kept")
     if store.dropped:
@@ -89,6 +95,21 @@ def print_left_out(store: Store) -> None:
             console.print(f"  {line}")
         if len(store.dropped) > 5:
             console.print(f"  all of them are listed in {shown(store.folder / 'manifest.json')}")
+
+
+def print_findings(store: Store, benchmark: Benchmark, explain: bool) -> None:
+    """Say what may be wrong with the annotations and with the benchmark's two splits."""
+    findings = list(store.findings)
+    train, val = benchmark.train_split, benchmark.val_split
+    if train in store.splits and val in store.splits:
+        classes = class_names(benchmark.classes)
+        findings += judge_splits(store, train, val, classes, benchmark.subject)
+    if not explain and findings:
+        found = "; ".join(finding.what for finding in findings)
+        console.print(f"look at the data: {found} (the prepare door gives examples and remedies)")
+    if explain:
+        for finding in findings:
+            console.print(f"look at the data: {finding}")
 
 
 def from_raw(benchmark: Benchmark) -> str:
@@ -106,7 +127,10 @@ def synthesise(benchmark: Benchmark, root: Path) -> Path:
             f"benchmark.synthetic={size} is no table of sizes: "
             "set benchmark.synthetic.train_samples and benchmark.synthetic.val_samples"
         )
+    known = [name for name in signature(synthetic_annotations).parameters if name != "dimension"]
     for name, value in size.items():
+        if name not in known:
+            raise BadInput(f"there is no key benchmark.synthetic.{name}: {nearest(name, known)}")
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadInput(f"benchmark.synthetic.{name}={value} must be a whole number")
     return synthetic_file(benchmark.dimension, root, **size)
@@ -119,32 +143,3 @@ def source_of(benchmark: Benchmark) -> Source:
         make = imported("benchmark.source._target_", source.pop("_target_"))
         return own_source(make, **source)
     return source_named("mmaction2" if source is None else str(source))
-
-
-def class_names(classes: int | str | Sequence[Any] | None) -> list[str]:
-    """Names of the classes, from a list, a file with one name a line, or their number.
-
-    Raises:
-        BadInput: it is none of these, or there are fewer than two classes or one of them twice.
-    """
-    classes = thawed(classes)
-    if not isinstance(classes, int | str | list) or isinstance(classes, bool):
-        raise BadInput(
-            f"benchmark.classes={classes} is no number, list of names, or file with one name a line"
-        )
-    if isinstance(classes, int):
-        names = [str(i) for i in range(classes)]
-    elif isinstance(classes, str):
-        path = path_of("benchmark.classes", classes)
-        if not path.is_file():
-            raise BadInput(
-                f"benchmark.classes={classes} is no file: give a number, a list of names, or a "
-                "file with one name a line"
-            )
-        names = path.read_text().split("\n")
-        names = [name.strip() for name in names if name.strip()]
-    else:
-        names = [str(name) for name in classes]
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise BadInput(f"benchmark.classes={classes} must be at least 2 classes, each named once")
-    return names

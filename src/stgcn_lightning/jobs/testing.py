@@ -1,8 +1,10 @@
 """Testing a checkpoint, and the table and scores that result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import numpy as np
@@ -11,15 +13,16 @@ from lightning.pytorch.loggers import Logger
 from rich.table import Table
 
 from stgcn_lightning import ranks
+from stgcn_lightning.checkpoints.classes import mapped, unnamed
 from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
 from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
-from stgcn_lightning.evaluation.scores import Scores, write_scores
+from stgcn_lightning.evaluation.scores import Scores, refuse_not_finite, write_scores
 from stgcn_lightning.files.reading import sha256
-from stgcn_lightning.jobs.answers import Answers
-from stgcn_lightning.jobs.building import Built, build, tested_split
+from stgcn_lightning.jobs.answers import Answers, print_classes
+from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.reporting import published_for, report_test
@@ -32,6 +35,9 @@ from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.groups import check_subjects
 from stgcn_lightning.terminal import console, shown
 
+if TYPE_CHECKING:  # it imports wandb, which takes a second
+    from stgcn_lightning.callbacks.dashboard import RunLogger
+
 
 def test(settings: TestSettings) -> None:
     """Test a checkpoint with `data.test_clips` clips, write the scores and print the table."""
@@ -41,7 +47,7 @@ def test(settings: TestSettings) -> None:
     refuse_other_zoo(settings, settings.checkpoint)
     checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, settings.model.name)
     out = scores_path(settings.scores, settings.run_dir, checkpoint)
-    state, card = read_weights(checkpoint)
+    state, card = read_weights(checkpoint, console.print)
     held_out = None
     if settings.split == "holdout":
         held_out = card.get("held_out_subjects")
@@ -51,12 +57,38 @@ def test(settings: TestSettings) -> None:
                 "unless it is trained with data.holdout_subjects=0.1"
             )
         check_subjects("data.holdout_subjects", held_out)
-    built = build(settings, split=settings.split, subjects=held_out)
-    ours = model_card(settings, built.classes, built.run)
-    refuse_other_card(card or card_of(checkpoint), ours, checkpoint)
+    built = build(settings, split=settings.split, subjects=held_out, training=False)
+    card = card or card_of(checkpoint)
+    if settings.classes == "mapped":
+        state = mapped(state, card.get("classes", []), built.classes, checkpoint)
+        card = card | {"classes": built.classes}
+    refuse_other_card(card, model_card(settings, built.classes, built.run), checkpoint)
     load(built.model, state, checkpoint)
+    built = replace(built, classes=named_classes(built.classes, card, checkpoint))
+    say_other_clips(card, settings)
     with watching(settings, "test", trained_by=run_of(checkpoint), run=built.run.card()) as loggers:
         run_test(built, checkpoint, out, loggers)
+
+
+def named_classes(ours: list[str], card: Mapping[str, Any], checkpoint: Path) -> list[str]:
+    """The names of classes that agree, from the side that knows them; which is said."""
+    theirs = card.get("classes", ours)
+    if theirs == ours:
+        return ours
+    if unnamed(ours):
+        console.print(
+            f"benchmark.classes is a number: classes are named as {shown(checkpoint)} does"
+        )
+        return theirs
+    console.print(f"{shown(checkpoint)} knows no class names: benchmark.classes gives them")
+    return ours
+
+
+def say_other_clips(card: Mapping[str, Any], settings: TestSettings) -> None:
+    """Say that clips have another length than those that the weights were trained with."""
+    before, now = card.get("clip_frames"), settings.data.clip_frames
+    if before not in (None, now):
+        console.print(f"clips have {now} frames, in the training they had {before}")
 
 
 def refuse_other_zoo(settings: TestSettings, named: str) -> None:
@@ -115,13 +147,30 @@ def run_test(
         if runs:
             answers.scores.meta["wandb_run"] = runs[0]
         write_scores(out, answers.scores)
-        print_test(built, answers, out)
-        tested, page = report_test(built, answers, out, also)
+        if answers.figures:
+            show_test(built, answers, out, dashboards, also)
+        else:
+            console.print("the samples have no labels: their classes instead of accuracies")
+            print_classes(answers.scores)
+        console.print(f"scores: {shown(out)}")
+    wait_for_all()  # the scores are there
+    return answers.figures
+
+
+def show_test(
+    built: Built,
+    answers: Answers,
+    out: Path,
+    dashboards: "Sequence[RunLogger]",
+    also: Sequence[Figure],
+) -> None:
+    """Print the table of a test, and make its pages."""
+    print_test(built, answers)
+    if report := report_test(built, answers, out, also):
+        tested, page = report
         published = published_for(built, answers.scores)
         for dashboard in dashboards:
             dashboard.show_test(tested, answers.figures, published and published.top1, page)
-    wait_for_all()  # the scores are there
-    return answers.figures
 
 
 def answers_of(built: Built, checkpoint: Path) -> Answers:
@@ -137,8 +186,8 @@ def answers_of(built: Built, checkpoint: Path) -> Answers:
         raise RuntimeError(
             f"{len(numbers)} samples were scored, but the split has {len(data.test_numbers)}"
         )
-    benchmark, held_out = settings.benchmark, data.test_numbers is data.held_out
-    split = benchmark.train_split if held_out else tested_split(settings, built.run.split)
+    benchmark, held_out = settings.benchmark, tests_held_out(built)
+    split = benchmark.train_split if held_out else built.run.split or benchmark.val_split
     scores = Scores(
         ids=np.asarray(data.store.ids[numbers.numpy()]),
         labels=data.store.labels[numbers].numpy(),
@@ -155,15 +204,25 @@ def answers_of(built: Built, checkpoint: Path) -> Answers:
         }
         | ({"partial": f"{len(numbers)} of {len(data.test_numbers)} samples"} if fast else {}),
     )
+    refuse_not_finite(str(checkpoint), scores)
     return Answers(scores, numbers, figures_of(scores))
 
 
-def print_test(built: Built, answers: Answers, out: Path) -> None:
+def tests_held_out(built: Built) -> bool:
+    """Whether the samples tested are held out of the training split."""
+    split = built.run.split or built.settings.benchmark.val_split
+    return split in ("holdout", None)
+
+
+def print_test(built: Built, answers: Answers) -> None:
     """The table that `test` ends with."""
     settings, scores = built.settings, answers.scores
     benchmark, stream = settings.benchmark.name, settings.stream.name
     title = f"{benchmark} {stream}, {settings.data.test_clips} clips"
-    split = f", {scores.meta['split']}, not the evaluation split" if built.run.split else ""
+    split = ""
+    if built.run.split or scores.meta["held_out"]:
+        of = "held out of " if scores.meta["held_out"] else ""
+        split = f", {of}{scores.meta['split']}, not the evaluation split"
     table = Table(title=title + split)
     table.add_column("")
     table.add_column("%", justify="right")
@@ -182,11 +241,12 @@ def print_test(built: Built, answers: Answers, out: Path) -> None:
     console.print(f"{len(scores.labels)} samples, {built.run.cost_line}")
     if "partial" in scores.meta:
         console.print(f"partial scores: {scores.meta['partial']}, because of debug=fast")
-    console.print(f"scores: {shown(out)}")
 
 
 def figures_of(scores: Scores) -> dict[str, float]:
-    """top1, top5 and mean_class_accuracy, in [0, 1]."""
+    """top1, top5 and mean_class_accuracy, in [0, 1]; nothing of scores without labels."""
+    if not scores.labelled:
+        return {}
     metrics = accuracies(scores.scores.shape[1])
     counted = metrics(torch.from_numpy(scores.scores), torch.from_numpy(scores.labels))
     return {name: float(value) for name, value in counted.items()}

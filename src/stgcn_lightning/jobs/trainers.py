@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import lightning
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, Checkpoint, LearningRateMonitor
 from lightning.pytorch.loggers import Logger
 
 import stgcn_lightning.jobs.announcements  # noqa: F401 - it takes effect when it is imported
@@ -16,7 +16,8 @@ from stgcn_lightning.callbacks.speed import Speed
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.description import epochs_of
 from stgcn_lightning.settings.doors import Common, TrainSettings
-from stgcn_lightning.settings.objects import Object, Trainer
+from stgcn_lightning.settings.objects import Object
+from stgcn_lightning.settings.trainer import Trainer
 from stgcn_lightning.terminal import console
 
 FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 2}
@@ -27,6 +28,9 @@ def build_trainer(
 ) -> lightning.Trainer:
     """The trainer for epochs of `steps`, with the callbacks of the settings."""
     fast = settings.debug == "fast"
+    limits = FAST if fast else {}
+    if nothing_held_back(settings):
+        limits = limits | {"limit_val_batches": 0}  # no loader at all is warned of
     callbacks = [one.make() for one in callbacks_of(settings).values()]
     if not loggers:  # these two write to loggers alone
         callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor | Speed)]
@@ -39,8 +43,17 @@ def build_trainer(
         callbacks=callbacks + bars(),
         plugins=[CheckpointFiles()],
         enable_progress_bar=False,  # Lightning's own
-        **(FAST if fast else {}),
+        # which would add one of its own where the settings have none
+        enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
+        **limits,
     )
+
+
+def steps_of_optimiser(trainer: lightning.Trainer, batches: int) -> int:
+    """Steps that the optimiser takes in an epoch of so many batches of a rank."""
+    limit = trainer.limit_train_batches
+    taken = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
+    return taken
 
 
 def build_tester(settings: Common) -> lightning.Trainer:
@@ -76,15 +89,37 @@ def devices_of_ranks(trainer: Trainer) -> dict[str, int]:
 def callbacks_of(settings: TrainSettings) -> dict[str, Object]:
     """The configured callbacks; with subjects held out, these select the best checkpoint.
 
+    None is selected where no epoch is validated.
+
     What the validation split would have selected is kept beside it, to show the difference.
     """
     callbacks = dict(settings.callbacks or {})
-    if settings.data.holdout_subjects is not None and "best" in callbacks:
-        best = callbacks["best"]
+    if "best" not in callbacks:
+        return callbacks
+    best, split = callbacks["best"], settings.benchmark.val_split
+    if unvalidated(settings) and str(best.get("monitor")).startswith("val/"):
+        del callbacks["best"]
+    elif settings.data.holdout_subjects is not None and split is not None:
         # before `last`, which saves their scores with the state
         callbacks = {"best_on_val": best.but(filename="best_on_val"), **callbacks}
         callbacks["best"] = best.but(monitor="holdout/top1")
     return callbacks
+
+
+def nothing_held_back(settings: TrainSettings) -> bool:
+    """Whether all samples that a training knows of are trained on."""
+    return settings.benchmark.val_split is None and settings.data.holdout_subjects is None
+
+
+def unvalidated(settings: TrainSettings) -> str:
+    """The setting because of which no epoch is validated; empty where some are."""
+    trainer, epochs = settings.trainer, epochs_of(settings)
+    if nothing_held_back(settings):
+        return "benchmark.val_split=null"
+    every = trainer.get("check_val_every_n_epoch", 1)
+    if isinstance(every, int) and every > epochs:
+        return f"trainer.check_val_every_n_epoch={every}, recipe.epochs={epochs}"
+    return ""
 
 
 def bars() -> list[Callback]:

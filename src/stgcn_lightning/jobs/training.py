@@ -1,6 +1,7 @@
 """Training one stream."""
 
 import csv
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +10,50 @@ import torch
 from lightning.pytorch.loggers import Logger
 
 from stgcn_lightning import ranks
-from stgcn_lightning.checkpoints.weights import fine_tune, read_weights
-from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.checkpoints.weights import fine_tune, load, read_weights
+from stgcn_lightning.errors import BadInput, NotFinite
 from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import training_card
+from stgcn_lightning.jobs.continuing import rate_line, samples_of
 from stgcn_lightning.jobs.fetching import checkpoint_of
+from stgcn_lightning.jobs.folders import refuse_overwriting
 from stgcn_lightning.jobs.reporting import report_training
-from stgcn_lightning.jobs.resuming import keep_metrics, position, resume_from
+from stgcn_lightning.jobs.resuming import Resumption, keep_metrics, resume_from
 from stgcn_lightning.jobs.selecting import headline_rows, print_selections, selected_otherwise
 from stgcn_lightning.jobs.testing import run_test
-from stgcn_lightning.jobs.trainers import build_trainer, passing_on_ctrl_c
+from stgcn_lightning.jobs.trainers import (
+    build_trainer,
+    nothing_held_back,
+    passing_on_ctrl_c,
+    steps_of_optimiser,
+    unvalidated,
+)
 from stgcn_lightning.jobs.watching import dashboards_of, watching
 from stgcn_lightning.recipe import Optimisation
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.settings.doors import TrainSettings
 from stgcn_lightning.terminal import console, counted, shown
 
+MAX_SEED = 2**32 - 1  # that Lightning takes
+
 
 def train(settings: TrainSettings) -> dict[str, float]:
     """Train one stream; returns the figures that a sweep summarises."""
     with watching(settings, "train") as loggers:
-        refuse_overwriting(settings)
+        if settings.resume is None:
+            refuse_overwriting(settings.run_dir)
         lightning.seed_everything(settings.seed, workers=True, verbose=False)
+        refuse_nothing_to_test(settings)
         built = build(settings)
-        card = training_card(settings, built.classes, built.run)
-        if settings.checkpoint:
-            start_from(settings.checkpoint, built)
-        last = resume_from(settings.resume, settings.run_dir, card)
+        card = training_card(settings, built.classes, built.run, samples_of(built.data))
+        recipe = asdict(optimisation_of(built)) | {"dropout": settings.recipe.dropout}
+        last = resume_from(settings.resume, settings.run_dir, card, recipe)
         if last:
-            built.data.begin = position(last)
+            built.data.begin = last.place
+        if settings.checkpoint and last:
+            console.print(f"checkpoint={settings.checkpoint} is left aside: the run has weights")
+        elif settings.checkpoint:
+            start_from(settings.checkpoint, built)
         done, _ = built.data.begin
         if done < built.run.epochs:
             figures = fit(settings, built, recognizer_of(built, card), last, loggers)
@@ -53,13 +68,12 @@ def train(settings: TrainSettings) -> dict[str, float]:
         return figures
 
 
-def refuse_overwriting(settings: TrainSettings) -> None:
-    """Refuse a run directory with checkpoints that are not to be resumed."""
-    folder = settings.run_dir
-    if settings.resume is None and any((folder / "checkpoints").glob("*.ckpt")):
+def refuse_nothing_to_test(settings: TrainSettings) -> None:
+    """Refuse `test_after` before the training where there is nothing to test on."""
+    if settings.test_after and nothing_held_back(settings):
         raise BadInput(
-            f"{shown(folder)} already holds checkpoints: resume=auto goes on from them, "
-            "hydra.run.dir=NEW (of a sweep: hydra.sweep.dir=NEW) starts anew"
+            "test_after=true has nothing to test on with benchmark.val_split=null: leave it out, "
+            "or hold samples out, data.holdout_subjects=0.1"
         )
 
 
@@ -67,23 +81,28 @@ def start_from(checkpoint: str, built: Built) -> None:
     """Load the weights that `checkpoint` names, and print what was loaded."""
     settings = built.settings
     file = checkpoint_of(checkpoint, settings.downloads, settings.model.name)
-    loaded, skipped = fine_tune(built.model, file)
+    loaded, skipped = fine_tune(built.model, file, built.classes, console.print)
     console.print(f"{checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}")
+
+
+def optimisation_of(built: Built) -> Optimisation:
+    """The parameters that a run is optimised with."""
+    recipe = built.settings.recipe
+    return Optimisation(
+        lr=built.run.rate.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        label_smoothing=recipe.label_smoothing,
+    )
 
 
 def recognizer_of(built: Built, card: dict[str, Any]) -> Recognizer:
     """The model with the recipe that trains it, and the card of its checkpoints."""
-    recipe = built.settings.recipe
     return Recognizer(
         built.model,
         ids=built.data.store.ids,
-        optimisation=Optimisation(
-            lr=built.run.rate.lr,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            weight_decay=recipe.weight_decay,
-            label_smoothing=recipe.label_smoothing,
-        ),
+        optimisation=optimisation_of(built),
         card=card,
         norm_group=built.run.batch.norm_group,
         compile_mode=built.settings.model.compile,
@@ -94,35 +113,60 @@ def fit(
     settings: TrainSettings,
     built: Built,
     recognizer: Recognizer,
-    last: Path | None,
+    last: Resumption | None,
     loggers: list[Logger],
 ) -> dict[str, float]:
-    """Train, from the checkpoint `last` on if there is one; returns the last figures."""
-    if ranks.global_rank() > 0:
-        torch.manual_seed(settings.seed + ranks.global_rank())  # what is dropped differs
+    """Train, from the checkpoint of `last` on if there is one; returns the last figures."""
+    if ranks.global_rank() > 0:  # what is dropped differs; Lightning seeds the ranks once more
+        seed = (settings.seed + ranks.global_rank()) % (MAX_SEED + 1)
+        lightning.seed_everything(seed, workers=True, verbose=False)
     steps = -(-len(built.data.train_dataloader()) // ranks.world_size())
     trainer = build_trainer(settings, steps, loggers)
-    console.print(built.run.rate.line)
+    line = built.run.rate.line
     if last:
-        keep_metrics(settings.run_dir, trainer, read_checkpoint(last)["global_step"])
+        keep_metrics(settings.run_dir, trainer, last.content["global_step"])
+        taken = steps_of_optimiser(trainer, steps)
+        line += f"; {rate_line(last.content, last.card, recognizer.card, taken)}"
+    console.print(line)
     print_first_screen(settings, built, trainer, steps)
+    diverged = None
     with passing_on_ctrl_c(trainer):
-        trainer.fit(recognizer, built.data, ckpt_path=last, weights_only=True)
+        try:
+            trainer.fit(recognizer, built.data, ckpt_path=last and last.file, weights_only=True)
+        except NotFinite as error:
+            diverged = error  # what it had before is still reported
     if trainer.is_global_zero:
         page = report_training(built)
         for dashboard in dashboards_of(loggers):
             if page:
                 dashboard.show_page("train/report", page)
+    if diverged:
+        raise BadInput(f"{diverged}; {what_is_left(settings)}") from diverged
     return {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
 
 
+def what_is_left(settings: TrainSettings) -> str:
+    """What a run that diverged keeps and leaves out: the end of a sentence."""
+    folder = settings.run_dir / "checkpoints"
+    names = [name for name in ("best.ckpt", "last.ckpt") if (folder / name).exists()]
+    kept = f"{shown(folder)} keeps {' and '.join(names) or 'nothing'} from before"
+    return kept + (", and test_after tests nothing" if settings.test_after else "")
+
+
 def score_best(built: Built, loggers: list[Logger]) -> dict[str, float]:
-    """Test the best checkpoint of a run, and those selected otherwise if subjects are held out."""
+    """Test the best checkpoint of a run, and those selected otherwise if subjects are held out.
+
+    Where no epoch was validated, the last checkpoint is tested.
+    """
     selected: dict[str, float] = {}
-    if built.data.held_out is not None:
+    folder = built.run.folder / "checkpoints"
+    if built.data.held_out is not None and (folder / "best.ckpt").exists():
         selected = selected_otherwise(built)
-    best = built.run.folder / "checkpoints" / "best.ckpt"
-    built.model.load_state_dict(read_weights(best)[0])
+    best = folder / "best.ckpt"
+    if not best.exists():
+        console.print("there is no best.ckpt: last.ckpt is tested")
+        best = folder / "last.ckpt"
+    load(built.model, read_weights(best)[0], best)
     out = built.run.folder / "scores.npz"
     tested = run_test(built, best, out, loggers, headline_rows(selected))
     if selected:
@@ -147,9 +191,9 @@ def print_first_screen(
     """What is trained, on what, and where it goes; the first steps show how long it takes."""
     data, run = built.data, built.run
     samples = f"{len(data.train_numbers):,} to train on, {len(data.val_numbers):,} to validate on"
-    if data.held_out is not None:
-        subjects = ", ".join(run.held_out_subjects or ())
-        samples += f", {len(data.held_out):,} of subjects {subjects} held out"
+    if run.held_out_subjects is not None:
+        count = "" if data.held_out is None else f"{len(data.held_out):,} "
+        samples += f", {count}of {run.held_out_line} held out"
     epochs = counted(run.epochs, "epoch", "epochs")
     passes = counted(settings.recipe.train_passes_per_epoch, "pass", "passes")
     device = trainer.strategy.root_device
@@ -166,3 +210,5 @@ def print_first_screen(
         "run": shown(run.folder),
     }.items():
         console.print(f"{key:<9}{value}")
+    if why := unvalidated(settings):
+        console.print(f"no epoch is validated ({why}): last.ckpt is kept, and no best.ckpt")

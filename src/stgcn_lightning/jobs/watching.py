@@ -21,6 +21,7 @@ from stgcn_lightning.settings.doors import (
     TrainSettings,
 )
 from stgcn_lightning.settings.frozen import thawed
+from stgcn_lightning.terminal import console
 
 if TYPE_CHECKING:  # it imports wandb, which takes a second
     from stgcn_lightning.callbacks.dashboard import RunLogger
@@ -42,7 +43,7 @@ def watching(
         name: of a W&B run; None is the benchmark with stream and seed.
         facts: shown beside the configuration.
     """
-    loggers: list[Logger] = [one.make() for one in (settings.logger or {}).values()]
+    loggers = loggers_of(settings)
     if dashboards := dashboards_of(loggers):
         tags: list[str] = []
         if isinstance(settings, Common):
@@ -71,6 +72,15 @@ def watching(
     finally:
         for dashboard in dashboards:
             dashboard.close(status)
+
+
+def loggers_of(settings: Watched) -> list[Logger]:
+    """The configured loggers; one of W&B that WANDB_MODE disables would keep no run."""
+    loggers: list[Logger] = [one.make() for one in (settings.logger or {}).values()]
+    disabled = [one for one in dashboards_of(loggers) if one.disabled]
+    if disabled:
+        console.print("W&B: disabled by WANDB_MODE, no run is kept")
+    return [one for one in loggers if one not in disabled]
 
 
 def dashboards_of(loggers: Sequence[Logger]) -> "list[RunLogger]":

@@ -16,14 +16,18 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs.folders import hold, release
+from stgcn_lightning.launching.claiming import Refused
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.launching.sentences import explain, is_override, peer_lost
 from stgcn_lightning.launching.table import keep_result
 from stgcn_lightning.ranks import global_rank
 from stgcn_lightning.shipped import CONF
+from stgcn_lightning.terminal import fitting, plain
 
 
 def open_door(name: str) -> None:
@@ -44,15 +48,21 @@ def open_door(name: str) -> None:
         main(door)()
     except Failure as failure:
         leave(failure.message, failure.status)
+    except Refused as refused:
+        if debugging:
+            raise
+        leave(explain(refused.error, name), 2)
     except KeyboardInterrupt:
         leave("interrupted", 130)
     except BrokenPipeError:  # `--help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         if debugging or door.entered:
             raise
         leave(explain(error, name), 2)
+    finally:
+        release()
 
 
 class Door:
@@ -72,6 +82,8 @@ class Door:
         self.entered = True
         try:
             hydra_cfg = HydraConfig.get()
+            # with hydra.job.chdir, too: all that a run writes goes to the run directory anyway
+            os.chdir(hydra_cfg.runtime.cwd)
             if hydra_cfg.mode == RunMode.MULTIRUN:  # a launcher has sent the job here
                 return self._job_of_sweep(cfg, [str(part) for part in hydra_cfg.overrides.task])
             if OmegaConf.select(cfg, "sweep.devices_per_job") is not None:
@@ -92,6 +104,8 @@ class Door:
     def _job_of_sweep(self, cfg: DictConfig, overrides: list[str]) -> Any:
         """Run a job of a sweep here, or as one of its ranks, and keep what it reached."""
         figures, failure = {}, None
+        if global_rank() == 0:
+            hold(Path(cfg.run_dir))
         try:
             figures = run(self.door, cfg) or {}
         except BaseException as error:
@@ -107,7 +121,10 @@ def leave(message: str, status: int) -> NoReturn:
     """Print one line, or a traceback, on standard error and exit."""
     if not message:  # it was printed before
         sys.exit(status)
-    if "Traceback" not in message:
-        message = " ".join(message.split())
-    print(f"{Path(sys.argv[0]).stem}: {message}", file=sys.stderr)
+    text = f"{Path(sys.argv[0]).stem}: {message}"
+    if "Traceback" in message:
+        text = "\n".join(plain(line) for line in text.splitlines())
+    else:
+        text = fitting(" ".join(text.split()), sys.stderr)
+    print(text, file=sys.stderr)
     sys.exit(status)

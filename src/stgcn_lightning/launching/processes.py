@@ -26,6 +26,7 @@ from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.launching.devices import check_devices, devices_of
 from stgcn_lightning.launching.rank import PARENT, SIGNALLED
 from stgcn_lightning.launching.tasks import job_of
+from stgcn_lightning.settings.compose import settings_of
 
 GRACE = 5.0  # seconds for other ranks to end by themselves, after one has failed
 CLOSING = 30.0  # the same, after one was asked to stop: rank 0 has files and loggers to close
@@ -60,6 +61,7 @@ def run(door: str, cfg: DictConfig) -> Any:
     check_devices(cfg, devices)
     if ranks.world_size() > 1 or devices == 1:
         return job_of(door, cfg)()
+    settings_of(door, cfg)  # a mistake in them starts no process
     job = Job(door, cfg, devices)
     with passing_on([job]):
         while job.running():

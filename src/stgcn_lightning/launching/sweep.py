@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.jobs.folders import hold
 from stgcn_lightning.launching.devices import (
     check_devices,
     devices_of,
@@ -28,9 +29,9 @@ from stgcn_lightning.launching.devices import (
 )
 from stgcn_lightning.launching.processes import PAUSE, Failure, Job, passing_on
 from stgcn_lightning.launching.rank import SIGNALLED
-from stgcn_lightning.launching.table import RESULT, ended_in, keep_result, table
+from stgcn_lightning.launching.table import RESULT, ended_in, keep_result, say_table, table
 from stgcn_lightning.ranks import world_size
-from stgcn_lightning.terminal import shown
+from stgcn_lightning.terminal import say, shown
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Sweep:
                 f"two jobs of this sweep would share {run_directory}: tell them apart by what "
                 "differs, 'hydra.sweep.subdir=job_${seed}'; reproduce itself takes seeds=[0,1]"
             )
+        hold(run_directory)
         parts, each = parts_of(cfg)
         self.wait(parts - 1)
         slot = min(set(range(parts)) - {one.slot for one in self.running})
@@ -101,7 +103,8 @@ class Sweep:
         self.started.append(one)
         chosen = [part for part in overrides if part.split("=")[0] in swept_keys(sys.argv)]
         where = f", prints to {shown(log)}" if log else ""
-        print(f"\njob {run_directory.name}: {' '.join(chosen)}{where}", flush=True)
+        say("")
+        say(f"job {run_directory.name}: {' '.join(chosen)}{where}")
         if parts == 1:
             self.wait(0)
         return one
@@ -141,14 +144,13 @@ class Sweep:
         except Failure as failure:
             one.failure = failure
             keep_result(one.run, one.overrides, {}, failure.message)
-            print(f"job {one.run.name} failed: {failure.message}", flush=True)
+            for line in f"job {one.run.name} failed: {failure.message}".splitlines():
+                say(line)
         else:
             keep_result(one.run, one.overrides, one.figures, None)
             minutes = (time.monotonic() - one.since) / 60
             figures = [f"{name} {100 * value:.2f} %" for name, value in one.figures.items()]
-            print(
-                f"job {one.run.name}: {minutes:.1f} min {', '.join(figures)}".rstrip(), flush=True
-            )
+            say(f"job {one.run.name}: {minutes:.1f} min {', '.join(figures)}".rstrip())
 
 
 class SweepTable(Callback):
@@ -173,10 +175,10 @@ class SweepTable(Callback):
         )
         if not ended:
             return
-        text = table(ended)
-        print(f"\n{text}", flush=True)
+        say("")
+        say_table(ended)
         with write_atomically(folder / "sweep.txt") as file:
-            file.write(f"{text}\n".encode())
+            file.write(f"{table(ended)}\n".encode())
 
 
 def swept_keys(arguments: list[str]) -> set[str]:

@@ -1,11 +1,14 @@
 """What the jobs of a sweep reached: kept in their run directories, and printed as a table."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from statistics import fmean, stdev
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.terminal import say
 
 RESULT = "result.json"
 
@@ -44,8 +47,13 @@ def ended_in(folder: Path) -> list[Path]:
     return sorted((file.parent for file in folder.glob(f"*/{RESULT}")), key=order)
 
 
-def table(runs: list[Path]) -> str:
-    """The figures of these jobs; those that differ in their seed alone get a mean as well."""
+def table(runs: list[Path], room: int | None = None) -> str:
+    """The figures of these jobs; those that differ in their seed alone get a mean as well.
+
+    Args:
+        runs: run directories.
+        room: columns of a terminal; a wider table has the figures below their job. None: any width.
+    """
     jobs = [json.loads((run / RESULT).read_text()) for run in runs]
     constant = set.intersection(*(set(job["overrides"]) for job in jobs))
     names = list(dict.fromkeys(name for job in jobs for name in job["figures"]))
@@ -68,19 +76,31 @@ def table(runs: list[Path]) -> str:
                     if all(name in one for one in several)
                 }
                 rows.append((f"{title} {unseeded}".strip(), figures, ""))
-    return _aligned(rows, names)
+    return _aligned(rows, names, room)
 
 
-def _aligned(rows: list[tuple[str, dict[str, float], str]], names: list[str]) -> str:
+def say_table(runs: list[Path]) -> None:
+    """Print the table of these jobs."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in table(runs, room).splitlines():
+        say(line)
+
+
+def _aligned(
+    rows: list[tuple[str, dict[str, float], str]], names: list[str], room: int | None
+) -> str:
     """Rows of (title, figures, failure) as text, with a column for each of `names`."""
     width = max(3, *(len(title) for title, _, _ in rows))
     columns = [max(len(name), 8) for name in names]
     head = [f"{name:>{size}}" for name, size in zip(names, columns, strict=True)]
+    between = "  "
+    if room is not None and width + sum(2 + size for size in columns) > room:
+        width, between = 3, "\n     "
     lines = [f"{'job':<{width}}  " + "  ".join(head)]
     for title, figures, failed in rows:
         cells = [
             f"{100 * figures[name]:>{size - 2}.2f} %" if name in figures else " " * size
             for name, size in zip(names, columns, strict=True)
         ]
-        lines.append(f"{title:<{width}}  " + (failed or "  ".join(cells)))
+        lines.append(f"{title:<{width}}{between}" + (failed or "  ".join(cells)))
     return "\n".join(line.rstrip() for line in lines)

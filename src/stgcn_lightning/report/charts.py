@@ -17,6 +17,7 @@ SHADES = 20  # of a cell of the confusion matrix
 MOST_LETTERS = 34  # of a class name beside the confusion matrix
 MOST_DOTS = 40  # of a curve: longer ones are drawn as a line alone
 MOST_FIGURES = 25  # classes of a confusion matrix whose cells have room for a figure
+ENDLESS = 1e300  # a value of a curve from which on it is taken for infinite: a gap, as NaN is
 
 
 class Bar(NamedTuple):
@@ -244,10 +245,14 @@ class Curves(NamedTuple):
 
 
 def curves(panel: Sequence[Curve], *, unit: str, last: float) -> Curves:
-    """The chart of curves over the epochs up to `last`; `unit` names the axis of their values."""
+    """The chart of curves over the epochs up to `last`; `unit` names the axis of their values.
+
+    A value that is NaN or infinite is a gap in its curve.
+    """
     area = Curves(unit, [], [], [])
     values = np.concatenate([curve.values for curve in panel])
-    ticks = round_numbers(float(values.min()), float(values.max()))
+    drawn = values[np.abs(values) < ENDLESS]
+    ticks = round_numbers(float(drawn.min()), float(drawn.max())) if len(drawn) else [0.0, 1.0]
     low, high = ticks[0], ticks[-1]
 
     def mark(epoch: float, value: float) -> Mark:
@@ -257,13 +262,23 @@ def curves(panel: Sequence[Curve], *, unit: str, last: float) -> Curves:
 
     lines: list[Line] = []
     for curve in panel:
-        places = zip(curve.epochs.tolist(), curve.values.tolist(), strict=True)
-        marks = [mark(epoch, value) for epoch, value in places]
-        points = " ".join(f"{one.x:.1f},{one.y:.1f}" for one in marks)
-        dots = marks if curve.style == "dots" and len(marks) <= MOST_DOTS else []
-        lines.append(Line(curve.name, curve.colour, curve.style == "faint", points, dots))
+        dotted = curve.style == "dots" and len(curve.values) <= MOST_DOTS
+        for epochs, values in unbroken(curve):
+            places = zip(epochs.tolist(), values.tolist(), strict=True)
+            marks = [mark(epoch, value) for epoch, value in places]
+            points = " ".join(f"{one.x:.1f},{one.y:.1f}" for one in marks)
+            dots = marks if dotted else []
+            lines.append(Line(curve.name, curve.colour, curve.style == "faint", points, dots))
     across = [mark(epoch, low) for epoch in round_numbers(0, last) if epoch <= last * 1.0001]
     return area._replace(lines=lines, across=across, upwards=[mark(0, value) for value in ticks])
+
+
+def unbroken(curve: Curve) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """The parts of a curve, epochs and values, between those values that cannot be drawn."""
+    good = np.abs(curve.values) < ENDLESS
+    ends = np.flatnonzero(np.diff(good)) + 1
+    parts = zip(*(np.split(of, ends) for of in (good, curve.epochs, curve.values)), strict=True)
+    return [(epochs, values) for drawn, epochs, values in parts if drawn.any()]
 
 
 def round_numbers(low: float, high: float) -> list[float]:

@@ -349,7 +349,7 @@ def _reached(trained: AfterTraining) -> list[Figure]:
     if "val/top1" in trained.metrics:
         steps, top1 = trained.metrics["val/top1"]
         epoch = [round((int(step) + 1) / trained.steps_per_epoch) for step in steps]
-        best = int(top1.argmax())
+        best = int(np.nan_to_num(top1, nan=-np.inf).argmax())
         figures = [
             Figure(f"validation top-1, best epoch ({epoch[best]})", f"{100 * top1[best]:.2f} %"),
             Figure(f"validation top-1, last epoch ({epoch[-1]})", f"{100 * top1[-1]:.2f} %"),

@@ -5,13 +5,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stgcn_lightning.settings.doors import DOORS, Settings, Trained
-from stgcn_lightning.settings.fields import Row, describe, read
+from stgcn_lightning.settings.fields import Row, describe, read, refuse_unknown, statements
 from stgcn_lightning.settings.frozen import frozen, thawed
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 GIVEN = ("model", "benchmark", "stream", "data")  # groups in which a user describes a checkpoint
+# what a configuration may hold whatever its door is: an experiment is used by several
+KNOWN = {"sweep", "reference"}.union(*(statements(cls) for cls in DOORS.values()))
 
 
 def settings_of(door: str, cfg: "DictConfig") -> Any:
@@ -21,11 +23,13 @@ def settings_of(door: str, cfg: "DictConfig") -> Any:
     anew, because other values follow the run directory: ``${run_dir}/checkpoints``.
 
     Raises:
-        BadInput: a value is not what its field allows.
+        BadInput: a key is unknown, or a value is not what its field allows.
     """
     from omegaconf import OmegaConf
 
-    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    for cls in (DOORS[door], Trained) if door == "export" else (DOORS[door],):
+        refuse_unknown(cls, plain, besides=KNOWN)
     more: dict[str, Any] = {"composed": frozen(plain)}
     if door == "reproduce":
         more["part"] = partial(part_of, cfg)

@@ -11,8 +11,11 @@ from typing import Any, Literal
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings import fields
 from stgcn_lightning.settings.groups import Benchmark, Data, Downloads, Model, Recipe, Stream
-from stgcn_lightning.settings.objects import Object, Trainer, objects
+from stgcn_lightning.settings.objects import Object, objects
+from stgcn_lightning.settings.trainer import Trainer, working_callbacks
 from stgcn_lightning.skeleton import Skeleton
+
+NAMED = "a file, the folder of a run, an address (https://), or zoo:NAME"
 
 
 def check_checkpoint(key: str, value: Any) -> Any:
@@ -40,7 +43,9 @@ def _loggers() -> Any:
 
 
 def _callbacks() -> Any:
-    return fields.checked("callbacks of the training, by their names", "objects", objects, null="")
+    return fields.checked(
+        "callbacks of the training, by their names", "objects", working_callbacks, null=""
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,7 @@ class Common(Settings):
         False,
     )
     checkpoint: str | None = fields.checked(
-        "weights to start from or to test", "a path, or zoo:NAME", check_checkpoint, null="none"
+        "weights to start from or to test", NAMED, check_checkpoint, null="none"
     )
 
 
@@ -99,7 +104,9 @@ class TrainSettings(Common):
         "checkpoint to go on from", "auto: the last of the newest run; or a path", check_resume,
         null="a new run",
     )  # fmt: skip
-    test_after: bool = fields.choice("test the best checkpoint when training ends", True, False)
+    test_after: bool = fields.choice(
+        "test best.ckpt when training ends, or last.ckpt where no epoch was validated", True, False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +118,11 @@ class TestSettings(Common):
         "split to test on; null: benchmark.val_split",
         "a name; holdout: the training samples that were held out",
     )
+    classes: Literal["mapped"] | None = fields.choice(
+        "mapped: answer for benchmark.classes, found by name among those of the checkpoint; "
+        "null: they must be the same",
+        None, "mapped",
+    )  # fmt: skip
     scores: str | None = fields.anything("file of the scores", "a path to .npz or .pkl")
 
 
@@ -158,6 +170,10 @@ class FuseSettings(Settings):
     apply_softmax: Any = fields.anything(
         "whether the files hold logits", "true, false, or a list of streams"
     )
+    annotations: Any = fields.anything(
+        "annotations that say the true classes where no score file does", "a path"
+    )
+    split: Any = fields.anything("split of these annotations that was tested", "a name")
     scores: str | None = fields.anything("file of the fused scores", "a path to .npz or .pkl")
 
 
@@ -174,7 +190,7 @@ class ExportSettings(Settings):
     given: Mapping[str, Any]
     downloads: Downloads = fields.group(Downloads)
     checkpoint: str | None = fields.checked(
-        "weights to export", "a path", check_checkpoint, null="none"
+        "weights to export", NAMED, check_checkpoint, null="none"
     )
     format: Any = fields.anything("what to export to", "onnx, safetensors, mmaction2")
     out: Any = fields.anything("file of the model; its sidecar ends in .json", "a path")

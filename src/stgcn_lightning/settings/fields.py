@@ -6,12 +6,12 @@ the command line has it. The same statements make the documentation of the keys 
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.settings.frozen import frozen
 from stgcn_lightning.terminal import shown_value
 
@@ -79,9 +79,9 @@ def choice(meaning: str, *choices: Any) -> Any:
     return _field(Stated(meaning, names, lambda key, value: one_of(key, value, choices)))
 
 
-def name(meaning: str) -> Any:
+def name(meaning: str, *, null: str | None = None) -> Any:
     """Text that is not empty."""
-    return _field(Stated(meaning, "a name", text))
+    return _field(Stated(meaning, "a name", text, null=null))
 
 
 def path(meaning: str, *, null: str | None = None) -> Any:
@@ -151,21 +151,54 @@ def one_of(key: str, value: Any, choices: tuple[Any, ...]) -> Any:
 def text(key: str, value: Any) -> str:
     """Return `value` if it is text that is not empty, or raise BadInput."""
     if not isinstance(value, str) or not value:
-        raise BadInput(f"{key}={shown_value(value)} is no name: give one, {key}=NAME")
+        quoted = isinstance(value, bool | int | float)
+        remedy = f"in YAML, quote it: {_quoted(value)}" if quoted else f"give one, {key}=NAME"
+        raise BadInput(f"{key}={shown_value(value)} is no name: {remedy}")
     return value
+
+
+def names(key: str, values: Iterable[Any], *, numbers: bool = False) -> list[str]:
+    """A list of names as text; YAML makes true of yes and on, and 7 of 007.
+
+    Args:
+        key: of the list.
+        values: what the list holds.
+        numbers: whole numbers are names, too.
+
+    Raises:
+        BadInput: one of them is no text.
+    """
+    kinds = (str, int) if numbers else (str,)
+    for place, value in enumerate(values):
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            what = f"{key}[{place}]" if value is None else f"{key}[{place}]={shown_value(value)}"
+            raise BadInput(f"{what} is no name as YAML reads it: quote it, {_quoted(value)}")
+    return [str(value) for value in values]
+
+
+def _quoted(value: Any) -> str:
+    """How a name is written that YAML would not read as text."""
+    if isinstance(value, bool):
+        return "'yes' or 'on'" if value else "'no' or 'off'"
+    return f"'{shown_value(value)}'"
 
 
 def path_of(key: str, value: Any) -> Path:
     """The path that a user gave as `key`; ``~`` is the home directory.
 
     Raises:
-        BadInput: it is no text, empty, or of a user that there is not.
+        BadInput: it is no text, empty, or lies in a home directory that there is not.
     """
     if not isinstance(value, str) or not value:
         raise BadInput(f"{key}={shown_value(value)} is no path: give a file or folder")
     try:
         return Path(value).expanduser()
-    except RuntimeError as error:  # ~nobody
+    except RuntimeError as error:
+        if value == "~" or value.startswith("~/"):
+            raise BadInput(
+                f"{key}={value} lies in a home directory, and there is none: set HOME, or for what "
+                "is downloaded XDG_CACHE_HOME or downloads.folder=FOLDER"
+            ) from error
         raise BadInput(f"{key}={value} cannot be found: there is no such user") from error
 
 
@@ -200,6 +233,39 @@ def read(cls: type[S], table: Any, prefix: str = "", *, lenient: bool = False, *
         else:
             found[field] = one.take(prefix + key, value)
     return cls(**found)
+
+
+def refuse_unknown(cls: type, table: Mapping[str, Any], besides: Collection[str] = ()) -> None:
+    """Refuse keys by which no field of a dataclass, or of its groups, is called.
+
+    A key that begins with an underscore is left alone: a YAML file may keep there what its other
+    keys refer to.
+
+    Args:
+        cls: a dataclass whose fields are declared by the functions of this file.
+        table: plain containers.
+        besides: further keys of the highest level that are known.
+
+    Raises:
+        BadInput: with the nearest names.
+    """
+    for key in _unknown(cls, table):
+        if key not in besides:
+            known = [row.key for row in describe(cls, table)] + ([] if "." in key else [*besides])
+            raise BadInput(f"there is no key {key}: {nearest(key, known)}")
+
+
+def _unknown(cls: type, table: Any, prefix: str = "") -> Iterator[str]:
+    if not isinstance(table, Mapping):  # refused when it is read
+        return
+    named = {one.key or field: one for field, one in statements(cls).items()}
+    if any(one.rest for one in named.values()):
+        return
+    for key, value in table.items():
+        if key not in named and not str(key).startswith("_"):
+            yield f"{prefix}{key}"
+        elif key in named and (group := named[key].group):
+            yield from _unknown(group, value, f"{prefix}{key}.")
 
 
 def statements(cls: type) -> dict[str, Stated]:

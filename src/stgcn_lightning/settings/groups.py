@@ -6,7 +6,6 @@ itself, because more may be registered there: graphs, streams, frame orders, nor
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from stgcn_lightning.engine.modes import COMPILE_MODES
@@ -29,6 +28,8 @@ def check_subjects(key: str, value: Any) -> Any:
         raise BadInput(
             f"{key}={value} is neither a list of subjects, [1, 8], nor a share of them, 0.1"
         )
+    if not isinstance(value, float):
+        fields.names(key, value, numbers=True)
     return frozen(value)
 
 
@@ -39,11 +40,16 @@ def check_address(key: str, value: Any) -> str:
     return value
 
 
+def check_folder(key: str, value: Any) -> str:
+    """Return a path as it was given, or raise BadInput; `~` is looked for when it is needed."""
+    return value if isinstance(value, str) and value else str(fields.path_of(key, value))
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """A data set with the protocol that divides it and the dimension of its coordinates."""
 
-    name: str = fields.anything("name in reports and published figures", "a name")
+    name: str = fields.name("name in reports and published figures")
     annotations: str | None = fields.anything(
         "file of the annotations; required unless they are synthetic", "a path"
     )
@@ -52,7 +58,10 @@ class Benchmark:
         "normalisation of the coordinates (docs/data.md)", "2d, 3d, none"
     )
     train_split: str = fields.name("split of the annotations to train on")
-    val_split: str = fields.name("split to validate and test on")
+    val_split: str | None = fields.name(
+        "split to validate and test on",
+        null="train without validation, or validate on the subjects held out",
+    )
     classes: int | str | tuple[Any, ...] | None = fields.anything(
         "classes in the order of their labels",
         "a list of names, a file with one name a line, or their number",
@@ -77,8 +86,8 @@ class Benchmark:
 class Stream:
     """The function of the joints that is trained on."""
 
-    name: str = fields.anything(
-        "name of the stream", "joint, bone, joint_motion, bone_motion, or your own"
+    name: str = fields.checked(
+        "name of the stream", "joint, bone, joint_motion, bone_motion, or your own", fields.text
     )
     target: str | None = fields.anything(
         "function that makes a stream of your own", "module.function", key="_target_"
@@ -86,6 +95,14 @@ class Stream:
     options: Mapping[str, Any] = fields.rest(
         "argument of the function that makes a stream of your own"
     )
+
+    def __post_init__(self) -> None:
+        """Refuse arguments of a function that is not there."""
+        if self.options and self.target is None:
+            raise BadInput(
+                f"there is no key stream.{min(self.options)}: a stream of your own has arguments, "
+                "stream._target_=MODULE.FUNCTION"
+            )
 
 
 @dataclass(frozen=True)
@@ -110,8 +127,13 @@ class Data:
     on_bad_sample: Literal["error", "drop"] = fields.choice(
         "what to do about a sample with NaN or a bad label", "error", "drop"
     )
+    missing: Literal["error", "zero", "interpolate"] = fields.choice(
+        "what becomes of joints that were not found, marked by NaN, by 0 or by -1; error: NaN is "
+        "refused and the others are used as they are",
+        "error", "zero", "interpolate",
+    )  # fmt: skip
     holdout_subjects: float | tuple[Any, ...] | None = fields.checked(
-        "training subjects held out to select the checkpoint by",
+        "training subjects held out to select the checkpoint by, samples without benchmark.subject",
         "a list, or a share between 0 and 1",
         check_subjects,
         null="none",
@@ -206,7 +228,7 @@ class Downloads:
     address: str = fields.checked(
         "address of the published files, or of a mirror", "an address", check_address
     )
-    folder: Path = fields.path("folder of downloaded files")
+    folder: str = fields.checked("folder of downloaded files", "a path", check_folder)
     timeout: float = fields.number(
         "time without a byte after which a transfer has failed", 1e-3, 1e6, unit="seconds"
     )

@@ -19,9 +19,11 @@ class Object:
 
     Args:
         options: ``_target_`` and the arguments, plain and read-only.
+        key: where the configuration has it.
     """
 
     options: Mapping[str, Any]
+    key: str = ""
 
     @classmethod
     def read(cls: type[O], key: str, value: Any) -> O:
@@ -35,7 +37,7 @@ class Object:
                 f"{key}={shown_value(value)} does not say what to make: give it a _target_, "
                 "module.Class"
             )
-        return cls(frozen(value))
+        return cls(frozen(value), key)
 
     def get(self, name: str, default: Any = None) -> Any:
         """An argument, or `default` where there is none."""
@@ -43,33 +45,24 @@ class Object:
 
     def but(self: O, **options: Any) -> O:
         """The same with other arguments."""
-        return type(self)(frozen(dict(self.options) | options))
+        return type(self)(frozen(dict(self.options) | options), self.key)
 
     def make(self, **more: Any) -> Any:
-        """Make it, with `more` arguments, which go before its own."""
+        """Make it, with `more` arguments, which go before its own.
+
+        Raises:
+            BadInput: there is no such class or function, or it does not take these arguments.
+        """
+        from hydra.errors import InstantiationException
         from hydra.utils import instantiate
 
-        # plain lists and dictionaries arrive, not OmegaConf's
-        return instantiate({"_convert_": "all"} | thawed(self.options), **more)
-
-
-class Trainer(Object):
-    """Arguments of `lightning.Trainer`, or of another class that takes them."""
-
-    @property
-    def for_several(self) -> bool:
-        """Whether several devices can train together: a strategy is chosen."""
-        return self.get("strategy", "auto") != "auto"
-
-    @property
-    def precision(self) -> Any:
-        """Type of the numbers, such as 32-true or bf16-mixed."""
-        return self.get("precision")
-
-    @property
-    def log_every_n_steps(self) -> int:
-        """Steps between two lines of the log; Lightning's own default is 50."""
-        return self.get("log_every_n_steps", 50)
+        try:
+            # plain lists and dictionaries arrive, not OmegaConf's
+            return instantiate({"_convert_": "all"} | thawed(self.options), **more)
+        except InstantiationException as error:
+            if isinstance(error.__cause__, BadInput):
+                raise error.__cause__ from None
+            raise BadInput(f"{self.key} cannot be built: {error.__cause__ or error}") from error
 
 
 def objects(key: str, value: Any) -> Mapping[str, Object]:

@@ -52,10 +52,8 @@ def write_annotations(path: AnyPath, annotations: Annotations) -> None:
         BadInput: the file cannot be written.
     """
     records = [
-        {
-            "frame_dir": sample.id,
-            "label": sample.label,
-        }
+        {"frame_dir": sample.id}
+        | ({} if sample.label is None else {"label": sample.label})
         | (
             {}
             if sample.img_shape is None
@@ -92,12 +90,16 @@ class _Malformed(Exception):  # noqa: N818 - becomes a BadInput as soon as the s
 
 
 def _sample(record: dict[str, Any]) -> Sample:
-    for key in ("frame_dir", "label", "keypoint"):
+    if "pred_score" in record:
+        raise _Malformed(
+            "is what a test answered (pred_score), no annotation; fuse reads that file"
+        )
+    for key in ("frame_dir", "keypoint"):
         if key not in record:
             raise _Malformed(f"has no {key}; add it")
     if not isinstance(record["frame_dir"], str):
         raise _Malformed(f"has the frame_dir {record['frame_dir']!r}; give its id as text")
-    label = _whole_number(record, "label")
+    label = None if record.get("label") is None else _whole_number(record, "label")
     keypoint = _array(record, "keypoint", "(persons, frames, joints, coordinates)", 4)
     frames = _whole_number(record, "total_frames") if "total_frames" in record else None
     if frames not in (None, keypoint.shape[1]):
@@ -115,6 +117,7 @@ def _sample(record: dict[str, Any]) -> Sample:
         if has_score
         else None,
         img_shape=_img_shape(record.get("img_shape")),
+        img_shape_assumed=record.get("img_shape") is None,
     )
 
 
@@ -128,13 +131,29 @@ def _whole_number(record: dict[str, Any], key: str) -> int:
 def _array(record: dict[str, Any], key: str, axes: str, ndim: int) -> np.ndarray:
     value = record[key]
     if not isinstance(value, np.ndarray):
-        raise _Malformed(f"has a {type(value).__name__} as {key}; give a numpy array {axes}")
+        kind = type(value).__name__
+        raise _Malformed(f"has a {kind} as {key}; give a numpy array {axes}, np.array({key})")
     value = cast("np.ndarray[Any, np.dtype[Any]]", value)
     if value.ndim != ndim:
-        raise _Malformed(f"has a {key} of shape {value.shape}; it must be {axes}")
+        raise _Malformed(
+            f"has a {key} of shape {value.shape}; it must be {axes}{_turned(key, value.shape)}"
+        )
     if value.dtype.kind != "f" or value.dtype.itemsize > 8:
         raise _Malformed(f"has a {key} of {value.dtype}; make it float16, float32 or float64")
     return value
+
+
+def _turned(key: str, shape: tuple[int, ...]) -> str:
+    """What gives an array of this shape its four axes (scores: three), if its shape tells."""
+    T_V = (len(shape) == 3) if key == "keypoint" else (len(shape) == 2)
+    last = shape[-1] if shape else 0
+    if key == "keypoint" and T_V and shape[0] in (2, 3) and last > 3:
+        return ", as keypoint.transpose(1, 2, 0)[None] may be"
+    if T_V and (key != "keypoint" or last in (2, 3)):
+        return f", as {key}[None] is of one person"
+    if key != "keypoint" and len(shape) == 4 and last == 1:
+        return ", as keypoint_score[..., 0] is"
+    return ""
 
 
 def _img_shape(value: Any) -> tuple[int, int]:

@@ -1,0 +1,137 @@
+"""Whether what a model is validated on is also what it is trained on, and has the same classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stgcn_lightning.data.holdout import subjects_of
+from stgcn_lightning.data.plausible import Finding, share
+from stgcn_lightning.data.store import Store
+from stgcn_lightning.data.thresholds import SUBJECTS_SHARED
+from stgcn_lightning.errors import BadInput
+
+NAMED = 5  # classes that a finding names
+
+
+def judge_splits(
+    store: Store, train: str, val: str, classes: Sequence[str], subject: str | None
+) -> list[Finding]:
+    """What may be wrong with the two splits of a benchmark.
+
+    Other splits of the same annotations belong to other protocols, which may overlap with these.
+
+    Args:
+        store: opened.
+        train: name of a split that the store has.
+        val: name of another.
+        classes: their names.
+        subject: pattern that finds the subject in an id; None where it is not known.
+    """
+    findings: list[Finding] = []
+    first, second = store.splits[train], store.splits[val]
+    same = second[torch.isin(second, first)]
+    if len(same):
+        findings.append(
+            Finding(
+                f"{share(len(same), len(second))} of the split {val!r} are in {train!r} as well",
+                _named(store, same),
+                "what a model has learned by heart says nothing of new samples; list each id in "
+                "one of the two",
+            )
+        )
+    second = second[~torch.isin(second, first)]
+    if store.digests is not None and len(second):
+        findings += _same_key_points(store, train, val, first, second)
+    if subject is not None and not len(same):
+        findings += _same_subjects(store, train, val, first, second, subject)
+    return findings + _classes(store, train, val, classes)
+
+
+def _named(store: Store, numbers: Tensor) -> str:
+    return repr(str(store.ids[int(numbers[0])]))
+
+
+def _same_key_points(
+    store: Store, train: str, val: str, first: Tensor, second: Tensor
+) -> list[Finding]:
+    assert store.digests is not None
+    of_first, of_second = store.digests[first], store.digests[second]
+    copied = torch.isin(of_second, of_first) & (of_second != 0)
+    if not copied.any():
+        return []
+    copy = second[copied][:1]
+    original = first[of_first == store.digests[copy]]
+    return [
+        Finding(
+            f"{share(int(copied.sum()), len(second))} of the split {val!r} have the same key "
+            f"points as samples of {train!r}",
+            f"{_named(store, copy)} and {_named(store, original)}",
+            "keep each recording in one of the two splits",
+        )
+    ]
+
+
+def _same_subjects(
+    store: Store, train: str, val: str, first: Tensor, second: Tensor, subject: str
+) -> list[Finding]:
+    """A few subjects in both splits of a protocol that divides by subjects; see SUBJECTS_SHARED."""
+    try:
+        known, asked = (subjects_of(store.ids[part.numpy()], subject) for part in (first, second))
+    except BadInput:  # the pattern is of other ids than these, which matters to holding out alone
+        return []
+    shared = np.isin(asked, known)
+    if not 0 < shared.mean() <= SUBJECTS_SHARED:
+        return []
+    names = ", ".join(np.unique(asked[shared])[:NAMED])
+    return [
+        Finding(
+            f"{share(int(shared.sum()), len(shared))} of the split {val!r} are of subjects of "
+            f"{train!r} ({names})",
+            _named(store, second[torch.as_tensor(shared)]),
+            "keep each subject in one of the two splits, if they divide by subjects",
+        )
+    ]
+
+
+def _labelled(store: Store, split: str, classes: int) -> NDArray[np.int64]:
+    """Samples of each class (classes,) in a split; those without a label are not counted."""
+    labels = store.labels[store.splits[split]]
+    return np.bincount(labels[labels >= 0].numpy(), minlength=classes)
+
+
+def _classes(store: Store, train: str, val: str, classes: Sequence[str]) -> list[Finding]:
+    """Classes that are never seen, or never asked for."""
+    counts = {split: _labelled(store, split, len(classes)) for split in (train, val)}
+    if not all(count.any() for count in counts.values()):  # of samples without labels
+        return []
+    findings: list[Finding] = []
+    untrained, unasked = counts[train] == 0, (counts[val] == 0) & (counts[train] > 0)
+    if untrained.any():
+        lost = int(counts[val][untrained].sum())
+        also = f", though {val!r} has {lost:,}" if lost else ""
+        findings.append(
+            Finding(
+                f"{_some(classes, untrained)} have no sample in the split {train!r}{also}",
+                "",
+                "a model cannot learn them; give samples, or leave them out of benchmark.classes",
+            )
+        )
+    if unasked.any():
+        findings.append(
+            Finding(
+                f"{_some(classes, unasked)} have no sample in the split {val!r}",
+                "",
+                "its figures say nothing of them; give samples",
+            )
+        )
+    return findings
+
+
+def _some(classes: Sequence[str], which: np.ndarray) -> str:
+    """How many these are, and the first few."""
+    names = [repr(name) for name, one in zip(classes, which, strict=True) if one]
+    shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"{len(names)} of {len(classes)} classes ({shown})"

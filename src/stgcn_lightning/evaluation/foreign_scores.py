@@ -1,0 +1,118 @@
+"""What the tests of other projects write, as a table: scores, and what names and labels there are.
+
+| Project | its pickle |
+|---|---|
+| MMAction2 1.x, ``--dump`` | a list of dicts with `pred_score` and `gt_label`, in test order |
+| PYSKL and MMAction2 0.x, ``--out`` | a list of arrays (classes,), in test order |
+| CTR-GCN, 2s-AGCN, MS-G3D, ... | a dict of sample name -> array (classes,), mostly logits |
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.dumps import read_test_dump
+
+NUMBERED = r"((train|val|test)_)?(\d+)"  # CTR-GCN's names: places in its own file
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores of B samples.
+
+    Attributes:
+        values: (B, classes) float32.
+        ids: (B,) names of the samples; None: the file has none.
+        labels: (B,) int64, the true classes; None: the file has none.
+    """
+
+    values: NDArray[np.float32]
+    ids: NDArray[np.str_] | None = None
+    labels: NDArray[np.int64] | None = None
+
+
+def read_table(path: Path) -> Table:
+    """Read a pickle of scores.
+
+    Raises:
+        BadInput: it cannot be read, or is none of those above.
+    """
+    content = read_test_dump(path)
+    ids = labels = None
+    if isinstance(content, dict):
+        table = cast("dict[Any, Any]", content)
+        if "annotations" in table:
+            raise BadInput(f"{path} holds annotations, no scores: give what a test wrote")
+        rows = list(table.values())
+        names = [str(name) for name in table]
+        ids = np.array(names, np.str_)
+        numbers = [int(one[3]) for name in names if (one := re.fullmatch(NUMBERED, name))]
+        if len(numbers) == len(names):  # they are places, which mean nothing elsewhere
+            rows, ids = [rows[place] for place in np.argsort(numbers, kind="stable")], None
+    elif isinstance(content, list | np.ndarray):
+        rows = list(cast("list[Any]", content))
+        if rows and all(isinstance(row, dict) for row in rows):
+            labels = _labels(path, rows)
+            rows = [_field(row, "pred_score") for row in rows]
+    else:
+        rows = []
+    return Table(_stacked(path, rows), ids, labels)
+
+
+def _labels(path: Path, records: list[Mapping[str, Any]]) -> NDArray[np.int64] | None:
+    found = [_field(record, "gt_label") for record in records]
+    if any(label is None for label in found):
+        return None
+    try:
+        return np.array([int(np.asarray(label).item()) for label in found], np.int64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInput(f"{path} has a gt_label that is no class: {error}") from error
+
+
+def _field(record: Mapping[str, Any], name: str) -> Any:
+    """A field of MMAction2's dump; before version 1.2 it was `pred_scores.item`."""
+    older = cast("dict[str, Any]", record.get(f"{name}s", {}))
+    return record[name] if name in record else dict(older).get("item")
+
+
+def _stacked(path: Path, rows: list[Any]) -> NDArray[np.float32]:
+    """The rows as one array, refused if the file names one row again and again."""
+    try:
+        vectors = [np.asarray(row) for row in rows]
+        if any(row.dtype.kind not in "fiu" for row in vectors):
+            raise ValueError("rows are no numbers")
+        vectors = [row.astype(np.float32).squeeze() for row in vectors]
+        if not vectors or {row.ndim for row in vectors} != {1}:
+            raise ValueError("there are no rows" if not vectors else "rows are no vectors")
+        if sum(map(len, vectors)) > path.stat().st_size:
+            raise ValueError("it holds one row several times")
+        return np.stack(vectors)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInput(
+            f"{path} is no test dump of MMAction2 (a list of pred_score and gt_label), PYSKL (a "
+            f"list of arrays) or CTR-GCN (a dict of sample name -> array): {error}"
+        ) from error
+
+
+def rows_by_name(path: Path, ids: NDArray[np.str_], wanted: NDArray[np.str_]) -> NDArray[np.int64]:
+    """The row of each wanted sample; a name may also be a file's, with folder and ending.
+
+    Raises:
+        BadInput: samples are missing, or there are others.
+    """
+    known = set(wanted.tolist())
+    names = [name if name in known else PurePath(name).stem for name in ids.tolist()]
+    places = {name: place for place, name in enumerate(names)}
+    missing = [name for name in wanted.tolist() if name not in places]
+    others = [name for name in names if name not in known]
+    if missing or others or len(places) < len(names):
+        some = ", ".join((missing or others or names)[:3])
+        what = "lacks" if missing else "has other samples or one twice:"
+        raise BadInput(f"{path} {what} {some}, where it should hold the same {len(wanted)} samples")
+    return np.array([places[name] for name in wanted.tolist()], np.int64)
