@@ -52,8 +52,7 @@ def build_trainer(
 def steps_of_optimiser(trainer: lightning.Trainer, batches: int) -> int:
     """Steps that the optimiser takes in an epoch of so many batches of a rank."""
     limit = trainer.limit_train_batches
-    taken = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
-    return taken
+    return int(batches * limit) if isinstance(limit, float) else min(batches, limit)
 
 
 def build_tester(settings: Common) -> lightning.Trainer:

@@ -43,8 +43,8 @@ REFUSED = {
     "limit_test_batches": SHORTER,
     "limit_predict_batches": "no door of this package predicts with the trainer",
     "overfit_batches": SHORTER,
-    "val_check_interval": "a validation is at the end of an epoch; recipe.train_passes_per_epoch=1 and "
-    "more recipe.epochs validate more often",
+    "val_check_interval": "a validation is at the end of an epoch; "
+    "recipe.train_passes_per_epoch=1 and more recipe.epochs validate more often",
     "enable_checkpointing": "callbacks.best=null callbacks.last=null keep no checkpoints",
     "enable_progress_bar": "bars are drawn on a terminal, and nowhere else",
     "accumulate_grad_batches": "a larger data.batch_size with model.norm_group trains the same: "
