@@ -42,13 +42,11 @@ def main() -> None:
     failed: list[str] = []
     print("| situation | ends | what is said |\n|---|---|---|")
     for name in choice.names or found:
-        printed = run(choice.folder / name)
-        faults = faults_of(SITUATIONS[name], printed)
+        situation, printed = SITUATIONS[name], run(choice.folder / name)
+        faults = faults_of(situation, printed)
         failed += [f"{name}: {fault}\n{printed}" for fault in faults]
-        print(
-            f"| {SITUATIONS[name].about} | {'wrong' if faults else 'right'} | {said(SITUATIONS[name], printed)} |",
-            flush=True,
-        )
+        ends = "wrong" if faults else "right"
+        print(f"| {situation.about} | {ends} | {said(situation, printed)} |", flush=True)
     for fault in failed:
         print(fault, file=sys.stderr)
     sys.exit(bool(failed))
