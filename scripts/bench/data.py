@@ -31,6 +31,7 @@ from naive import NaivePipeline
 
 from stgcn_lightning.data.datamodule import Feed, SkeletonData
 from stgcn_lightning.data.names import STREAMS
+from stgcn_lightning.data.overlaps import judge_splits
 from stgcn_lightning.data.store import StoreSpec, open_or_build
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.mmaction2 import write_annotations
@@ -170,12 +171,19 @@ def large_annotations(folder: Path) -> tuple[Path, StoreSpec]:
     """Annotations of NTU120's size in 2D, and the specification of their store."""
     few = synthetic_annotations("2d", SAMPLES, 0, seed=0).samples
     count = sum(NTU120.values())
-    # the pickle holds each array once, however many samples share it
-    samples = [replace(few[i % SAMPLES], id=f"S{i:06}") for i in range(count)]
+    samples = [
+        replace(
+            few[i % SAMPLES],
+            id=f"S{i:06}",
+            # elsewhere in the picture: no two samples are alike
+            keypoint=few[i % SAMPLES].keypoint + np.float16(divmod(i // SAMPLES, 8)),
+        )
+        for i in range(count)
+    ]
     ids = [sample.id for sample in samples]
     splits = {"train": ids[: NTU120["train"]], "val": ids[NTU120["train"] :]}
     write_annotations(folder / "large.pkl", Annotations(samples, splits))
-    spec = StoreSpec(load_skeleton("coco17"), "2d", normalise="2d", classes=120)
+    spec = StoreSpec(load_skeleton("coco17"), "2d", normalise="2d", classes=12)
     return folder / "large.pkl", spec
 
 
@@ -187,6 +195,9 @@ def open_large_store(folder: Path) -> None:
     seconds = time.perf_counter() - start
     size = store.frames.numel() * store.frames.element_size()
     print(f"{len(store.ids):,} samples, {size / 1e9:.2f} GB, built in {seconds:.0f} s")
+    classes = [str(number) for number in range(spec.classes)]
+    findings = store.findings + judge_splits(store, "train", "val", classes, None)
+    print(f"implausible: {'; '.join(finding.what for finding in findings) or 'nothing'}")
     runs = [open_once(annotations, spec, folder) for _ in range(ROUNDS)]
     milliseconds, kilobytes = (statistics.median(column) for column in zip(*runs, strict=True))
     print(f"opened in {milliseconds:.1f} ms, with {kilobytes / 1000:.1f} MB of private memory")
