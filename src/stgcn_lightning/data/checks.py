@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stgcn_lightning.data.axes import check_persons, other_order
 from stgcn_lightning.data.ids import some
-from stgcn_lightning.data.thresholds import LABELS_FROM_ONE
+from stgcn_lightning.data.thresholds import LABELS_FROM_ONE, SCORE_MOST
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
@@ -198,6 +198,8 @@ def _other_shape(sample: Sample, skeleton: Skeleton, coordinates: int) -> str:
     else:
         what = f"{C} coordinates per joint where a {coordinates}d benchmark has {coordinates}"
         remedy = "choose the other dimension (2D confidence goes to keypoint_score)"
+        if coordinates == 2 and np.abs(sample.keypoint[..., 2:]).max(initial=0) > SCORE_MOST:
+            order = ""  # the third one is no score
     return f"sample {sample.id!r} has {what}; {order or remedy}"
 
 

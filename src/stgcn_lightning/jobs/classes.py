@@ -15,6 +15,7 @@ UTF16 = (b"\xff\xfe", b"\xfe\xff")  # marks at the begin of such a file
 ONE_A_LINE = "write one name a line, in the order of the labels"
 BEFORE = re.compile(r"\W*[Aa]?(\d+)\b[\s\W]+\S")  # 0: drink, "1","drink", A1. drink
 AFTER = re.compile(r".*\S\s*[\t,;:=]\s*(\d+)\W*$")  # drink,0; but `exercise 1` is a name
+HEADINGS = ("action", "actions", "class", "class_name", "classes", "label", "labels", "name")
 FEW = 3  # lines below which numbers in them may be chance
 
 
@@ -68,6 +69,11 @@ def names_in(path: Path) -> list[str]:
         raise BadInput(
             f"{path} has an empty line, {lines.index('') + 1}, among its names: remove it, so that "
             "no label is shifted"
+        )
+    if lines[0].startswith("#") or lines[0].casefold() in HEADINGS:
+        raise BadInput(
+            f"{path} begins with `{lines[0]}`, which is no class: remove it, so that no label is "
+            "shifted"
         )
     if form := _form_of(lines):
         raise BadInput(f"{path} is {form}, `{lines[-1]}`: {ONE_A_LINE}")

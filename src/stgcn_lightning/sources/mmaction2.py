@@ -46,9 +46,9 @@ def read_annotations(path: AnyPath) -> Annotations:
     for key, (name, types) in kinds.items():
         if not isinstance(table.get(key), types):
             raise BadInput(
-                f"{path} has no {name} called {key!r}{_instead(cast(object, content), key)}; annotations are a "
-                "dict with 'split' (name -> ids) and 'annotations' (one dict per sample), or a "
-                "plain list of the latter"
+                f"{path} has no {name} called {key!r}{_instead(cast(object, content), key)}; "
+                "annotations are a dict with 'split' (name -> ids) and 'annotations' (one dict per "
+                "sample), or a plain list of the latter"
             )
     return Annotations(_samples(path, list(table["annotations"])), _splits(path, table["split"]))
 
