@@ -145,11 +145,11 @@ STRUCTURE = [
     ),
     (
         good({}, {"keypoint": np.ones((2, 4, 5, 3))}),
-        r"'S1' has 3 coordinates per joint where a 2d benchmark has 2; give keypoint\[..., :2\] as",
+        r"sample 'S1' has 3 coordinates per joint where a 2d benchmark has 2; give keypoint\[..., :2\] as",
     ),
     (
         good({}, {"keypoint": np.full((2, 4, 5, 3), -3.0)}),
-        "where a 2d benchmark has 2; choose the other dimension",
+        "sample 'S1' has 3 coordinates .* a 2d benchmark has 2; choose the other dimension",
     ),
     (
         good({}, {"score": np.ones((2, 5, 4))}),
