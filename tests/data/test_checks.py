@@ -145,11 +145,15 @@ STRUCTURE = [
     ),
     (
         good({}, {"keypoint": np.ones((2, 4, 5, 3))}),
-        r"sample 'S1' has 3 coordinates per joint where a 2d benchmark has 2; give keypoint\[..., :2\] as",
+        r"sample 'S1' has 3 coordinates .* has 2; give keypoint\[..., :2\] as keypoint and",
     ),
     (
         good({}, {"keypoint": np.full((2, 4, 5, 3), -3.0)}),
         "sample 'S1' has 3 coordinates .* a 2d benchmark has 2; choose the other dimension",
+    ),
+    (
+        good({}, {"keypoint": np.ones((2, 4, 5, 1))}),
+        r"scores of \(2, 4, 5\); its axes are in another order, give keypoint.transpose",
     ),
     (
         good({}, {"score": np.ones((2, 5, 4))}),

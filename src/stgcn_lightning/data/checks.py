@@ -161,9 +161,10 @@ def _fault(
     _check_form(sample)
     M, T, V, C = keypoint.shape
     if score is not None and score.shape != (M, T, V):
+        order = other_order(keypoint.shape, skeleton.num_joints, coordinates)
         raise BadInput(
             f"sample {sample.id!r} has key points of shape {keypoint.shape} but scores of "
-            f"{score.shape}; keypoint_score must be (persons, frames, joints)"
+            f"{score.shape}; {order or 'keypoint_score must be (persons, frames, joints)'}"
         )
     if sample.img_shape is not None and not min(sample.img_shape) > 0:
         raise BadInput(
