@@ -241,7 +241,7 @@ def _frames(data: Surveyed) -> Iterator[Finding]:
         yield Finding(
             f"nothing moves in {data.samples(frozen)}, whose frames are all alike",
             data.example(frozen),
-            "make their key points again for every frame",
+            "make their key points again for every frame, unless no one moves",
         )
     elif repeated > at.REPEATED * steps:
         yield Finding(

@@ -153,7 +153,8 @@ class _Array(Built):
         data = _bytes_of(data)
         _check_array(shape, dtype, data)
         # Numpy's own way: it checks the length again, and takes the bytes without copying them.
-        self.value.__setstate__((version, shape, dtype.value, fortran, data))
+        array: Any = self.value
+        array.__setstate__((version, shape, dtype.value, fortran, data))
 
 
 def _lists(shape: Any, data: Any) -> list[Any]:

@@ -195,7 +195,9 @@ def _array(record: dict[str, Any], key: str, axes: str, ndim: int) -> np.ndarray
     value = record[key]
     if not isinstance(value, np.ndarray):
         kind = type(value).__name__
-        raise _Malformed(f"has a {kind} as {key}; give a numpy array {axes}, np.array({key})")
+        raise _Malformed(
+            f"has a {kind} as {key}; give a numpy array {axes}, np.array({key}, np.float32)"
+        )
     value = cast("np.ndarray[Any, np.dtype[Any]]", value)
     if value.ndim != ndim and value.size == 0:
         raise _Malformed(
