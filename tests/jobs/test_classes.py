@@ -78,6 +78,11 @@ def test_numbers_in_names_are_no_numbering(file):
     assert class_names(str(file)) == names
 
 
+def test_a_number_of_classes_that_is_a_slip_is_refused():
+    with pytest.raises(BadInput, match=r"benchmark\.classes=1000000000 must be at most"):
+        class_names(10**9)
+
+
 def test_a_name_that_is_there_twice_is_named():
     with pytest.raises(BadInput, match="has sit 2 times: name each once"):
         class_names(("sit", "stand", "sit"))

@@ -114,7 +114,7 @@ def test_an_id_listed_twice_in_a_split_counts_once(tmp_path):
         ({"split": {"t": "S1"}, "annotations": [record()]}, "split 't' of .* is not a list of ids"),
         ({"split": {"t": [1]}, "annotations": [record()]}, "split 't' of .* is not a list of ids"),
         ({"split": {3: []}, "annotations": [record()]}, "split 3 of .* is not a list of ids"),
-        ({"split": {"t": {"S1": 0}}, "annotations": []}, "a dict, of which list.* may be: give"),
+        ({"split": {"t": {"S1": 0}}, "annotations": []}, "is not a list of ids, but a dict: give"),
         ({"split": {"t": [{"S1": 0}]}, "annotations": []}, r"holds \{'S1': 0\} in place of a sam"),
         ({"train": [record()], "val": []}, "no list called 'annotations', but 'train', 'val'; a"),
         (record(), "no list called 'annotations', but is one sample: give"),

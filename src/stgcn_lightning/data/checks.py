@@ -124,6 +124,11 @@ def _check_ids(annotations: Annotations) -> None:
     for sample in annotations.samples:
         if type(sample.id) is not str:
             raise BadInput(f"a sample has the id {sample.id!r}; give its id as text")
+        if any("\ud800" <= mark <= "\udfff" for mark in sample.id):
+            raise BadInput(
+                f"sample {sample.id!r} has an id that is no Unicode text, as a file name in "
+                "another encoding; rename it"
+            )
     times = Counter(sample.id for sample in annotations.samples)
     if twice := [id for id, n in times.items() if n > 1]:
         raise BadInput(

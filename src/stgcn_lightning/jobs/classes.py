@@ -16,6 +16,7 @@ ONE_A_LINE = "write one name a line, in the order of the labels"
 BEFORE = re.compile(r"\W*[Aa]?(\d+)\b[\s\W]+\S")  # 0: drink, "1","drink", A1. drink
 AFTER = re.compile(r".*\S\s*[\t,;:=]\s*(\d+)\W*$")  # drink,0; but `exercise 1` is a name
 HEADINGS = ("action", "actions", "class", "class_name", "classes", "label", "labels", "name")
+MOST = 1_000_000  # classes; more is a slip, whose names alone would fill the memory
 FEW = 3  # lines below which numbers in them may be chance
 
 
@@ -30,6 +31,8 @@ def class_names(classes: int | str | Sequence[Any] | None) -> list[str]:
         raise BadInput(
             f"benchmark.classes={classes} is no number, list of names, or file with one name a line"
         )
+    if isinstance(classes, int) and classes > MOST:
+        raise BadInput(f"benchmark.classes={classes} must be at most {MOST} classes")
     if isinstance(classes, int):
         names = [str(i) for i in range(classes)]
     elif isinstance(classes, str):

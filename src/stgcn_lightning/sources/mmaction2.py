@@ -262,7 +262,7 @@ def _no_ids(name: object, ids: object) -> str | None:
     if not isinstance(name, str):
         return "whose name is no text"
     if isinstance(ids, dict):
-        return "but a dict, of which list(...) may be"
+        return "but a dict"
     if not isinstance(ids, list | tuple | set | frozenset | np.ndarray):
         return f"but a {type(ids).__name__}"
     for id in cast(list[object], ids):
