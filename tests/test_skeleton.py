@@ -75,6 +75,7 @@ REFUSED = {
         {"joints": ["hip", "neck", "hand", "hand"]},
         "`joints` names both 2 and 3 `hand`",
     ),
+    "yaml makes booleans of joints": ({"joints": ["hip", True]}, "`joints` has True, which is no"),
     "an edge leaves the body": ({"edges": [[0, 1], [4, 1]]}, "`edges` has joint 4, but .* 0 to 3"),
     "a joint is negative": ({"graph_centre": -1}, "`graph_centre` has joint -1"),
     "a joint is a name": ({"graph_centre": "neck"}, "`graph_centre` has 'neck', which is not"),

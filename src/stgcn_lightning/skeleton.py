@@ -99,7 +99,7 @@ class Skeleton:
             )
         skeleton = cls(
             name=str(table["name"]),
-            joints=tuple(str(name) for name in _list(table["joints"], "joints", about)),
+            joints=tuple(_name(name, about) for name in _list(table["joints"], "joints", about)),
             edges=_pairs(table["edges"], "edges", about),
             graph_centre=_joint(table["graph_centre"], "graph_centre", about),
             bone_parents=tuple(
@@ -140,6 +140,14 @@ def _list(value: Any, field: str, about: str) -> Sequence[Any]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise BadInput(f"{about}: `{field}` is {value!r}, which is not a list: give a list.")
     return value
+
+
+def _name(value: Any, about: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise BadInput(
+            f"{about}: `joints` has {value!r}, which is no name as YAML reads it: quote names."
+        )
+    return str(value)
 
 
 def _joint(value: Any, field: str, about: str) -> int:

@@ -145,7 +145,15 @@ STRUCTURE = [
     ),
     (
         good({}, {"keypoint": np.ones((2, 4, 5, 3))}),
-        "sample 'S1' has 3 coordinates per joint where a 2d benchmark has 2",
+        r"sample 'S1' has 3 coordinates .* has 2; give keypoint\[..., :2\] as keypoint and",
+    ),
+    (
+        good({}, {"keypoint": np.full((2, 4, 5, 3), -3.0)}),
+        "sample 'S1' has 3 coordinates .* a 2d benchmark has 2; choose the other dimension",
+    ),
+    (
+        good({}, {"keypoint": np.ones((2, 4, 5, 1)), "score": np.ones((1, 4, 5))}),
+        r"sample 'S1' has .* scores of \(1, 4, 5\); its axes are in another order, give keypoint",
     ),
     (
         good({}, {"score": np.ones((2, 5, 4))}),
@@ -291,3 +299,8 @@ def test_an_id_is_text():
 def test_numpy_s_whole_numbers_are_labels_and_the_picture_may_have_no_size():
     annotations = good({"label": np.int64(2)}, {"img_shape": None})
     assert check(annotations) == (annotations, [])
+
+
+def test_an_id_that_is_no_unicode_text_is_named():
+    with pytest.raises(BadInput, match=r"'S0.udce9' has an id that is no Unicode text"):
+        check(replace(good({}), samples=[replace(good({}).samples[0], id="S0\udce9")]))

@@ -88,3 +88,27 @@ def test_ids_without_annotation_are_counted(ids, sentence):
 def test_a_number_at_the_end_is_no_extension():
     assert bare("walk_v1.5") == "walk_v1.5"
     assert bare("walk.2") == "walk.2"
+
+
+def test_a_split_of_which_nothing_is_annotated_is_left_out_and_said():
+    found, (first, second) = find_samples(
+        annotated(["a", "b"], train=["squat", "lunge"], val=["b", "a"], spare=[])
+    )
+    assert found.splits == {"val": ["b", "a"]}
+    assert first == (
+        "the split 'train' lists 2 ids ('squat', 'lunge'), none of which is annotated: it is left "
+        "out"
+    )
+    assert second == "the split 'spare' lists no ids: it is left out"
+
+
+def test_splits_of_which_nothing_is_annotated_are_refused_where_there_are_no_others():
+    with pytest.raises(BadInput, match=r"split 'train' lists 1 id \('squat'\) without annotation"):
+        find_samples(annotated(["a"], train=["squat"], val=["lunge"]))
+    with pytest.raises(BadInput, match="split 'train' lists"):
+        find_samples(annotated(["a"], train=["squat"], val=[]))
+
+
+def test_a_split_of_which_a_part_is_annotated_is_not_left_out():
+    with pytest.raises(BadInput, match=r"split 'train' lists 1 id \('squat'\)"):
+        find_samples(annotated(["a", "b"], train=["a", "squat"], val=["b"]))

@@ -121,3 +121,10 @@ def test_classes_without_samples_are_named(judged):
         "2 of 3 classes ('stand', 'run') have no sample in the split 'val': its figures say "
         "nothing of them; give samples"
     ]
+
+
+def test_a_first_class_that_is_never_seen_may_be_that_of_labels_from_1(judged):
+    samples = [replace(sample, label=1 + sample.label % 2) for sample in samples_of(60)]
+    ids = [sample.id for sample in samples]
+    (found,) = judged(samples, train=ids[:40], val=ids[40:])
+    assert found.endswith("or let labels count from 0, if they count from 1")

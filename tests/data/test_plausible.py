@@ -315,4 +315,29 @@ def test_the_shortest_tree_of_a_chain_is_the_chain():
 
 def test_annotations_without_any_key_point_say_so():
     nothing = changed(good(), lambda sample: {"keypoint": sample.keypoint * 0})
-    assert "no sample holds a single key point" in one(said(nothing))
+    with pytest.raises(BadInput, match="no sample holds a single key point"):
+        said(nothing)
+
+
+@pytest.mark.parametrize("dimension", ["2d", "3d"])
+def test_samples_without_any_key_point_are_named_however_few(dimension):
+    some = good(dimension)
+    nothing = replace(some[3], keypoint=some[3].keypoint * 0)
+    sentence = one(said([*some[:3], nothing, *some[4:]], dimension))
+    assert sentence.startswith(f"1 of 36 samples hold no key point at all (e.g. {nothing.id!r})")
+
+
+def test_samples_of_one_frame_are_named_where_all_are():
+    def first(sample):
+        return {"keypoint": sample.keypoint[:, :1], "score": sample.score[:, :1]}
+
+    assert "all 36 samples have one frame" in one(said(changed(good(), first)))
+    assert said(changed(good(), first, every=2)) == []
+
+
+def test_bodies_that_are_centred_on_a_joint_are_recognised():
+    def centred(sample):
+        away = sample.keypoint[:, :, 11:12].astype(np.float32)
+        return {"keypoint": np.abs(sample.keypoint - away)}
+
+    assert any("=none, if bodies are centred on it" in x for x in said(changed(good(), centred)))

@@ -9,6 +9,7 @@ import pickle
 import struct
 import tarfile
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -61,6 +62,7 @@ FILES = {  # name -> content, and what a reader says
     "a.pkl.gz": (gzip.compress(ANNOTATIONS), "is a gzip file: unpack it, gunzip -c FILE > NEW"),
     "gz.pkl": (gzip.compress(ANNOTATIONS), "is a gzip file: unpack it"),
     "a.tar.gz": (gzip.compress(tarred()), "is a gzip file of an archive: unpack it, tar xf FILE"),
+    "a.joblib": (zlib.compress(ANNOTATIONS), "is compressed by zlib: write it again, pickle.dump"),
     "a.bz2": (bz2.compress(ANNOTATIONS), "is a bzip2 file: unpack it, bunzip2"),
     "a.xz": (lzma.compress(ANNOTATIONS), "is an xz file: unpack it, unxz"),
     "a.tar": (tarred(), "is a tar archive: unpack it, tar xf FILE"),

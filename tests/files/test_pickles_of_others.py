@@ -86,6 +86,7 @@ def innocents():
         "bfloat16": (tensor.bfloat16(), tensor.bfloat16().float().numpy()),
         "whole numbers": (torch.arange(3), np.arange(3)),
         "number": (torch.tensor(3), np.array(3)),
+        "size": (torch.Size([480, 640]), (480, 640)),
         "parameter": (torch.nn.Parameter(tensor), KEYPOINT),
         "no tensor": (torch.empty(0, 3), np.empty((0, 3), np.float32)),
         "masked": (masked, masked.filled(np.nan)),
@@ -110,6 +111,20 @@ def test_what_is_harmless_is_read_as_what_it_is(tmp_path, protocol):
     for name, (innocent, want) in innocents().items():
         if not (protocol < 2 and isinstance(innocent, torch.Tensor)):  # which torch cannot write
             same(read_pickle(save(tmp_path, pickle.dumps({name: innocent}, protocol)))[name], want)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_objects_are_read_as_lists(tmp_path, protocol, order):
+    ids = np.array(["a", "b"], dtype=object)
+    table = np.array([[KEYPOINT, 1, None], [{"x": KEYPOINT}, ids, "c"]], dtype=object, order=order)
+    content = {"ids": ids, "table": table, "none": np.array([], dtype=object)}
+    found = read_pickle(save(tmp_path, pickle.dumps(content, protocol)))
+    assert (found["ids"], found["none"]) == (["a", "b"], [])
+    (keypoint, one, nothing), (held, inner, last) = found["table"]
+    same(keypoint, KEYPOINT)
+    same(held["x"], KEYPOINT)
+    assert (one, nothing, inner, last) == (1, None, ["a", "b"], "c")
 
 
 @pytest.mark.parametrize("protocol", range(6))

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.files.writing import explaining_where, write_atomically
 
 
 def test_write_atomically_shows_the_file_only_when_complete(tmp_path):
@@ -70,3 +70,12 @@ def test_other_errors_of_the_block_pass_through(tmp_path):
 
     with pytest.raises(FileNotFoundError):
         write()
+
+
+@pytest.mark.parametrize("code", [errno.EFBIG, errno.ENOLCK, errno.ENOENT, errno.EPERM])
+def test_a_folder_that_cannot_take_a_store_is_named_with_the_remedy(tmp_path, code):
+    with (
+        pytest.raises(BadInput, match=f"under {tmp_path}: .*set data.store_dir to another folder"),
+        explaining_where(tmp_path),
+    ):
+        raise OSError(code, os.strerror(code))

@@ -65,10 +65,22 @@ def test_an_empty_line_among_the_names_is_refused(file, names, data):
         class_names(str(file))
 
 
+@pytest.mark.parametrize("heading", ["# classes", "#", "name", "Label"])
+def test_a_heading_is_no_class(file, heading):
+    file.write_text(f"{heading}\nsit\nstand\n")
+    with pytest.raises(BadInput, match=f"begins with `{heading}`, which is no class: remove it"):
+        class_names(str(file))
+
+
 def test_numbers_in_names_are_no_numbering(file):
     names = ["exercise 1", "exercise 2", "exercise 3"]
     file.write_text("\n".join(names))
     assert class_names(str(file)) == names
+
+
+def test_a_number_of_classes_that_is_a_slip_is_refused():
+    with pytest.raises(BadInput, match=r"benchmark\.classes=1000000000 must be at most"):
+        class_names(10**9)
 
 
 def test_a_name_that_is_there_twice_is_named():
@@ -78,7 +90,13 @@ def test_a_name_that_is_there_twice_is_named():
 
 @pytest.mark.parametrize(
     ("value", "remedy"),
-    [(True, "'yes' or 'on'"), (False, "'no' or 'off'"), (7, "'7'"), (None, "'null'")],
+    [
+        (True, "'yes' or 'on'"),
+        (False, "'no' or 'off'"),
+        (7, "'7'"),
+        (None, "'null'"),
+        ({"a": "b"}, "'a: b'"),
+    ],
 )
 def test_a_name_that_yaml_does_not_read_as_text_is_to_be_quoted(value, remedy):
     with pytest.raises(BadInput, match=r"benchmark\.classes\[1\].* is no name .*quote it") as error:

@@ -141,6 +141,12 @@ def test_a_fault_in_a_file_of_the_user_is_one_sentence(sentence, own, change, sa
     assert "\n" not in found
 
 
+def test_a_stated_key_that_a_benchmark_of_ones_own_lacks_is_added(sentence, own):
+    own(OWN)
+    found = sentence("train", "benchmark=mine", "benchmark.subject=P")
+    assert found == "there is no key benchmark.subject yet: +benchmark.subject=VALUE adds it"
+
+
 def test_a_list_of_words_that_yaml_makes_booleans_is_refused(sentence, own):
     own(OWN.replace("[a, b]", "[yes, no]"))
     assert sentence("train", "benchmark=mine") == ""  # the job looks at the classes

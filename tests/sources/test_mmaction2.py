@@ -62,6 +62,12 @@ def test_what_may_be_absent_has_its_default(tmp_path):
     assert sample.img_shape == (1080, 1920)
 
 
+def test_what_is_none_is_absent_and_a_tuple_is_a_list(tmp_path):
+    content = {"split": {"t": ("S1",)}, "annotations": (record() | {"total_frames": None},)}
+    annotations = read_annotations(written(tmp_path, content))
+    assert annotations.splits == {"t": [annotations.samples[0].id]}
+
+
 def test_numpy_numbers_and_text_become_plain(tmp_path):
     content = record(
         frame_dir=np.str_("S1"), label=np.int64(2), img_shape=np.array([480, 640]),
@@ -108,6 +114,24 @@ def test_an_id_listed_twice_in_a_split_counts_once(tmp_path):
         ({"split": {"t": "S1"}, "annotations": [record()]}, "split 't' of .* is not a list of ids"),
         ({"split": {"t": [1]}, "annotations": [record()]}, "split 't' of .* is not a list of ids"),
         ({"split": {3: []}, "annotations": [record()]}, "split 3 of .* is not a list of ids"),
+        ({"split": {"t": {"S1": 0}}, "annotations": []}, "is not a list of ids, but a dict: give"),
+        ({"split": {"t": [{"S1": 0}]}, "annotations": []}, r"holds \{'S1': 0\} in place of a sam"),
+        ({"train": [record()], "val": []}, "no list called 'annotations', but 'train', 'val'; a"),
+        (record(), "no list called 'annotations', but is one sample: give"),
+        ((["S1"], [0]), "no list called 'annotations' and is a tuple; annotations are"),
+        ({"annotations": {"S1": record()}}, r"but a dict: give list\(annotations.values\(\)\)"),
+        ([record(keypoint=None, keypoints=1)], "has no keypoint; add it, or rename its keypoints"),
+        ([record(label="1")], r"label '1'; give a whole number, int\(label\)$"),
+        ([record(label="run")], "the place of its class in benchmark.classes, from 0$"),
+        ([record(label=np.eye(3)[1])], r"give a whole number, int\(np.argmax\(label\)\)$"),
+        ([record(label=[2])], r"give a whole number, int\(label\[0\]\)$"),
+        ([record(label=2.0)], r"give a whole number, int\(label\)$"),
+        ([record(label=np.nan)], "give a whole number, or leave label out$"),
+        ([record(keypoint=np.ones(0))], r"an empty keypoint, of shape \(0,\); take the sample out"),
+        ([record(total_frames=2)], r"correct one of the two, or give keypoint.swapaxes\(1, 0\)"),
+        ([record(img_shape="48")], "img_shape '48'; give the height and width"),
+        ([record(img_shape=(0.48, 0.64))], r"img_shape \(0.48, 0.64\); give the height and width"),
+        ([record(img_shape=(480, 640, 3))], r"give the height .* in pixels, img_shape\[:2\]$"),
     ],
 )
 def test_a_fault_in_the_structure_names_the_sample_and_the_remedy(tmp_path, content, sentence):

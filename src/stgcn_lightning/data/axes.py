@@ -25,7 +25,8 @@ def other_order(shape: tuple[int, ...], joints: int, coordinates: int) -> str:
         >>> other_order((1, 30, 17, 3), 17, 2)
         'give keypoint[..., :2] as keypoint and keypoint[..., 2] as keypoint_score'
     """
-    for C in (coordinates, 3):
+    in_place = coordinates == 2 and shape[2:] == (joints, 3)  # a score, of however many persons
+    for C in (3,) if in_place else (coordinates, 3):
         for order in permutations(range(4)):
             M, T, *rest = (shape[axis] for axis in order)
             if rest != [joints, C] or M > T:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stgcn_lightning.data.axes import check_persons, other_order
 from stgcn_lightning.data.ids import some
-from stgcn_lightning.data.thresholds import LABELS_FROM_ONE
+from stgcn_lightning.data.thresholds import LABELS_FROM_ONE, SCORE_MOST
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
@@ -124,6 +124,11 @@ def _check_ids(annotations: Annotations) -> None:
     for sample in annotations.samples:
         if type(sample.id) is not str:
             raise BadInput(f"a sample has the id {sample.id!r}; give its id as text")
+        if any("\ud800" <= mark <= "\udfff" for mark in sample.id):
+            raise BadInput(
+                f"sample {sample.id!r} has an id that is no Unicode text, as a file name in "
+                "another encoding; rename it"
+            )
     times = Counter(sample.id for sample in annotations.samples)
     if twice := [id for id, n in times.items() if n > 1]:
         raise BadInput(
@@ -161,9 +166,10 @@ def _fault(
     _check_form(sample)
     M, T, V, C = keypoint.shape
     if score is not None and score.shape != (M, T, V):
+        order = other_order(keypoint.shape, skeleton.num_joints, coordinates)
         raise BadInput(
             f"sample {sample.id!r} has key points of shape {keypoint.shape} but scores of "
-            f"{score.shape}; keypoint_score must be (persons, frames, joints)"
+            f"{score.shape}; {order or 'keypoint_score must be (persons, frames, joints)'}"
         )
     if sample.img_shape is not None and not min(sample.img_shape) > 0:
         raise BadInput(
@@ -198,6 +204,8 @@ def _other_shape(sample: Sample, skeleton: Skeleton, coordinates: int) -> str:
     else:
         what = f"{C} coordinates per joint where a {coordinates}d benchmark has {coordinates}"
         remedy = "choose the other dimension (2D confidence goes to keypoint_score)"
+        if coordinates == 2 and np.abs(sample.keypoint[..., 2:]).max(initial=0) > SCORE_MOST:
+            order = ""  # the third one is no score
     return f"sample {sample.id!r} has {what}; {order or remedy}"
 
 

@@ -41,18 +41,23 @@ def find_samples(annotations: Annotations) -> tuple[Annotations, list[str]]:
 
     Returns:
         The annotations, with ids of samples in all splits, and a line for each split of which ids
-        were replaced.
+        were replaced. A split without any sample is left out with a line while another one has
+        all of its own: a file of the test samples alone often lists the training samples, too.
 
     Raises:
         BadInput: an id has no sample, or more than one; the nearest are named.
     """
     known = {sample.id for sample in annotations.samples if type(sample.id) is str}
     splits, lines = dict(annotations.splits), list[str]()
+    absent: dict[str, list[str]] = {}
     for name, ids in annotations.splits.items():
         unknown = [id for id in ids if id not in known]
-        if not unknown:
+        if ids and not unknown:
             continue
         meant, difference = _meant(unknown, known)
+        if not meant and len(unknown) == len(ids):
+            absent[name] = splits.pop(name)
+            continue
         if len(set(meant.values()) | (set(ids) & known)) < len(ids):
             raise BadInput(_sentence(name, unknown, known))
         splits[name] = [meant.get(id, id) for id in ids]
@@ -60,6 +65,13 @@ def find_samples(annotations: Annotations) -> tuple[Annotations, list[str]]:
             f"{some(unknown)} of the split {name!r} were found by other names, which differ in "
             f"{difference}: {unknown[0]!r} is the sample {meant[unknown[0]]!r}"
         )
+    for name, ids in absent.items():
+        if not splits and ids:
+            raise BadInput(_sentence(name, ids, known))
+        which = f"{some(ids)}, none of which is annotated" if ids else "no ids"
+        lines.append(f"the split {name!r} lists {which}: it is left out")
+    if not splits:  # all are empty, which the checks refuse
+        return annotations, []
     return (replace(annotations, splits=splits) if lines else annotations), lines
 
 

@@ -111,12 +111,14 @@ def _classes(store: Store, train: str, val: str, classes: Sequence[str]) -> list
     untrained, unasked = counts[train] == 0, (counts[val] == 0) & (counts[train] > 0)
     if untrained.any():
         lost = int(counts[val][untrained].sum())
+        begin = untrained.sum() == 1 and untrained[0] and not lost
         also = f", though {val!r} has {lost:,}" if lost else ""
         findings.append(
             Finding(
                 f"{_some(classes, untrained)} have no sample in the split {train!r}{also}",
                 "",
-                "a model cannot learn them; give samples, or leave them out of benchmark.classes",
+                "a model cannot learn them; give samples, or leave them out of benchmark.classes"
+                + ", or let labels count from 0, if they count from 1" * bool(begin),
             )
         )
     if unasked.any():

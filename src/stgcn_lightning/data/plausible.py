@@ -68,13 +68,10 @@ def judge(data: Surveyed) -> list[Finding]:
         BadInput: something cannot be right.
     """
     if not data.counts["found"].any():
-        return [
-            Finding(
-                "no sample holds a single key point",
-                data.example(data.counts["frames"]),
-                "every joint is at the origin; make the annotations again",
-            )
-        ]
+        raise BadInput(
+            f"no sample holds a single key point (e.g. {data.ids[0]!r}): every joint is at the "
+            "origin or missing; make the annotations again"
+        )
     findings = list(_units(data))
     if data.spec.normalise == "2d":
         findings += _picture(data)
@@ -171,7 +168,8 @@ def _picture(data: Surveyed) -> Iterator[Finding]:
             f"{where} the picture, and {share(exchanged[cut].sum(), total)} if its width and "
             "height are exchanged",
             example,
-            "give img_shape as (height, width)",
+            "give img_shape as (height, width), and key points as (x, y), unless the border cuts "
+            "bodies off",
         )
     elif beyond >= at.OUTSIDE * total:
         finding = Finding(
@@ -222,15 +220,28 @@ def _scores(data: Surveyed) -> Iterator[Finding]:
 
 
 def _frames(data: Surveyed) -> Iterator[Finding]:
-    """Frames that repeat, are too many, or show no one."""
+    """Frames that repeat, are too many or too few, or show no one."""
     counts = data.counts
+    if (nobody := counts["found"] == 0).any():
+        yield Finding(
+            f"{data.samples(nobody)} hold no key point at all",
+            data.example(nobody),
+            "take them out, or find their key points again",
+        )
+    if (counts["frames"] == 1).all():
+        yield Finding(
+            f"all {len(counts)} samples have one frame",
+            data.example(counts["frames"]),
+            "nothing moves, and motion streams are zero; give keypoint as (persons, frames, "
+            "joints, coordinates) if there are more",
+        )
     frozen = (counts["steps"] > 0) & (counts["repeated"] == counts["steps"])
     steps, repeated = counts["steps"].sum(), counts["repeated"].sum()
     if frozen.sum() > at.FROZEN * len(frozen):
         yield Finding(
             f"nothing moves in {data.samples(frozen)}, whose frames are all alike",
             data.example(frozen),
-            "make their key points again for every frame",
+            "make their key points again for every frame, unless no one moves",
         )
     elif repeated > at.REPEATED * steps:
         yield Finding(
@@ -266,10 +277,12 @@ def _joints(data: Surveyed) -> Iterator[Finding]:
         names = [f"{i} ({data.spec.skeleton.joints[i]})" for i in np.flatnonzero(never)[:3]]
         more = ", ..." if never.sum() > 3 else ""
         several = "joints" if never.sum() > 1 else "joint"
+        centred = data.spec.normalise == "2d" and never.sum() == 1 and counts["zero"].any()
         yield Finding(
             f"{several} {', '.join(names)}{more} of {len(never)} are missing in all samples",
             "",
-            "choose a skeleton without them, if the key points never hold them",
+            "choose a skeleton without them, if the key points never hold them"
+            + ", or set benchmark.normalise=none, if bodies are centred on it" * bool(centred),
         )
     marks = {"nan": "NaN", "zero": "0", "minus": "-1"}
     by_mark = {mark: int(counts[name].sum()) for name, mark in marks.items()}

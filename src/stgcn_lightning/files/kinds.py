@@ -29,6 +29,10 @@ PICKLED_TEXT = r"[(\[\]}c]"  # how a pickle of protocol 0 begins
 # first bytes -> what the file is, and what to do about it; None: what `WANTED` says
 KINDS: tuple[tuple[bytes, str, str | None], ...] = (
     (b"\x1f\x8b", "a gzip file", "unpack it, gunzip -c FILE > NEW"),
+    *(
+        (mark, "compressed by zlib", "write it again, pickle.dump(joblib.load(FILE), file)")
+        for mark in (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+    ),
     (b"BZh", "a bzip2 file", "unpack it, bunzip2 -c FILE > NEW"),
     (b"\xfd7zXZ\0", "an xz file", "unpack it, unxz -c FILE > NEW"),
     (b"\x28\xb5\x2f\xfd", "a zstandard file", "unpack it, unzstd -c FILE > NEW"),

@@ -10,11 +10,12 @@ import pickle
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
 
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind
 from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.tensors import ReadStorage, TensorUnpickler, read_legacy, strided
@@ -60,7 +61,7 @@ INSTEAD = {
     "xarray.": "array.to_numpy()",
     "scipy.sparse": "array.toarray()",
     **dict.fromkeys(
-        ("torch._utils._rebuild", "torch._tensor", "torch.nn.", "torch.Size", "torch.device"),
+        ("torch._utils._rebuild", "torch._tensor", "torch.nn.", "torch.device"),
         "tensor.detach().cpu().numpy()",
     ),
     "tensorflow.": "tensor.numpy()",
@@ -96,7 +97,13 @@ def read_pickle(path: AnyPath, contents: str = "annotations") -> object:
     """
     refuse_other_kind(path, contents)
     with opened(path) as file:
-        return load_pickle(_PlainUnpickler(file, path, contents))
+        found = load_pickle(_PlainUnpickler(file, path, contents))
+        if file.read(1):
+            raise BadInput(
+                f"{path} holds more than one pickle, of which the first alone would be read: write "
+                "everything with one pickle.dump"
+            )
+    return found
 
 
 class _Dtype(Built):
@@ -106,14 +113,18 @@ class _Dtype(Built):
     flags, with which a file could make numpy take numbers for pointers.
     """
 
-    __slots__ = ()
+    __slots__ = ("objects",)
 
     def __init__(self, code: str, align: bool = False, copy: bool = True) -> None:
-        if not re.fullmatch(r"[<>=|]?(b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6})", code):
-            kind = "Python objects" if code.lstrip("<>=|").startswith("O") else repr(code[:20])
+        kind = code.lstrip("<>=|")
+        self.objects = kind in ("O", "O4", "O8")
+        if not self.objects and not re.fullmatch(r"b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6}", kind):
+            wide = kind in ("f12", "f16", "c24", "c32")
+            named = "numbers of np.longdouble" if wide else repr(code[:20])
             raise NotPlain(
-                f"an array of {kind}, and only arrays of numbers or text are read: save it again "
-                "with arrays of numbers, or with lists, array.tolist()"
+                f"an array of {named}, and only arrays of numbers or text are read: save it again "
+                f"as {'array.astype(np.float64)' if wide else 'arrays of numbers'}, or with lists, "
+                "array.tolist()"
             )
         super().__init__(np.dtype(code))
 
@@ -135,10 +146,34 @@ class _Array(Built):
     def __setstate__(self, state: Any) -> None:
         version, shape, dtype, fortran, data = state
         self.spend(len(data))  # numpy copies bytes of the other order
+        if isinstance(dtype, _Dtype) and dtype.objects:
+            self.spend(len(data) * len(shape))  # a list for each entry of each axis
+            self.value = _lists(shape, data)
+            return
         data = _bytes_of(data)
         _check_array(shape, dtype, data)
         # Numpy's own way: it checks the length again, and takes the bytes without copying them.
-        self.value.__setstate__((version, shape, dtype.value, fortran, data))
+        array: Any = self.value
+        array.__setstate__((version, shape, dtype.value, fortran, data))
+
+
+def _lists(shape: Any, data: Any) -> list[Any]:
+    """An array of Python objects, which becomes lists: what it holds is as plain as all else.
+
+    Numpy writes objects row by row, also those of arrays that lie column by column.
+    """
+    if not isinstance(data, list) or any(type(n) is not int or n < 0 for n in shape):
+        raise pickle.UnpicklingError("an array of objects that has none")
+    entries = cast("list[Any]", data)
+    # an axis of length 0 could stand for any number of empty lists
+    if math.prod(shape) != len(entries) or (not entries and shape != (0,)) or not shape:
+        raise pickle.UnpicklingError("an array whose shape does not fit its objects")
+    places = np.reshape(np.arange(len(entries)), shape).tolist()
+
+    def listed(part: Any) -> Any:
+        return [listed(one) for one in part] if isinstance(part, list) else entries[part]
+
+    return listed(places)
 
 
 class _MaskedArray(_Array):
@@ -149,6 +184,8 @@ class _MaskedArray(_Array):
     def __setstate__(self, state: Any) -> None:
         *array, mask, _fill_value = state
         super().__setstate__(array)
+        if isinstance(self.value, list):
+            raise NotPlain("a masked array of Python objects: save array.filled(0)")
         values, masked = self.value, np.frombuffer(_bytes_of(mask), bool)
         order = "F" if array[3] else "C"
         masked = masked.reshape(values.shape, order=order)
@@ -167,7 +204,7 @@ def _bytes_of(data: Any) -> Any:
 
 
 def _check_array(shape: Any, dtype: Any, data: Any) -> None:
-    if not isinstance(dtype, _Dtype) or not isinstance(data, (bytes, bytearray)):
+    if not isinstance(dtype, _Dtype) or dtype.objects or not isinstance(data, (bytes, bytearray)):
         raise pickle.UnpicklingError("an array that is not made of bytes")
     if any(type(n) is not int or n < 0 for n in shape):
         raise pickle.UnpicklingError("an array whose shape is no shape")
@@ -199,6 +236,7 @@ class _PlainUnpickler(TensorUnpickler):
             "copyreg._reconstructor": self.dict_of_protocol_0,
             "numpy.dtype": _Dtype,
             "numpy.ma.core._mareconstruct": self.begin_masked_array,
+            "torch.Size": self.size,
             "torch.storage._load_from_bytes": self.storage,
         }
         self.admitted |= dict.fromkeys(DICTS, PlainDict) | dict.fromkeys(ARGUMENTS)
@@ -234,6 +272,11 @@ class _PlainUnpickler(TensorUnpickler):
         if kind is not PlainDict:
             raise pickle.UnpicklingError("an object that is no dict")
         return PlainDict(state)
+
+    def size(self, sides: Any) -> tuple[Any, ...]:
+        if not isinstance(sides, tuple):
+            raise pickle.UnpicklingError("a torch.Size that is none")
+        return cast("tuple[Any, ...]", sides)
 
     def posix_path(self, *parts: str) -> str:
         self.spend(sum(len(part) + 1 for part in parts))

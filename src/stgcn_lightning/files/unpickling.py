@@ -160,7 +160,7 @@ def guarded(load: Callable[[], Any], path: AnyPath, contents: str) -> Any:
 def _plain(value: Any, done: dict[int, Any]) -> Any:
     """`value` with every holder replaced by its value; `done` has the containers met so far."""
     if isinstance(value, Built):
-        return value.value
+        value = value.value
     if type(value) not in (list, tuple, dict, PlainDict):
         return value
     if id(value) in done:

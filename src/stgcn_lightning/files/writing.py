@@ -14,9 +14,11 @@ from typing import BinaryIO
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import AnyPath
 
-# no space, no permission, no folder: errors that end when another folder is given or space is freed
+# no space, permission, folder or locks: errors that end when another folder is given or space is
+# freed
 MENDABLE = (
-    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EEXIST, errno.ENOTDIR,
+    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST,
+    errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.EFBIG, errno.ENOLCK,
 )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ UTF16 = (b"\xff\xfe", b"\xfe\xff")  # marks at the begin of such a file
 ONE_A_LINE = "write one name a line, in the order of the labels"
 BEFORE = re.compile(r"\W*[Aa]?(\d+)\b[\s\W]+\S")  # 0: drink, "1","drink", A1. drink
 AFTER = re.compile(r".*\S\s*[\t,;:=]\s*(\d+)\W*$")  # drink,0; but `exercise 1` is a name
+HEADINGS = ("action", "actions", "class", "class_name", "classes", "label", "labels", "name")
+MOST = 1_000_000  # classes; more is a slip, whose names alone would fill the memory
 FEW = 3  # lines below which numbers in them may be chance
 
 
@@ -29,6 +31,8 @@ def class_names(classes: int | str | Sequence[Any] | None) -> list[str]:
         raise BadInput(
             f"benchmark.classes={classes} is no number, list of names, or file with one name a line"
         )
+    if isinstance(classes, int) and classes > MOST:
+        raise BadInput(f"benchmark.classes={classes} must be at most {MOST} classes")
     if isinstance(classes, int):
         names = [str(i) for i in range(classes)]
     elif isinstance(classes, str):
@@ -68,6 +72,11 @@ def names_in(path: Path) -> list[str]:
         raise BadInput(
             f"{path} has an empty line, {lines.index('') + 1}, among its names: remove it, so that "
             "no label is shifted"
+        )
+    if lines[0].startswith("#") or lines[0].casefold() in HEADINGS:
+        raise BadInput(
+            f"{path} begins with `{lines[0]}`, which is no class: remove it, so that no label is "
+            "shifted"
         )
     if form := _form_of(lines):
         raise BadInput(f"{path} is {form}, `{lines[-1]}`: {ONE_A_LINE}")

@@ -83,7 +83,8 @@ def _no_key(found: re.Match[str], door: str) -> str:
         return f"there is no key {name}: choose its logger first, logger=[csv,wandb,tensorboard]"
     if group == "trainer" and rest in REFUSED:
         return f"{name} is not taken here: {REFUSED[rest]}"
-    if group == "trainer" and rest in OPEN:
+    stated = {row.key for row in keys_of(door, _with_groups(door))} if rest else set[str]()
+    if name in stated or (group == "trainer" and rest in OPEN):
         return f"there is no key {name} yet: +{name}=VALUE adds it"
     return f"there is no key {name}: {nearest(name, _keys(door))}"
 

@@ -180,6 +180,8 @@ def _quoted(value: Any) -> str:
     """How a name is written that YAML would not read as text."""
     if isinstance(value, bool):
         return "'yes' or 'on'" if value else "'no' or 'off'"
+    if isinstance(value, Mapping):
+        return f"'{', '.join(f'{k}: {shown_value(v)}' for k, v in value.items())}'"
     return f"'{shown_value(value)}'"
 
 

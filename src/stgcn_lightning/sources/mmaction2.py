@@ -6,6 +6,8 @@ ones are a plain list of such dicts.
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
+import difflib
+import math
 import operator
 import pickle
 from typing import Any, cast
@@ -18,6 +20,8 @@ from stgcn_lightning.files.reading import AnyPath
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
+NAMED = 3  # keys that a sentence names
+BRIEF = 60  # characters of a value that a sentence quotes
 DEFAULT_IMG_SHAPE = (1080, 1920)  # NTU RGB+D's camera, and the reference's default
 
 
@@ -35,14 +39,38 @@ def read_annotations(path: AnyPath) -> Annotations:
         samples = _samples(path, cast(list[object], content))
         return Annotations(samples, {"all": [sample.id for sample in samples]})
     table = cast(dict[str, Any], content if isinstance(content, dict) else {})
-    for key, kind in (("annotations", list), ("split", dict)):
-        if not isinstance(table.get(key), kind):
+    kinds: dict[str, tuple[str, tuple[type, ...]]] = {
+        "annotations": ("list", (list, tuple)),
+        "split": ("dict", (dict,)),
+    }
+    for key, (name, types) in kinds.items():
+        if not isinstance(table.get(key), types):
             raise BadInput(
-                f"{path} has no {kind.__name__} called {key!r}; annotations are a dict with "
-                "'split' (name -> ids) and 'annotations' (one dict per sample), "
-                "or a plain list of the latter"
+                f"{path} has no {name} called {key!r}{_instead(cast(object, content), key)}; "
+                "annotations are a dict with 'split' (name -> ids) and 'annotations' (one dict per "
+                "sample), or a plain list of the latter"
             )
-    return Annotations(_samples(path, table["annotations"]), _splits(path, table["split"]))
+    return Annotations(_samples(path, list(table["annotations"])), _splits(path, table["split"]))
+
+
+def _instead(content: object, key: str) -> str:
+    """What a file has in place of `key`: the middle of a sentence."""
+    if not isinstance(content, dict):
+        return f" and is a {type(content).__name__}"
+    table = cast(dict[object, object], content)
+    if "keypoint" in table:
+        return ", but is one sample: give [sample]"
+    if isinstance(table.get(key), dict):
+        return f", but a dict: give list({key}.values())"
+    if key in table:
+        return f", but a {type(table[key]).__name__}"
+    return f", but {', '.join(map(_brief, list(table)[:NAMED]))}" if table else " and is empty"
+
+
+def _brief(value: object) -> str:
+    """A value in a sentence, which may be long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}..."
 
 
 def write_annotations(path: AnyPath, annotations: Annotations) -> None:
@@ -95,17 +123,27 @@ def _sample(record: dict[str, Any]) -> Sample:
             "is what a test answered (pred_score), no annotation; fuse reads that file"
         )
     for key in ("frame_dir", "keypoint"):
-        if key not in record:
-            raise _Malformed(f"has no {key}; add it")
+        if record.get(key) is None:
+            near = difflib.get_close_matches(key, map(str, record.keys() - {key}), n=1, cutoff=0.7)
+            raise _Malformed(
+                f"has no {key}; add it" + "".join(f", or rename its {other}" for other in near)
+            )
     if not isinstance(record["frame_dir"], str):
-        raise _Malformed(f"has the frame_dir {record['frame_dir']!r}; give its id as text")
+        raise _Malformed(f"has the frame_dir {_brief(record['frame_dir'])}; give its id as text")
     label = None if record.get("label") is None else _whole_number(record, "label")
     keypoint = _array(record, "keypoint", "(persons, frames, joints, coordinates)", 4)
-    frames = _whole_number(record, "total_frames") if "total_frames" in record else None
+    given = record.get("total_frames") is not None
+    frames = _whole_number(record, "total_frames") if given else None
     if frames not in (None, keypoint.shape[1]):
+        axes = [axis for axis in (0, 2, 3) if keypoint.shape[axis] == frames]
+        turned = "".join(
+            f", or give keypoint.swapaxes(1, {axis}) if its axes are in another order than "
+            "(persons, frames, joints, coordinates)"
+            for axis in axes[:1]
+        )
         raise _Malformed(
             f"has total_frames {frames} but {keypoint.shape[1]} frames of key points "
-            f"(keypoint is {keypoint.shape}); correct one of the two"
+            f"(keypoint is {keypoint.shape}); correct one of the two{turned}"
         )
     has_score = record.get("keypoint_score") is not None
     return Sample(
@@ -125,15 +163,47 @@ def _whole_number(record: dict[str, Any], key: str) -> int:
     try:
         return operator.index(record[key])
     except TypeError:
-        raise _Malformed(f"has the {key} {record[key]!r}; give a whole number") from None
+        value = record[key]
+        raise _Malformed(
+            f"has the {key} {_brief(value)}; give a whole number{_as_number(key, value)}"
+        ) from None
+
+
+def _as_number(key: str, value: Any) -> str:
+    """How a whole number is had from what was given for it: the end of a sentence."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        found = list(cast("list[object]", value))
+        others = [one for one in found if not (isinstance(one, int | float) and one == 0)]
+        if len(found) == 1:
+            return f", int({key}[0])"
+        return f", int(np.argmax({key}))" if len(others) == 1 else ""
+    if isinstance(value, str):
+        digits = value.strip().isdigit()
+        place = ", the place of its class in benchmark.classes, from 0" * (key == "label")
+        return f", int({key})" if digits else place
+    if isinstance(value, float | np.floating):
+        number = float(cast(float, value))
+        if math.isnan(number):
+            return f", or leave {key} out"
+        return f", int({key})" if number.is_integer() else ""
+    return ""
 
 
 def _array(record: dict[str, Any], key: str, axes: str, ndim: int) -> np.ndarray:
     value = record[key]
     if not isinstance(value, np.ndarray):
         kind = type(value).__name__
-        raise _Malformed(f"has a {kind} as {key}; give a numpy array {axes}, np.array({key})")
+        raise _Malformed(
+            f"has a {kind} as {key}; give a numpy array {axes}, np.array({key}, np.float32)"
+        )
     value = cast("np.ndarray[Any, np.dtype[Any]]", value)
+    if value.ndim != ndim and value.size == 0:
+        raise _Malformed(
+            f"has an empty {key}, of shape {value.shape}; take the sample out, and its id out of "
+            "the splits"
+        )
     if value.ndim != ndim:
         raise _Malformed(
             f"has a {key} of shape {value.shape}; it must be {axes}{_turned(key, value.shape)}"
@@ -160,23 +230,42 @@ def _img_shape(value: Any) -> tuple[int, int]:
     if value is None:
         return DEFAULT_IMG_SHAPE
     try:
+        if isinstance(value, str | bytes | dict):
+            raise TypeError
         height, width = value
+        if any(isinstance(side, bool) or 0 < float(side) < 1 for side in (height, width)):
+            raise ValueError
         return int(height), int(width)
     except (TypeError, ValueError, OverflowError):
+        three = isinstance(value, list | tuple) and len(cast("list[object]", value)) == 3
+        two = ", img_shape[:2]" if three else ""
         raise _Malformed(
-            f"has img_shape {value!r}; give the height and width of the picture in pixels"
+            f"has img_shape {_brief(cast(object, value))}; give the height and width of the "
+            f"picture in pixels{two}"
         ) from None
 
 
 def _splits(path: AnyPath, table: dict[object, object]) -> dict[str, list[str]]:
     splits: dict[str, list[str]] = {}
     for name, ids in table.items():
-        if (
-            not isinstance(name, str)
-            or not isinstance(ids, list | tuple | set | frozenset | np.ndarray)
-            or not all(isinstance(id, str) for id in cast(list[object], ids))
-        ):
-            raise BadInput(f"split {name!r} of {path} is not a list of ids; give ids as text")
+        if (wrong := _no_ids(name, ids)) is not None:
+            raise BadInput(
+                f"split {_brief(name)} of {path} is not a list of ids, {wrong}: give ids as text"
+            )
         # An id that is listed twice counts once, as in the reference.
         splits[str(name)] = list(dict.fromkeys(map(str, cast(list[str], ids))))
     return splits
+
+
+def _no_ids(name: object, ids: object) -> str | None:
+    """Why `ids` are no ids of a split called `name`; None if they are."""
+    if not isinstance(name, str):
+        return "whose name is no text"
+    if isinstance(ids, dict):
+        return "but a dict"
+    if not isinstance(ids, list | tuple | set | frozenset | np.ndarray):
+        return f"but a {type(ids).__name__}"
+    for id in cast(list[object], ids):
+        if not isinstance(id, str):
+            return f"as it holds {_brief(id)} in place of a sample's frame_dir"
+    return None
