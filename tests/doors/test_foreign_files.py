@@ -41,6 +41,20 @@ def test_scores_of_other_projects_are_fused_with_ours(door, ours):
     assert fused.hits.all()
 
 
+def test_scores_replace_nothing_but_scores(door, ours):
+    write("ann.pkl", {"split": {}, "annotations": []})
+    write("theirs.pkl", {IDS[i]: VALUES[i] for i in range(3)})
+    np.savez("points.npz", a=VALUES)
+    for name in ("ann.pkl", "theirs.pkl", "points.npz"):
+        before = Path(name).read_bytes()
+        said = f"scores={name} exists and holds something else than scores: choose another name"
+        refused(door("fuse", "streams={o: ours.npz}", f"scores={name}"), said)
+        assert Path(name).read_bytes() == before
+    for name in ("f.npz", "f.npz", "f.pkl", "f.pkl"):  # the second time over the first
+        status, _, err = door("fuse", "streams={o: ours.npz}", f"scores={name}")
+        assert status == 0, err
+
+
 def test_scores_without_labels_alone_say_what_to_add(door, ours):
     write("a.pkl", list(VALUES))
     write("b.pkl", list(VALUES))

@@ -200,7 +200,7 @@ def refuse_unlabelled(data: SkeletonData, training: bool) -> None:
         if len(without) and (training or len(without) < len(numbers)):
             few = f"{len(without):,} of {len(numbers):,} samples"
             raise BadInput(
-                f"sample {store.ids[int(without[0])]!r} has no label, as {few}; {remedy}"
+                f"sample {str(store.ids[int(without[0])])!r} has no label, as {few}; {remedy}"
             )
 
 

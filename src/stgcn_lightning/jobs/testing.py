@@ -19,7 +19,7 @@ from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
-from stgcn_lightning.evaluation.scores import Scores, refuse_not_finite, write_scores
+from stgcn_lightning.evaluation.scores import Scores, holds_scores, refuse_not_finite, write_scores
 from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs.answers import Answers, print_classes
 from stgcn_lightning.jobs.building import Built, build
@@ -115,6 +115,10 @@ def scores_path(scores: str | None, run: Path, *inputs: Path) -> Path:
         raise BadInput(f"scores={scores} must end in .npz, or .pkl for MMAction2's dump")
     if out.resolve() in [path.resolve() for path in inputs]:
         raise BadInput(f"scores={scores} would overwrite an input: choose another name")
+    if out.exists() and not holds_scores(out):
+        raise BadInput(
+            f"scores={scores} exists and holds something else than scores: choose another name"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
