@@ -101,3 +101,14 @@ def test_a_checkpoint_in_half_precision_or_of_a_run_is_tested(door):
     )
     assert status == 0, err
     assert "run: 181 tensors loaded, skipped: none" in out
+    sidecar = ["format=mmaction2", "out=mm.pth", "hydra.run.dir=e"]
+    status, _, err = door("export", "checkpoint=run", *sidecar)
+    assert status == 0, err
+    refused(
+        door("test", *TINY, "checkpoint=mm.pth", "stream=bone"),
+        "mm.pth was trained with stream joint, not bone: set stream=joint",
+    )
+    Path("mm.json").unlink()
+    status, out, err = door("test", *TINY, "checkpoint=mm.pth", "stream=bone")
+    assert status == 0, err
+    assert "mm.pth does not say what it was trained on: taken are stream bone, 2d key" in out

@@ -26,6 +26,7 @@ from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.reporting import published_for, report_test
+from stgcn_lightning.jobs.sidecar import card_beside
 from stgcn_lightning.jobs.trainers import build_tester, passing_on_ctrl_c
 from stgcn_lightning.jobs.watching import dashboards_of, run_of, watching
 from stgcn_lightning.recognizer import Recognizer
@@ -58,7 +59,14 @@ def test(settings: TestSettings) -> None:
             )
         check_subjects("data.holdout_subjects", held_out)
     built = build(settings, split=settings.split, subjects=held_out, training=False)
-    card = card or card_of(checkpoint)
+    card = card or card_of(checkpoint) or card_beside(checkpoint)
+    if "stream" not in card:
+        benchmark = settings.benchmark
+        console.print(
+            f"{shown(checkpoint)} does not say what it was trained on: taken are stream "
+            f"{settings.stream.name}, {benchmark.dimension} key points normalised "
+            f"{benchmark.normalise}, {settings.data.persons} persons"
+        )
     if settings.classes == "mapped":
         state = mapped(state, card.get("classes", []), built.classes, checkpoint)
         card = card | {"classes": built.classes}
