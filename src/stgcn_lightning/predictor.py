@@ -108,7 +108,8 @@ class Predictor:
             recordings: one, or a sequence. A recording is an array or tensor (M, T, V, C):
                 in 2D x and y in pixels, and the score of a key point as a third channel if there
                 are scores; in 3D x, y, z in metres. An absent person is all zero. A `Sample` brings
-                its own `img_shape`. Joints of NaN are filled as in the training, where it filled any.
+                its own `img_shape`. Joints of NaN are filled as in the training, where it filled
+                any.
             img_shape: (height, width) of the pictures in pixels, which 2D key points are scaled to.
 
         Returns:
