@@ -196,6 +196,8 @@ def test_a_split_that_no_checkpoint_held_out_is_refused(door):
         (["checkpoints={limb: a.ckpt}"], ["limb is none of the streams joint"]),
         (["checkpoints={joint: a.ckpt}"], ["no checkpoint a.ckpt"]),
         (["checkpoints={joint: a.ckpt}", "seeds=[0,1]"], ["leave out seeds"]),
+        (["checkpoints={joint: [a.ckpt]}"], ["checkpoints.joint=['a.ckpt'] is no path: give one"]),
+        (["checkpoints={joint: a.ckpt, bone: a.ckpt}"], ["has a.ckpt 2 times: give each stream"]),
         (["checkpoints={}"], ["neither zoo nor a mapping"]),
         (["debug=fast"], ["use it with train or test"]),
         (["benchmark=syntetic"], ["did you mean synthetic"]),
