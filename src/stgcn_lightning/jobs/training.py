@@ -69,7 +69,7 @@ def train(settings: TrainSettings) -> dict[str, float]:
         return figures
 
 
-def refuse_nothing_to_test(settings: Common) -> None:
+def refuse_nothing_to_test(settings: TrainSettings) -> None:
     """Refuse `test_after` before the training where there is nothing to test on."""
     if settings.test_after and nothing_held_back(settings):
         raise BadInput(
