@@ -93,3 +93,64 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 def test_a_stream_that_the_model_was_not_trained_on_is_refused():
     with pytest.raises(BadInput, match="trained with stream joint, not bone"):
         load(CHECKPOINT, stream=stream_named("bone"))
+
+
+POINTS = np.random.default_rng(0).uniform(50, 400, (1, 20, 17, 2))
+
+
+@pytest.mark.parametrize("img_shape", [480, "480x640", (480,), (480, 640, 3), (0, 640), ("4", "6")])
+def test_what_is_no_size_of_a_picture_is_named(predictor, img_shape):
+    with pytest.raises(BadInput, match=r"img_shape=.* is no size of a picture: give \(height, wid"):
+        predictor(POINTS, img_shape=img_shape)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "recordings are one NoneType: give an array"),
+        ({"keypoint": POINTS}, "recordings are one dict"),
+        ("ann.pkl", "recordings are one str"),
+        (POINTS[0], r"recording 0 has shape \(20, 17, 2\).*of one person keypoints\[None\]"),
+        ([POINTS.tolist()], "recording 0 is a list: give an array"),
+        (POINTS.astype(str), "recording 0 holds <U32, no coordinates"),
+        (POINTS + 1j, "recording 0 holds complex128, no coordinates"),
+        (
+            POINTS / 640,
+            r"recording 0 has key points within 0.\d+ of 0, where pixels of a picture of",
+        ),
+    ],
+)
+def test_what_is_no_recording_is_named(predictor, given, words):
+    with pytest.raises(BadInput, match=words):
+        predictor(given, img_shape=(480, 640))
+
+
+def test_tensors_are_recordings(predictor):
+    want = predictor(POINTS, img_shape=(480, 640))
+    tensor = torch.tensor(POINTS, requires_grad=True)
+    np.testing.assert_array_equal(predictor(tensor, img_shape=[480, 640]), want)
+    np.testing.assert_array_equal(predictor([tensor], img_shape=np.array([480, 640]))[0], want)
+
+
+@pytest.mark.parametrize("clips", [np.zeros((1, 2, 9, 17, 3)), [], None, torch.zeros(2, 9, 17, 3)])
+def test_clips_are_one_tensor(predictor, clips):
+    with pytest.raises(BadInput, match=r"clips are one .*: give a float tensor \(N, M, T, V, C\)"):
+        predictor.logits(clips)
+    with pytest.raises(BadInput, match="are empty"):
+        predictor.logits(torch.zeros(0, 2, 9, 17, 3))
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "options", "words"),
+    [
+        (None, {}, "the checkpoint is one NoneType: give the path"),
+        ({"state_dict": {}}, {}, "the checkpoint is one dict: give the path"),
+        ("zoo:ntu60_xsub_2d_joint", {}, "no file: export it first"),
+        ("https://host/x.pth", {}, "https://host/x.pth is no file: export it first"),
+        (CHECKPOINT, {"stream": "bone"}, "stream='bone' is no Stream of your own"),
+        (CHECKPOINT, {"device": "gpu"}, "device=gpu cannot be used: .*; try device='cpu'"),
+    ],
+)
+def test_what_cannot_be_loaded_is_named(checkpoint, options, words):
+    with pytest.raises(BadInput, match=words):
+        load(checkpoint, **options)

@@ -1,6 +1,7 @@
 """What leaves to a terminal: nothing that it obeys, and no broken words."""
 
 import io
+import os
 import re
 import sys
 
@@ -84,3 +85,15 @@ def test_a_table_that_is_wider_than_the_terminal_is_set_closer_and_keeps_its_wor
     lines = screen.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert all(cell in screen.getvalue() for cell in cells)
+
+
+def test_text_that_a_stream_cannot_take_is_escaped_and_a_closed_stream_takes_all(monkeypatch):
+    kept = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(kept, "ascii", write_through=True))
+    monkeypatch.setattr(sys, "stderr", None)
+    terminal.prepare_streams()
+    terminal.say("caf\xe9 \U0001f600")
+    assert kept.getvalue() == b"caf\\xe9 \\U0001f600\n"
+    print("lost", file=sys.stderr)
+    assert sys.stderr.name == os.devnull
+    sys.stderr.close()

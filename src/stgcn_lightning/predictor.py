@@ -3,7 +3,8 @@
 Axes: B recordings, N clips, M persons, T frames, V joints, C channels.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,13 +20,14 @@ from stgcn_lightning.data.checks import COORDINATES
 from stgcn_lightning.data.sampling import evaluation_indices
 from stgcn_lightning.data.store import StoreSpec, store_in_memory
 from stgcn_lightning.data.streams import Stream, stream_named
+from stgcn_lightning.data.thresholds import SCALED, SMALLEST_PICTURE
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Sample
 
 CLIPS_AT_ONCE = 160  # sixteen recordings of ten clips
-Recording = NDArray[np.floating[Any]] | Sample
+Recording = NDArray[np.floating[Any]] | Tensor | Sample
 
 
 class Predictor:
@@ -56,10 +58,19 @@ class Predictor:
         stream: Stream | None = None,
         device: torch.device | str = "cpu",
     ):
-        path = Path(checkpoint)
+        path = local_file(checkpoint)
+        if stream is not None and not isinstance(stream, Stream):  # pyright: ignore
+            raise BadInput(
+                f"stream={stream!r} is no Stream of your own: leave it out, the checkpoint knows "
+                "the name of its stream"
+            )
         model, self.card = load_model(path)
-        self.model = model.to(device)
-        self.device = torch.device(device)
+        try:
+            self.device = torch.device(device)
+            self.model = model.to(self.device)
+        except (AssertionError, RuntimeError) as error:
+            reason = str(error).split("\n", 1)[0]
+            raise BadInput(f"device={device} cannot be used: {reason}; try device='cpu'") from None
         self.engine = Engine(self.model)
         try:
             self.skeleton = Skeleton.from_dict(self.card["skeleton"])
@@ -94,10 +105,11 @@ class Predictor:
         """Scores after softmax, averaged over clips.
 
         Args:
-            recordings: one, or a sequence. A recording is (M, T, V, C): in 2D x and y in pixels,
-                and the score of a key point as a third channel if there are scores; in 3D x, y, z
-                in metres. An absent person is all zero. A `Sample` brings its own `img_shape`.
-                Joints of NaN are filled as in the training, where it filled any.
+            recordings: one, or a sequence. A recording is an array or tensor (M, T, V, C):
+                in 2D x and y in pixels, and the score of a key point as a third channel if there
+                are scores; in 3D x, y, z in metres. An absent person is all zero. A `Sample` brings
+                its own `img_shape`. Joints of NaN are filled as in the training, where it filled
+                any.
             img_shape: (height, width) of the pictures in pixels, which 2D key points are scaled to.
 
         Returns:
@@ -107,7 +119,16 @@ class Predictor:
             BadInput: a recording has other joints or coordinates than the checkpoint's, is not
                 finite, has no frame, or makes the network overflow.
         """
-        alone = isinstance(recordings, Sample) or getattr(recordings, "ndim", 0) == 4
+        alone = isinstance(recordings, Sample) or getattr(recordings, "ndim", 5) < 5
+        if not alone and (
+            isinstance(recordings, Mapping | str) or not hasattr(recordings, "__iter__")
+        ):
+            raise BadInput(
+                f"recordings are one {type(recordings).__name__}: give an array (M, T, V, C), or a "
+                "list of them"
+            )
+        if img_shape is not None:
+            img_shape = two_sides(img_shape)
         several = cast("Sequence[Recording]", [recordings] if alone else recordings)
         samples = [self._sample(one, i, img_shape) for i, one in enumerate(several)]
         at_once = max(1, CLIPS_AT_ONCE // self.test_clips)
@@ -128,8 +149,16 @@ class Predictor:
         """Logits (N, classes) of clips (N, M, T, V, C) float32, normalised, of the stream.
 
         Raises:
-            BadInput: the clips have other joints or channels than the checkpoint's.
+            BadInput: they are no tensor, or have other joints or channels than the checkpoint's.
         """
+        if not isinstance(clips, Tensor) or clips.ndim != 5:  # pyright: ignore
+            shape = getattr(clips, "shape", None)
+            found = type(clips).__name__ + ("" if shape is None else f" of shape {tuple(shape)}")
+            raise BadInput(f"clips are one {found}: give a float tensor (N, M, T, V, C)")
+        if 0 in clips.shape:
+            raise BadInput(
+                f"clips of shape {tuple(clips.shape)} are empty: give at least one of each"
+            )
         return self.engine(clips.to(self.device))
 
     def _scores(self, samples: list[Sample]) -> NDArray[np.float32]:
@@ -145,14 +174,37 @@ class Predictor:
     def _sample(self, one: Recording, number: int, img_shape: tuple[int, int] | None) -> Sample:
         if isinstance(one, Sample):  # the same one may come twice
             return replace(one, id=f"{one.id} (recording {number})", label=0)
+        if isinstance(one, Tensor):
+            one = one.detach().cpu().numpy()
         if not isinstance(one, np.ndarray) or one.ndim != 4:
-            found = f"shape {one.shape}" if isinstance(one, np.ndarray) else type(one).__name__
-            raise BadInput(f"recording {number} has {found}: give an array (M, T, V, C)")
+            found = f"has shape {one.shape}" if isinstance(one, np.ndarray) else type(one).__name__
+            found = found if isinstance(one, np.ndarray) else f"is a {found}"
+            alone = ""
+            if isinstance(one, np.ndarray) and one.ndim == 3:
+                alone = ", of one person keypoints[None]"
+            raise BadInput(f"recording {number} {found}: give an array (M, T, V, C){alone}")
+        if one.dtype.kind not in "fiu":
+            raise BadInput(
+                f"recording {number} holds {one.dtype}, no coordinates: give an array of float32"
+            )
         if not np.issubdtype(one.dtype, np.floating):
             one = one.astype(np.float32)
         score = None
         if self.dimension == "2d" and one.shape[-1] == 3:
             one, score = one[..., :2], one[..., 2]
+        if (
+            img_shape
+            and self.spec.normalise == "2d"
+            and one.size
+            and max(img_shape) > SMALLEST_PICTURE
+        ):
+            reach = float(np.nan_to_num(np.abs(one), posinf=np.inf).max())
+            if 0 < reach <= SCALED:
+                raise BadInput(
+                    f"recording {number} has key points within {reach:.3g} of 0, where pixels of a "
+                    f"picture of {img_shape[0]} x {img_shape[1]} are expected: multiply what is "
+                    "scaled already by the picture's width and height"
+                )
         return Sample(f"recording {number}", 0, one, score, img_shape)
 
 
@@ -169,6 +221,42 @@ def load(checkpoint: str | Path, **options: Any) -> Predictor:
         (12,)
     """
     return Predictor(checkpoint, **options)
+
+
+def local_file(checkpoint: Any) -> Path:
+    """The path of a file that is here.
+
+    Raises:
+        BadInput: it is an address, a name of the zoo, or no path at all.
+    """
+    if not isinstance(checkpoint, str | Path):
+        kind = type(checkpoint).__name__
+        raise BadInput(
+            f"the checkpoint is one {kind}: give the path of a file or of a run's folder"
+        )
+    if isinstance(checkpoint, str) and re.match(r"zoo:|\w+://", checkpoint):
+        raise BadInput(
+            f"{checkpoint} is no file: export it first, with the export door, checkpoint="
+            f"{checkpoint} experiment=NAME format=safetensors, and give the file"
+        )
+    return Path(checkpoint)
+
+
+def two_sides(img_shape: Any) -> tuple[int, int]:
+    """(height, width), both numbers.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    try:
+        height, width = (float(side) for side in img_shape if not isinstance(side, str))
+        if not (0 < height < np.inf and 0 < width < np.inf) or isinstance(img_shape, str):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise BadInput(
+            f"img_shape={img_shape!r} is no size of a picture: give (height, width) in pixels"
+        ) from None
+    return img_shape[0], img_shape[1]
 
 
 def whole(value: Any, key: str) -> int:

@@ -1,5 +1,7 @@
 """The terminal: where text leaves, and how paths, counts and values are written."""
 
+import io
+import os
 import re
 import shutil
 import sys
@@ -56,6 +58,20 @@ def __getattr__(name: str) -> Any:
     )
     globals()["console"] = made
     return made
+
+
+def prepare_streams() -> None:
+    """Make any text fit the standard streams: a name never costs a run its result.
+
+    Where the terminal's encoding has no such character (LANG=C), an escape is written; a stream
+    that was closed (`>&-`) takes everything and keeps nothing.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:

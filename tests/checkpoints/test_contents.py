@@ -35,6 +35,7 @@ SHAPES = {  # how weights lie in a file, of any names
     "net": lambda state: {"net": state, "acc": 90.0},
     "network": lambda state: {"network": state},
     "weights": lambda state: {"weights": state},
+    "AveragedModel": lambda state: {"n_averaged": torch.tensor(3), **state},
     "nested": lambda state: {"model": {"state_dict": state}},
 }
 PREFIXES = ("module.", "model.", "_orig_mod.", "net.")
@@ -80,6 +81,40 @@ def test_weights_are_found_whatever_they_are_wrapped_in(
 
 
 @pytest.mark.parametrize(
+    ("wrap", "said"),
+    [
+        (
+            lambda state, _: {"state_dict_ema": state},
+            "holds its weights under `state_dict_ema`, wh",
+        ),
+        (lambda state, _: {"ema": {"module": state}, "epoch": 1}, "holds its weights under `ema`"),
+        (lambda state, _: {"generator": state, "optimizer": {}}, "holds its weights under `gener"),
+        (
+            lambda state, other: {"ema_state_dict": other, "state_dict": state},
+            "holds weights under `state_dict`, `ema_state_dict`: those under the first name are",
+        ),
+    ],
+)
+def test_which_weights_of_a_file_are_taken_is_said(tmp_path, wrap, said):
+    other = {name: value + 1 for name, value in THEIRS.items()}
+    torch.save(wrap(THEIRS, other), tmp_path / "x.pth")
+    remarks = []
+    found, _ = read_weights(tmp_path / "x.pth", remarks.append)
+    assert all(torch.equal(found[name], OURS[name]) for name in OURS)
+    assert len(remarks) == 1
+    assert said in remarks[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int32])
+def test_weights_that_are_no_floats_are_named(tmp_path, dtype):
+    torch.save({name: value.to(dtype) for name, value in THEIRS.items()}, tmp_path / "x.pth")
+    found, _ = read_weights(tmp_path / "x.pth")
+    said = rf"x.pth holds `data_norm.weight` in {str(dtype)[6:]}, where weights are floating-point"
+    with pytest.raises(BadInput, match=said):
+        load(model_of_five_joints(), found, tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (
@@ -88,7 +123,16 @@ def test_weights_are_found_whatever_they_are_wrapped_in(
         ),
         ({"state": {0: {}}, "param_groups": []}, "holds the state of an optimiser (`state`, `par"),
         ({"epoch": 3, "acc": 0.5}, "holds no weights, but `epoch`, `acc`: write them with torch"),
-        ({}, "holds no weights, but nothing that has a name"),
+        ({}, "holds nothing, an empty dictionary"),
+        ({"state_dict": {}}, "holds nothing, an empty dictionary"),
+        (
+            {"state": {0: {"momentum_buffer": torch.ones(1)}}, "param_groups": []},
+            "holds the state of an optimiser",
+        ),
+        (
+            {"student": {"a": torch.ones(1)}, "teacher": {"a": torch.ones(1)}},
+            "holds weights under several names (`student`, `teacher`): write those that you mean",
+        ),
         ({1: torch.ones(1)}, "holds no weights, but nothing that has a name"),
         ({"model": nn.Linear(2, 2)}, "holds a whole model, which only the program"),
         (nn.Linear(2, 2), "holds a whole model, which only the program"),
@@ -131,7 +175,8 @@ def test_other_networks_are_called_by_their_names(tmp_path, names, network):
 
 def test_a_part_of_an_st_gcn_says_what_is_missing(tmp_path):
     torch.save({n: v for n, v in THEIRS.items() if "cls_head" not in n}, tmp_path / "x.pth")
-    with pytest.raises(BadInput, match=r"missing `cls_head.fc.bias`, `cls_head.fc.weight`\)"):
+    said = r"x.pth: these are not .*missing `cls_head.fc.bias`, `cls_head.fc.weight`\)"
+    with pytest.raises(BadInput, match=said):
         read_weights(tmp_path / "x.pth")
 
 
@@ -251,6 +296,18 @@ def test_a_run_s_folder_means_its_best_checkpoint(tmp_path):
             assert checkpoint_in(folder, remarks.append) == run / "checkpoints" / f"{name}.ckpt"
             assert remarks.pop() == f"{folder} is a folder: its {name}.ckpt is taken{why}"
     assert checkpoint_in(tmp_path / "absent.pth") == tmp_path / "absent.pth"
+
+
+def test_a_folder_of_runs_or_of_parts_is_called_so(tmp_path):
+    for number in "01":
+        run = tmp_path / "sweep" / number / "checkpoints"
+        run.mkdir(parents=True)
+        (run / "best.ckpt").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"is a folder of 2 runs: give one of them, .*sweep/0, "):
+        checkpoint_in(tmp_path / "sweep")
+    (tmp_path / "__0_0.distcp").write_bytes(b"")
+    with pytest.raises(BadInput, match="is a checkpoint in several parts: join them"):
+        checkpoint_in(tmp_path)
 
 
 def test_a_path_from_a_browser_is_recognised(tmp_path, monkeypatch):

@@ -41,6 +41,20 @@ def test_scores_of_other_projects_are_fused_with_ours(door, ours):
     assert fused.hits.all()
 
 
+def test_scores_replace_nothing_but_scores(door, ours):
+    write("ann.pkl", {"split": {}, "annotations": []})
+    write("theirs.pkl", {IDS[i]: VALUES[i] for i in range(3)})
+    np.savez("points.npz", a=VALUES)
+    for name in ("ann.pkl", "theirs.pkl", "points.npz"):
+        before = Path(name).read_bytes()
+        said = f"scores={name} exists and holds something else than scores: choose another name"
+        refused(door("fuse", "streams={o: ours.npz}", f"scores={name}"), said)
+        assert Path(name).read_bytes() == before
+    for name in ("f.npz", "f.npz", "f.pkl", "f.pkl"):  # the second time over the first
+        status, _, err = door("fuse", "streams={o: ours.npz}", f"scores={name}")
+        assert status == 0, err
+
+
 def test_scores_without_labels_alone_say_what_to_add(door, ours):
     write("a.pkl", list(VALUES))
     write("b.pkl", list(VALUES))
@@ -87,3 +101,24 @@ def test_a_checkpoint_in_half_precision_or_of_a_run_is_tested(door):
     )
     assert status == 0, err
     assert "run: 181 tensors loaded, skipped: none" in out
+    assert "was trained with" not in out
+    other = ["checkpoint=run", "recipe.epochs=1", "hydra.run.dir=bone", "stream=bone"]
+    status, out, err = door("train", *TINY, *other)
+    assert status == 0, err
+    assert "run was trained with stream joint, this run has bone" in out
+    refused(
+        door("train", *TINY, "resume=run", "hydra.run.dir=new"),
+        "resume=run is a folder: go on in it with resume=auto hydra.run.dir=run, or give a file, ",
+        "run/checkpoints/last.ckpt",
+    )
+    sidecar = ["format=mmaction2", "out=mm.pth", "hydra.run.dir=e"]
+    status, _, err = door("export", "checkpoint=run", *sidecar)
+    assert status == 0, err
+    refused(
+        door("test", *TINY, "checkpoint=mm.pth", "stream=bone"),
+        "mm.pth was trained with stream joint, not bone: set stream=joint",
+    )
+    Path("mm.json").unlink()
+    status, out, err = door("test", *TINY, "checkpoint=mm.pth", "stream=bone")
+    assert status == 0, err
+    assert "mm.pth does not say what it was trained on: taken are stream bone, 2d key" in out

@@ -89,6 +89,9 @@ def test_missing_annotations_say_where_to_get_them(door):
         (["streams={joint: a.npz}", "scores=a.npz"], ["would overwrite an input"]),
         (["streams={joint: a.npz}", "scores=a.txt"], ["must end in .npz"]),
         (["streams={joint: a.npz}", "scores=/proc/no/a.npz"], ["choose another folder"]),
+        (["streams={a: a.npz, b: ./a.npz}"], ["a and b are one file, ./a.npz: name each"]),
+        (["streams={joint: a.npz}", "preset=two_stream"], ["for the streams joint, bone, but"]),
+        (["streams={joint: .}"], ["joint=. is a folder: give a file, the scores.npz of a test"]),
     ],
 )
 def test_wrong_input_of_fuse_is_one_sentence_and_status_2(door, arguments, parts):
@@ -193,6 +196,8 @@ def test_a_split_that_no_checkpoint_held_out_is_refused(door):
         (["checkpoints={limb: a.ckpt}"], ["limb is none of the streams joint"]),
         (["checkpoints={joint: a.ckpt}"], ["no checkpoint a.ckpt"]),
         (["checkpoints={joint: a.ckpt}", "seeds=[0,1]"], ["leave out seeds"]),
+        (["checkpoints={joint: [a.ckpt]}"], ["checkpoints.joint=['a.ckpt'] is no path: give one"]),
+        (["checkpoints={joint: a.ckpt, bone: a.ckpt}"], ["has a.ckpt 2 times: give each stream"]),
         (["checkpoints={}"], ["neither zoo nor a mapping"]),
         (["debug=fast"], ["use it with train or test"]),
         (["benchmark=syntetic"], ["did you mean synthetic"]),

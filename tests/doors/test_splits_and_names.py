@@ -62,7 +62,12 @@ def test_a_test_needs_one_split_and_no_labels_and_goes_by_names(door):
     out = succeeded(door("fuse", "streams={joint: bare.npz}", "scores=fused.npz"))
     assert f"{first}: {best}" in out
     annotations = "benchmark.annotations=mixed.pkl"
-    refused(door(*test, annotations), "has no label, as 19 of 20", "label all of them or none")
+    refused(
+        door(*test, annotations),
+        "has no label, as 19 of 20",
+        "test: sample '",
+        "label all of them or none",
+    )
     refused(door(*test, annotations, "split=test"), "there are: val; split=NAME tests another")
     refused(
         door("train", *RUN[:-1], "benchmark.synthetic=null", "benchmark.annotations=trained.pkl"),

@@ -66,6 +66,20 @@ def test_names_join_logits_in_any_order(tmp_path_factory, order, shift):
     np.testing.assert_allclose(found.scores, VALUES, rtol=1e-4)
 
 
+@given(order=st.permutations(range(3)))
+def test_numbers_are_names_where_the_samples_are_called_so(tmp_path_factory, order):
+    names = np.array(["10", "2", "7"])
+    ours = Scores(names, OURS.labels, OURS.scores, OURS.classes)
+    rows = {int(names[i]): VALUES[i] for i in order}
+    found = read_scores(written(tmp_path_factory.mktemp("scores"), rows), beside=ours)
+    np.testing.assert_array_equal(found.scores, VALUES)
+
+
+def test_names_in_bytes_are_names(tmp_path):
+    rows = {IDS[i].encode(): VALUES[i] for i in (2, 0, 1)}
+    np.testing.assert_array_equal(read_scores(written(tmp_path, rows), beside=OURS).scores, VALUES)
+
+
 def test_an_older_dump_of_mmaction2_is_read(tmp_path):
     dump = [
         {"pred_scores": {"item": torch.tensor(row)}, "gt_labels": {"item": torch.tensor([label])}}
@@ -86,14 +100,17 @@ def test_an_older_dump_of_mmaction2_is_read(tmp_path):
         ({"x/S001C001.a": VALUES[0], "S001C001": VALUES[0], "S001C003": VALUES[2]}, "lacks S001C0"),
         ([], "there are no rows"),
         ({}, "there are no rows"),
-        ("text", "there are no rows"),
+        ("text", "holds one str, where scores are a test dump of MMAction2"),
+        ((list(IDS), VALUES), "holds one tuple, where scores are"),
+        ({IDS[0]: VALUES[0], IDS[1]: VALUES[1]}, "x.pkl lacks S001C003, where"),
+        (dict(zip([*IDS, "x"], VALUES[[0, 1, 2, 2]], strict=True)), "has other samples .*: x, "),
         ([1.0, 2.0, 3.0], "rows are no vectors"),
         ([["a", "b"]] * 3, "rows are no numbers"),
         ([VALUES[0] + 1j] * 3, "rows are no numbers"),
         ([VALUES[0], VALUES[0, :1]], "rows are no vectors|same shape"),
         ([np.full(50, 0.02)] * 1_000, "it holds one row several times"),
         ([{"pred_score": VALUES[0], "gt_label": np.inf}] * 2, "a gt_label that is no class"),
-        ([{"a": 1}] * 3, "is no test dump of MMAction2 .*, PYSKL .* or CTR-GCN"),
+        ([{"a": 1}] * 3, "is not a test dump of MMAction2 .*, PYSKL .* or CTR-GCN"),
         (list(10 * VALUES), "rows that all sum to 10, such as sums over clips .*: divide them"),
         (list(VALUES * [[1], [2], [3]]), "holds logits, rows that do not sum to 1: apply_softmax"),
     ],

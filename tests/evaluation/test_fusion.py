@@ -1,4 +1,6 @@
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from helpers import GOLDEN
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse, learned_weights, refuse_tuning_on
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
-from stgcn_lightning.jobs.fusing import read_stream
+from stgcn_lightning.jobs.fusing import read_files
 from stgcn_lightning.jobs.testing import figures_of
 
 NAMES = ("joint", "joint_motion", "bone", "bone_motion")
@@ -115,6 +117,9 @@ def test_fusion_refuses_scores_that_do_not_match(other, message):
         ({"joint": 1, "limb": 1}, "weights are given for joint, limb but scores for joint, bone"),
         ({"joint": -1, "bone": 2}, "not negative"),
         ({"joint": 0, "bone": 0}, "not all zero"),
+        ({"joint": np.nan, "bone": 1}, "must be numbers from 1e-09 to 1e"),
+        ({"joint": 1e308, "bone": 1e308}, "must be numbers from 1e-09 to 1e"),
+        ({"joint": 1e-320, "bone": 0}, "must be numbers from 1e-09 to 1e"),
     ],
 )
 def test_fusion_refuses_weights_that_make_no_sense(weights, message):
@@ -187,8 +192,9 @@ def test_scores_that_are_no_numbers_are_refused_with_stream_and_sample(value, tm
     with pytest.raises(BadInput, match=r"bone scores sample b with NaN or infinity, as 1 of 2"):
         fuse({"joint": scores_of([[0.5, 0.5], [0, 1]]), "bone": bad}, {"joint": 1, "bone": 1})
     write_scores(tmp_path / "bone.npz", bad)
+    settings = cast("Any", SimpleNamespace(annotations=None))
     with pytest.raises(BadInput, match=r"bone: .*bone.npz scores sample b with NaN"):
-        read_stream("bone", str(tmp_path / "bone.npz"), logits=False)
+        read_files(settings, {"bone": str(tmp_path / "bone.npz")}, [])
 
 
 def test_classes_of_another_order_are_named_and_a_number_agrees_with_names():

@@ -53,6 +53,9 @@ def test_scores_without_ids_can_only_be_written_as_a_dump(tmp_path):
     [
         ({"ids": np.array(["a", "a"])}, "holds sample a more than once"),
         ({"labels": np.array([1])}, "contradicts itself"),
+        ({"ids": np.array([1, 2])}, "its ids have another form"),
+        ({"ids": np.array([b"b", b"a"])}, "its ids have another form"),
+        ({"classes": np.array([0, 1])}, "its classes have another form"),
         ({"classes": np.array(["one"])}, "names 1 classes but scores 2"),
         ({"scores": np.array([[3, -1], [0, 2]], np.float32)}, "holds logits.*apply_softmax=true"),
         ({"scores": np.array([[np.nan, 1], [0, 1]], np.float32)}, "scores sample b with NaN"),

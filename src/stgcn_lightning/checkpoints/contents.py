@@ -7,7 +7,7 @@ what the weights are; `weights_of` undoes it. `network_like` recognises weights 
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -53,7 +53,7 @@ def weights_of(content: Mapping[Any, Any], path: AnyPath, say: Say) -> dict[str,
     Raises:
         BadInput: it holds no weights.
     """
-    state = _unwrapped(_tensors(content, path))
+    state = _unwrapped(_tensors(content, path, say))
     found = sorted({str(v.dtype).removeprefix("torch.") for v in state.values() if _other(v)})
     if found:
         say(f"{path} holds weights in {' and '.join(found)}: they are computed in float32")
@@ -64,16 +64,43 @@ def _other(value: Tensor) -> bool:
     return value.is_floating_point() and value.dtype != torch.float32
 
 
-def _tensors(content: Mapping[Any, Any], path: AnyPath) -> dict[str, Tensor]:
-    """The tensors in a checkpoint: those below one of `KEYS`, at most three deep, or its own."""
+def _tensors(content: Mapping[Any, Any], path: AnyPath, say: Say) -> dict[str, Tensor]:
+    """The tensors in a checkpoint: those below one of `KEYS`, at most three deep, or its own.
+
+    Under other names, such as that of averaged weights, they are taken where there are no others.
+    """
+    found: dict[str, Tensor] = {}
     for _ in range(3):
-        inner = next((content[key] for key in KEYS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
+        sets = {key: value for key, value in content.items() if _is_weights(key, value)}
+        key = next((key for key in KEYS if isinstance(content.get(key), Mapping)), None)
+        found = _own(content)
+        if "param_groups" in content:
             break
-        content = inner
-    found = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
+        if key is None and not found and len(sets) > 1:
+            raise BadInput(
+                f"{path} holds weights under several names ({_quoted(sets)}): write those that you "
+                "mean alone, torch.save(content[NAME], FILE)"
+            )
+        if key is None and not found and sets:
+            key = next(iter(sets))
+            say(f"{path} holds its weights under `{shown(str(key))}`, which are taken")
+        if key is None:
+            break
+        if others := [
+            other for other in sets if re.search("ema|average", str(other)) and other != key
+        ]:
+            say(
+                f"{path} holds weights under {_quoted([key, *others])}: those under the first name "
+                "are taken"
+            )
+        content = content[key]
     if found:
         return found
+    if not content:
+        raise BadInput(
+            f"{path} holds nothing, an empty dictionary: write it again with "
+            "torch.save(model.state_dict(), FILE)"
+        )
     if any(value is Inert for key, value in content.items() if key in KEYS):
         raise BadInput(whole_model(path))
     texts = [key for key in content if isinstance(key, str)]
@@ -88,9 +115,26 @@ def _tensors(content: Mapping[Any, Any], path: AnyPath) -> dict[str, Tensor]:
     )
 
 
+def _own(content: Mapping[Any, Any]) -> dict[str, Tensor]:
+    return {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
+
+
+def _is_weights(key: object, value: object) -> bool:
+    """Whether a value is a table of tensors, itself or under a name within it; of no optimiser."""
+    if not isinstance(value, Mapping) or "param_groups" in value or "optim" in str(key):
+        return False
+    table = cast("Mapping[Any, Any]", value)
+    return bool(_own(table)) or any(isinstance(v, Mapping) and _own(v) for v in table.values())
+
+
+def _quoted(names: Iterable[Any]) -> str:
+    return ", ".join(f"`{shown(str(name))}`" for name in names)
+
+
 def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The names without what wrappers put before them."""
     state = {name.replace("_orig_mod.", ""): value for name, value in state.items()}
+    state.pop("n_averaged", None)  # of torch's AveragedModel
     while prefix := next((p for p in WRAPPERS if all(n.startswith(p) for n in state)), None):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state

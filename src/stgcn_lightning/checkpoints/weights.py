@@ -52,6 +52,14 @@ def checkpoint_in(path: Path, say: Say = quiet) -> Path:
                 why = ", since it has no best.ckpt" if name == "last.ckpt" else ""
                 say(f"{path} is a folder: its {name} is taken{why}")
                 return folder / name
+    if runs := sorted(path.glob("*/checkpoints/best.ckpt")):
+        some = ", ".join(str(run.parents[1]) for run in runs[:3])
+        raise BadInput(f"{path} is a folder of {len(runs)} runs: give one of them, such as {some}")
+    if any(path.glob("*.distcp")) or (path / "latest").is_file():
+        raise BadInput(
+            f"{path} is a checkpoint in several parts: join them into one file, as "
+            "torch.distributed.checkpoint.format_utils or zero_to_fp32.py does, and give that"
+        )
     there = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
     files = f", such as {', '.join(there[:3])}" if there else ""
     raise BadInput(
@@ -106,7 +114,10 @@ def weights_in(
     if is_reference(state):
         family = family_of_reference(state)
         if not network_like(unknown_to(family, state)):
-            return from_reference(family, state), {}
+            try:
+                return from_reference(family, state), {}
+            except BadInput as error:
+                raise BadInput(f"{path}: {error}") from None
     network = network_like(state) or "another network"
     known = ", ".join(registry.family_of(name).title for name in registry.names())
     raise BadInput(
@@ -162,6 +173,13 @@ def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> N
         if value != configured[option]:
             name = option.replace("_", " ")
             raise BadInput(f"{checkpoint} has {value} {name}: set model.{option}={value}")
+    for name, value in ours.items():
+        if value.is_floating_point() and not state[name].is_floating_point():
+            kind = str(state[name].dtype).removeprefix("torch.")
+            raise BadInput(
+                f"{checkpoint} holds `{name}` in {kind}, where weights are floating-point numbers: "
+                "write them with torch.save(model.state_dict(), FILE)"
+            )
     check_graph(state, model)
     classes = len(state[HEAD])
     if classes != len(ours[HEAD]):
@@ -190,7 +208,8 @@ def load_model(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     if not card:
         raise BadInput(
             f"{path} does not say what it was trained on: export it with experiment=NAME "
-            "format=safetensors, which adds that"
+            "format=safetensors, which adds that (a Recognizer of your own writes what it is given "
+            "as card=)"
         )
     model = model_of(card, path)
     load(model, state, path)

@@ -1,14 +1,21 @@
 """What decides, besides the annotations, what a store holds."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 from stgcn_lightning.data.missing import check_missing
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.registry import Source, source_named
 
 VERSION = 2  # of the stores' form
 MMACTION2 = source_named("mmaction2")
+KNOWN = {
+    "dimension": ("2d", "3d"),
+    "normalise": ("2d", "3d", "none"),
+    "on_bad_sample": ("error", "drop"),
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class StoreSpec:
         missing: what becomes of joints that were not found: ``error``, ``zero``, ``interpolate``.
 
     Raises:
-        BadInput: `missing` is none of these.
+        BadInput: one of these is none of what it may be, or `normalise` is for other key points.
     """
 
     skeleton: Skeleton
@@ -38,6 +45,24 @@ class StoreSpec:
 
     def __post_init__(self) -> None:
         check_missing(self.missing)
+        for key, known in KNOWN.items():
+            if (value := getattr(self, key)) not in known:
+                raise BadInput(f"{key}={value!r} is none of {', '.join(known)}")
+        if self.normalise not in ("none", self.dimension):
+            raise BadInput(
+                f"normalise={self.normalise!r} is not for {self.dimension} key points: give "
+                f"{self.dimension!r} or 'none'"
+            )
+        if (
+            isinstance(self.classes, bool)
+            or not isinstance(self.classes, Integral)
+            or self.classes < 1
+        ):
+            raise BadInput(f"classes={self.classes!r} is no number of classes: give len(NAMES)")
+        if not isinstance(self.skeleton, Skeleton):  # pyright: ignore
+            raise BadInput(
+                f"skeleton={self.skeleton!r} is no Skeleton: give skeleton_named({self.skeleton!r})"
+            )
 
     def describe(self) -> dict[str, Any]:
         """Plain values, for the manifest and for the store's name."""

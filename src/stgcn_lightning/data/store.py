@@ -108,7 +108,7 @@ class Store:
         return open_store, (self.folder,)
 
 
-def open_or_build(annotations: Path, spec: StoreSpec, root: Path) -> Store:
+def open_or_build(annotations: str | Path, spec: StoreSpec, root: str | Path) -> Store:
     """Open the store of these annotations under `root`, after building it if there is none.
 
     Args:
@@ -127,6 +127,7 @@ def open_or_build(annotations: Path, spec: StoreSpec, root: Path) -> Store:
         >>> len(store.ids), [*store.splits]
         (24, ['train', 'val'])
     """
+    annotations, root = Path(annotations), Path(root)
     text = json.dumps([str(annotations.resolve()), spec.describe()], sort_keys=True)
     folder = root / f"{annotations.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     if is_current(folder, annotations, spec.source):

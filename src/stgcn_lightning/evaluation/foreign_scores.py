@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.dumps import read_test_dump
 
+FORMS = (
+    "a test dump of MMAction2 (a list of pred_score and gt_label), PYSKL (a list of arrays) or "
+    "CTR-GCN (a dict of sample name -> array)"
+)
 NUMBERED = r"((train|val|test)_)?(\d+)"  # CTR-GCN's names: places in its own file
 
 
@@ -29,12 +33,20 @@ class Table:
     Attributes:
         values: (B, classes) float32.
         ids: (B,) names of the samples; None: the file has none.
+        places: (B,) the order of the samples if `ids` are numbers, which may be places in a split
+            and not names; None: they are none.
         labels: (B,) int64, the true classes; None: the file has none.
     """
 
     values: NDArray[np.float32]
     ids: NDArray[np.str_] | None = None
     labels: NDArray[np.int64] | None = None
+    places: NDArray[np.int64] | None = None
+
+    @property
+    def named(self) -> bool:
+        """Whether the file names its samples, and does not only number them."""
+        return self.ids is not None and self.places is None
 
 
 def read_table(path: Path) -> Table:
@@ -44,25 +56,28 @@ def read_table(path: Path) -> Table:
         BadInput: it cannot be read, or is none of those above.
     """
     content = read_test_dump(path)
-    ids = labels = None
+    ids = labels = places = None
     if isinstance(content, dict):
         table = cast("dict[Any, Any]", content)
         if "annotations" in table:
             raise BadInput(f"{path} holds annotations, no scores: give what a test wrote")
         rows = list(table.values())
-        names = [str(name) for name in table]
+        names = [
+            name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+            for name in table
+        ]
         ids = np.array(names, np.str_)
         numbers = [int(one[3]) for name in names if (one := re.fullmatch(NUMBERED, name))]
-        if len(numbers) == len(names):  # they are places, which mean nothing elsewhere
-            rows, ids = [rows[place] for place in np.argsort(numbers, kind="stable")], None
+        if len(numbers) == len(names):
+            places = np.argsort(numbers, kind="stable")
     elif isinstance(content, list | np.ndarray):
         rows = list(cast("list[Any]", content))
         if rows and all(isinstance(row, dict) for row in rows):
             labels = _labels(path, rows)
             rows = [_field(row, "pred_score") for row in rows]
     else:
-        rows = []
-    return Table(_stacked(path, rows), ids, labels)
+        raise BadInput(f"{path} holds one {type(content).__name__}, where scores are {FORMS}")
+    return Table(_stacked(path, rows), ids, labels, places)
 
 
 def _labels(path: Path, records: list[Mapping[str, Any]]) -> NDArray[np.int64] | None:
@@ -94,10 +109,23 @@ def _stacked(path: Path, rows: list[Any]) -> NDArray[np.float32]:
             raise ValueError("it holds one row several times")
         return np.stack(vectors)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadInput(
-            f"{path} is no test dump of MMAction2 (a list of pred_score and gt_label), PYSKL (a "
-            f"list of arrays) or CTR-GCN (a dict of sample name -> array): {error}"
-        ) from error
+        raise BadInput(f"{path} is not {FORMS}: {error}") from error
+
+
+def rows_of(path: Path, table: Table, wanted: NDArray[np.str_] | None) -> NDArray[np.int64] | None:
+    """The row of each wanted sample by its name, or the order of numbered rows; None: as they are.
+
+    Numbers are names where the wanted samples are called so, and otherwise places in the split.
+
+    Raises:
+        BadInput: samples are missing, or there are others.
+    """
+    if table.ids is None:
+        return None
+    named = wanted is not None and bool(np.isin(table.ids, wanted).any())
+    if table.places is not None and not named:
+        return table.places
+    return table.places if wanted is None else rows_by_name(path, table.ids, wanted)
 
 
 def rows_by_name(path: Path, ids: NDArray[np.str_], wanted: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -1,6 +1,5 @@
 """Late fusion: the weighted mean of the streams' scores, and where the weights come from."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,6 +15,9 @@ PRESETS: dict[str, dict[str, float]] = {
 }
 
 
+LEAST = 1e-9  # of a weight: what float32 scores of a stream with a smaller one add is rounded away
+
+
 def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
     """Weighted mean of the streams' scores, joined by sample id.
 
@@ -23,7 +25,7 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
         streams: name -> scores. The first stream gives the order of the samples. A stream without
             ids (MMAction2's dumps) is joined by the order of its rows; one without labels gets
             those of the others.
-        weights: name -> weight, at least 0, for the same names.
+        weights: name -> weight, from 1e-9 to 1e9 or 0, for the same names.
 
     Returns:
         Scores (B, classes) whose rows sum to 1.
@@ -41,11 +43,15 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
     """
     if set(weights) != set(streams):
         raise BadInput(
-            f"weights are given for {', '.join(weights)} but scores for {', '.join(streams)}"
+            f"weights are given for {', '.join(weights)} but scores for {', '.join(streams)}: give "
+            "both for the same names"
         )
-    usable = all(0 <= weight < math.inf for weight in weights.values())
+    usable = all(weight == 0 or LEAST <= weight <= 1 / LEAST for weight in weights.values())
     if not usable or not sum(weights.values()):
-        raise BadInput(f"weights {dict(weights)} must be numbers, not negative and not all zero")
+        raise BadInput(
+            f"weights {dict(weights)} must be numbers from {LEAST:g} to {1 / LEAST:g}, or 0, not "
+            "negative and not all zero"
+        )
     for name, scores in streams.items():
         refuse_not_finite(name, scores)
     streams = labelled_alike(streams)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.foreign_scores import read_table, rows_by_name
-from stgcn_lightning.files.dumps import write_test_dump
+from stgcn_lightning.evaluation.foreign_scores import read_table, rows_of
+from stgcn_lightning.files.dumps import read_test_dump, write_test_dump
 from stgcn_lightning.files.kinds import NPZ, kind_of, refuse_other_kind
 from stgcn_lightning.files.writing import write_atomically
 
@@ -97,15 +97,31 @@ def write_scores(path: str | Path, scores: Scores) -> None:
         )
 
 
-class NoLabels(BadInput):
-    """Scores that do not say the true classes, as a sentence; `lacks` is the middle of another."""
+def holds_scores(path: Path) -> bool:
+    """Whether a file that exists is empty or of what `write_scores` writes, so may be replaced."""
+    try:
+        if path.stat().st_size == 0:
+            return True
+        if path.suffix == ".pkl":
+            return isinstance(read_test_dump(path), list) and read_table(path).labels is not None
+        with zipfile.ZipFile(path) as archive:
+            return {"ids.npy", "labels.npy", "scores.npy"} <= set(archive.namelist())
+    except (BadInput, OSError, zipfile.BadZipFile):
+        return False
 
-    def __init__(self, path: Path, lacks: str) -> None:
+
+class NoLabels(BadInput):
+    """Scores that do not say the true classes, as a sentence; `lacks` is the middle of another.
+
+    Where they are `numbered`, the numbers are the samples' names or places.
+    """
+
+    def __init__(self, path: Path, lacks: str, *, numbered: bool) -> None:
         super().__init__(
             f"{path} holds scores without {lacks}: fuse it beside a file of the same samples that "
             "has them, such as the scores.npz of the test door"
         )
-        self.lacks = lacks
+        self.lacks, self.numbered = lacks, numbered
 
 
 def read_scores(
@@ -166,17 +182,19 @@ def _foreign(path: Path, beside: Scores | None) -> Scores:
         names = np.array([str(i) for i in range(values.shape[1])])
         return Scores(table.ids, table.labels, values, names, meta)
     if beside is None:
-        raise NoLabels(path, "labels" if table.ids is not None else "names and labels of samples")
+        lacks = "labels" if table.named else "names and labels of samples"
+        raise NoLabels(path, lacks, numbered=table.places is not None)
     classes = beside.classes
     if not len(classes):  # annotations do not name any
         classes = np.array([str(i) for i in range(values.shape[1])])
+    rows = rows_of(path, table, beside.ids)
+    if rows is not None:
+        values = values[rows]
     if len(values) != len(beside.labels) or values.shape[1] != len(classes):
         raise BadInput(
             f"{path} holds {len(values)} samples of {values.shape[1]} classes, but what it is "
             f"fused with {len(beside.labels)} of {len(classes)}: give scores of one split"
         )
-    if table.ids is not None and beside.ids is not None:
-        values = values[rows_by_name(path, table.ids, beside.ids)]
     return Scores(beside.ids, beside.labels, values, classes, meta)
 
 
@@ -184,8 +202,8 @@ def _checked(path: Path, scores: Scores, apply_softmax: bool) -> Scores:
     kinds = {
         "labels": scores.labels.ndim == 1 and scores.labels.dtype.kind in "iu",
         "scores": scores.scores.ndim == 2 and scores.scores.dtype.kind == "f",
-        "classes": scores.classes.ndim == 1,
-        "ids": scores.ids is None or scores.ids.ndim == 1,
+        "classes": scores.classes.ndim == 1 and scores.classes.dtype.kind == "U",
+        "ids": scores.ids is None or (scores.ids.ndim == 1 and scores.ids.dtype.kind == "U"),
     }
     for name, fits in kinds.items():
         if not fits:

@@ -181,6 +181,8 @@ def _kind_of_zip(file: BinaryIO) -> tuple[str, str | None] | None:
         return TORCH, None
     if names and all(name.endswith(".npy") for name in names):
         return NPZ, None
+    if any(re.fullmatch(r"[^/]+/archive_format", name) for name in names):
+        return "a program of torch.export", None
     return "a zip archive", "unpack it, unzip FILE"
 
 

@@ -1,6 +1,7 @@
 """Fusing the scores of several streams."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,15 @@ def files_of(key: str, value: Any, purpose: str) -> dict[str, str]:
     named = isinstance(paths, dict) and all(isinstance(path, str) for path in paths.values())
     if not named or not paths:
         raise BadInput(f"say what to {purpose}: {key}='{{joint: a.npz, bone: b.npz}}'")
+    seen: dict[Path, str] = {}
+    for name, path in paths.items():
+        file = path_of(f"{key}.{name}", path)
+        if (first := seen.setdefault(file.resolve(), name)) != name:
+            raise BadInput(f"{first} and {name} are one file, {path}: name each file once")
+        if file.is_dir():
+            inside = file / "scores.npz"
+            remedy = f"{name}: {inside}" if inside.is_file() else "the scores.npz of a test"
+            raise BadInput(f"{name}={path} is a folder: give a file, {remedy}")
     return paths
 
 
@@ -134,6 +144,8 @@ def read_files(
         path = path_of(name, paths[name])
         found[name] = read_scores(path, apply_softmax=name in logits, beside=beside)
         how = "by id" if error.lacks == "labels" and beside.ids is not None else "by their order"
+        if error.numbered:
+            how = "by its numbers"
         console.print(f"{name}: {paths[name]} has no {error.lacks}: taken from {giver}, {how}")
     return {name: found[name] for name in paths}
 
@@ -159,6 +171,12 @@ def stated_weights(settings: FuseSettings, paths: dict[str, str]) -> dict[str, f
     if preset is not None:
         if preset not in PRESETS:
             raise BadInput(f"preset={preset} is none of {', '.join(PRESETS)}")
+        if set(PRESETS[preset]) != set(paths):
+            raise BadInput(
+                f"preset={preset} is for the streams {', '.join(PRESETS[preset])}, but there are "
+                f"scores of {', '.join(paths)}: give scores of each under its name, or "
+                "weights='{NAME: WEIGHT, ...}'"
+            )
         return PRESETS[preset]
     if weights == "learned":
         return None

@@ -5,6 +5,7 @@ what `train` writes, and is finished once it holds scores.
 """
 
 import json
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -234,9 +235,16 @@ def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
             f"checkpoints={given} is neither zoo nor a mapping: "
             "checkpoints='{joint: FILE, bone: FILE}'"
         )
-    for stream in given:
+    for stream, path in given.items():
         if stream not in STREAMS:
             raise BadInput(f"checkpoints: {stream} is none of the streams {', '.join(STREAMS)}")
+        if not isinstance(path, str) or not path:
+            raise BadInput(
+                f"checkpoints.{stream}={path} is no path: give one file or folder for each stream"
+            )
+    file, times = Counter(given.values()).most_common(1)[0]
+    if times > 1:
+        raise BadInput(f"checkpoints={given} has {file} {times} times: give each stream its own")
     found: dict[str, Path | None] = {}
     for stream in STREAMS:
         if stream in given:

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from stgcn_lightning.callbacks.checkpoint_files import EARLIER, LAST, NEXT
 from stgcn_lightning.callbacks.lightning_private import continue_columns, place_of
+from stgcn_lightning.checkpoints.safetensors import is_safetensors
 from stgcn_lightning.checkpoints.weights import refuse_diverged, refuse_other_card, weights_in
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
@@ -63,6 +64,13 @@ def resume_from(
     if last is None:
         console.print(f"nothing to resume in {shown(run)}: starting anew")
         return None
+    if last.is_dir():
+        raise BadInput(
+            f"resume={resume} is a folder: go on in it with resume=auto hydra.run.dir={resume}, or "
+            f"give a file, resume={last / 'checkpoints' / LAST}"
+        )
+    if is_safetensors(last):
+        raise BadInput(f"{last} is no run of this package: start from it with checkpoint={last}")
     content = read_checkpoint(last)
     state, saved = weights_in(content, last)
     if not saved or "loops" not in content:

@@ -1,5 +1,6 @@
 """The sidecar of an exported model: how to prepare its input and read its output."""
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,17 @@ def known_stream(name: str, dimension: str) -> str:
     """What makes one of the four streams, in words."""
     scored = name != "joint" and dimension == "2d"
     return STREAM[name] + (MEAN_SCORE if scored else "")
+
+
+def card_beside(checkpoint: Path) -> dict[str, Any]:
+    """The card in the sidecar of an exported file; empty if there is none beside it."""
+    path = checkpoint.with_suffix(".json")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    ours = isinstance(found, dict) and isinstance(found.get("skeleton"), dict)
+    return found if ours and found.get("file") == checkpoint.name else {}
 
 
 def describe(

@@ -19,13 +19,14 @@ from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.metrics import NAMES, accuracies
-from stgcn_lightning.evaluation.scores import Scores, refuse_not_finite, write_scores
+from stgcn_lightning.evaluation.scores import Scores, holds_scores, refuse_not_finite, write_scores
 from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs.answers import Answers, print_classes
 from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.reporting import published_for, report_test
+from stgcn_lightning.jobs.sidecar import card_beside
 from stgcn_lightning.jobs.trainers import build_tester, passing_on_ctrl_c
 from stgcn_lightning.jobs.watching import dashboards_of, run_of, watching
 from stgcn_lightning.recognizer import Recognizer
@@ -58,7 +59,14 @@ def test(settings: TestSettings) -> None:
             )
         check_subjects("data.holdout_subjects", held_out)
     built = build(settings, split=settings.split, subjects=held_out, training=False)
-    card = card or card_of(checkpoint)
+    card = card or card_of(checkpoint) or card_beside(checkpoint)
+    if "stream" not in card:
+        benchmark = settings.benchmark
+        console.print(
+            f"{shown(checkpoint)} does not say what it was trained on: taken are stream "
+            f"{settings.stream.name}, {benchmark.dimension} key points normalised "
+            f"{benchmark.normalise}, {settings.data.persons} persons"
+        )
     if settings.classes == "mapped":
         state = mapped(state, card.get("classes", []), built.classes, checkpoint)
         card = card | {"classes": built.classes}
@@ -115,6 +123,10 @@ def scores_path(scores: str | None, run: Path, *inputs: Path) -> Path:
         raise BadInput(f"scores={scores} must end in .npz, or .pkl for MMAction2's dump")
     if out.resolve() in [path.resolve() for path in inputs]:
         raise BadInput(f"scores={scores} would overwrite an input: choose another name")
+    if out.exists() and not holds_scores(out):
+        raise BadInput(
+            f"scores={scores} exists and holds something else than scores: choose another name"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

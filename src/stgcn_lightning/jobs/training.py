@@ -1,6 +1,7 @@
 """Training one stream."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from stgcn_lightning.jobs.trainers import (
 from stgcn_lightning.jobs.watching import dashboards_of, watching
 from stgcn_lightning.recipe import Optimisation
 from stgcn_lightning.recognizer import Recognizer
-from stgcn_lightning.settings.doors import TrainSettings
+from stgcn_lightning.settings.doors import Common, TrainSettings
 from stgcn_lightning.terminal import console, counted, shown
 
 MAX_SEED = 2**32 - 1  # that Lightning takes
@@ -81,8 +82,22 @@ def start_from(checkpoint: str, built: Built) -> None:
     """Load the weights that `checkpoint` names, and print what was loaded."""
     settings = built.settings
     file = checkpoint_of(checkpoint, settings.downloads, settings.model.name)
+    say_other_training(read_weights(file)[1], checkpoint, settings)
     loaded, skipped = fine_tune(built.model, file, built.classes, console.print)
     console.print(f"{checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}")
+
+
+def say_other_training(card: Mapping[str, Any], checkpoint: str, settings: Common) -> None:
+    """Say in what the weights that a run starts from were trained differently."""
+    now = {
+        "stream": settings.stream.name,
+        "dimension": settings.benchmark.dimension,
+        "normalise": settings.benchmark.normalise,
+        "persons": settings.data.persons,
+    }
+    for key, value in now.items():
+        if card.get(key, value) != value:
+            console.print(f"{checkpoint} was trained with {key} {card[key]}, this run has {value}")
 
 
 def optimisation_of(built: Built) -> Optimisation:

@@ -27,7 +27,7 @@ from stgcn_lightning.launching.sentences import explain, is_override, peer_lost
 from stgcn_lightning.launching.table import keep_result
 from stgcn_lightning.ranks import global_rank
 from stgcn_lightning.shipped import CONF
-from stgcn_lightning.terminal import fitting, plain
+from stgcn_lightning.terminal import fitting, plain, prepare_streams
 
 
 def open_door(name: str) -> None:
@@ -36,6 +36,7 @@ def open_door(name: str) -> None:
     Args:
         name: of the door, one of `launching.tasks.TASKS`, and of its configuration in conf/.
     """
+    prepare_streams()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
     register_resolvers()
     logging.getLogger("hydra").setLevel(logging.WARNING)  # we say which job of a sweep starts
