@@ -39,6 +39,8 @@ USED = {
     "a global batch of": ("order", "a global batch of"),
     "model.norm_group": ("run", "norm_group"),
     "trainer.precision": ("training", "trainer.precision"),
+    "trainer.gradient_clip_val": ("training", "trainer.gradient_clip_val"),
+    "trainer.gradient_clip_algorithm": ("training", "trainer.gradient_clip_algorithm"),
     "callbacks.best.monitor": ("training", "callbacks.best.monitor"),
 }
 NOT_SAVED_BY_0_1_0 = ("label_smoothing", "dropout")

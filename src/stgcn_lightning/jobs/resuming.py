@@ -59,7 +59,7 @@ def resume_from(
     """
     if resume is None:
         return None
-    last = newest_whole(run) if resume == "auto" else path_of("resume", resume)
+    last = newest_whole(run) if resume == "auto" else _last_of(path_of("resume", resume))
     if last is None:
         console.print(f"nothing to resume in {shown(run)}: starting anew")
         return None
@@ -75,6 +75,16 @@ def resume_from(
     for line in changes(content, saved, card, recipe, last):
         console.print(line)
     return Resumption(last, content, saved)
+
+
+def _last_of(path: Path) -> Path:
+    """The checkpoint at `path`, or the last one of the run directory there."""
+    if not path.is_dir():
+        return path
+    last = newest_whole(path.parent if path.name == "checkpoints" else path)
+    if last is None:
+        raise BadInput(f"{shown(path)} is no folder of a run with a last.ckpt to resume")
+    return last
 
 
 def newest_whole(run: Path) -> Path | None:
