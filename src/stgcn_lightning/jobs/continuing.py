@@ -28,6 +28,7 @@ KEPT = {  # with another value the figures of before and after would not be of o
     "seed": ("order", "seed"),
     "data.clip_frames": ("clip_frames",),
     "data.persons": ("persons",),
+    "data.missing": ("missing",),
     "data.frame_order": ("training", "data.frame_order"),
     "data.holdout_subjects": ("held_out_subjects",),
     "benchmark.train_split": ("training", "benchmark.train_split"),

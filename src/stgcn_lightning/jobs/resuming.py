@@ -72,8 +72,9 @@ def resume_from(
     refuse_other_run(saved, card, last)
     refuse_within_epoch(content, saved, card, last)
     console.print(f"resuming from {shown(last)}")
-    for line in changes(content, saved, card, recipe, last):
-        console.print(line)
+    if place_of(content)[0] < card["run"]["epochs"]:  # else nothing is trained with them
+        for line in changes(content, saved, card, recipe, last):
+            console.print(line)
     return Resumption(last, content, saved)
 
 

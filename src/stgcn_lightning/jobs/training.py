@@ -224,9 +224,10 @@ def print_first_screen(
         console.print(f"{key:<9}{value}")
     clips = len(data.train_numbers) * settings.recipe.train_passes_per_epoch
     if run.batch.together > clips:
+        fits = max(1, clips // run.batch.devices)
         console.print(
-            f"a step has no {run.batch.together} clips, for an epoch has {clips}: lr is meant for "
-            f"{run.batch.together}; data.batch_size={-(-clips // run.batch.devices)} is all"
+            f"a step has at most the {clips} clips of an epoch, and lr is meant for "
+            f"{run.batch.together}: data.batch_size={fits} fits"
         )
     if why := unvalidated(settings):
         console.print(f"no epoch is validated ({why}): last.ckpt is kept, and no best.ckpt")

@@ -82,7 +82,9 @@ def _no_key(found: re.Match[str], door: str) -> str:
     name = found["key"]
     group, _, rest = name.partition(".")
     above, _, last = name.rpartition(".")
-    made = OmegaConf.select(_with_groups(door), above) if group in OBJECTS and above else None
+    made: Any = None
+    if group in OBJECTS and above:
+        made = OmegaConf.select(_with_groups(door), above)
     if OmegaConf.is_dict(made) and "_target_" in made:
         kind = made["_target_"].rpartition(".")[2]
         near = get_close_matches(last, [str(key) for key in made], cutoff=0.75)
