@@ -47,8 +47,9 @@ class Folders(Callback):
             check_settings(config)
             folder = Path(config.hydra.run.dir)
             if ranks.global_rank() > 0:
-                with read_write(config):
-                    config.hydra.output_subdir = None  # rank 0 alone writes the configuration
+                hydra: Any = config.hydra
+                with read_write(hydra):
+                    hydra.output_subdir = None  # rank 0 alone writes the configuration
                 return
             hold(folder)
             if OmegaConf.select(config, "resume", default="no training") is None:
