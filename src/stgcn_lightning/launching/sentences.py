@@ -163,6 +163,11 @@ SENTENCES: Mapping[str, Callable[[re.Match[str], str], str]] = {
         f"the value{_at(found)} refers to itself through ${{...}}: give it a value of its own",
     r"^(no viable alt|mismatched input|token recognition|extraneous input)": lambda found, _:
         f"the value{_at(found)} has a ${{ that begins no reference: write \\${{ for a plain ${{",
+    r"In '(?P<file>[^']+)': Could not override '(?P<group>\w+)@": lambda found, _:
+        f"{found['file']}.yaml overrides a group below itself: write "
+        f"override /{found['group']}@_global_.{found['group']}: NAME",
+    r"does not support sweep type : (?P<kind>\w+)_SWEEP": lambda found, _:
+        f"{found['kind'].lower()}(...) cannot be swept over here: list the values, key=a,b,c",
     r"Environment variable '(?P<name>\w+)' not found": lambda found, _:
         f"the environment variable {found['name']}{_at(found)} is not set: set it, or give the key "
         "a value",
