@@ -150,7 +150,7 @@ def test_nearest_offers_all_names_where_none_is_near():
         (["benchmark.synthetic=5"], ["benchmark.synthetic=5 is no table of sizes"]),
         (["benchmark.synthetic.train_samples=x"], ["train_samples=x must be a whole number"]),
         (["checkpoint=5"], ["checkpoint=5 is no path"]),
-        (["resume=false"], ["resume=False is neither auto nor a checkpoint"]),
+        (["resume=false"], ["resume=false is neither auto nor a checkpoint"]),
     ],
 )
 def test_more_wrong_input_of_train(door, arguments, parts):

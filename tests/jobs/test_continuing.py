@@ -113,6 +113,30 @@ def test_a_refusal_within_an_epoch_names_the_checkpoint_at_the_end_of_one(run, t
         training.train(given_anew(cfg, tmp_path / "new", copied, **{"data.batch_size": 2}))
 
 
+def test_a_folder_of_a_run_resumes_its_last_checkpoint(run, tmp_path, shallow, monkeypatch, capsys):
+    cfg, at_end, _ = run
+    begun = []
+    monkeypatch.setattr(training, "fit", lambda *arguments: begun.append(arguments[3]) or {})
+    for folder in (at_end.parent, at_end.parents[1]):
+        training.train(given_anew(cfg, tmp_path / "new", folder, **{"recipe.epochs": 3}))
+    assert [last.file.name for last in begun] == ["last.ckpt"] * 2
+    with pytest.raises(BadInput, match=r"is no folder of a run with a last\.ckpt"):
+        training.train(given_anew(cfg, tmp_path / "new", tmp_path))
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_run_that_is_finished_names_no_settings_as_used(
+    run, tmp_path, shallow, capsys, monkeypatch, epochs
+):
+    cfg, at_end, _ = run
+    monkeypatch.setattr(training, "fit", None)
+    anew = {"recipe.epochs": epochs, "recipe.lr": 0.5}
+    training.train(given_anew(cfg, tmp_path, at_end.parent, **anew))
+    printed = capsys.readouterr().out
+    assert "the run is finished: 2 epochs done" in printed
+    assert "from step" not in printed
+
+
 def test_the_table_names_every_key_that_is_compared():
     assert len(ROWS) > 30
     assert {after for _, _, after, _ in ROWS} == {"uses", "refuses", "silently", "stays"}

@@ -115,3 +115,9 @@ def test_a_step_of_slurm_that_is_tried_again_goes_on_with_the_job_s_run(begin, i
     keep_a_checkpoint(first)
     in_slurm(8, step=1, tasks=2)
     assert begin("train", "resume=auto") == first
+
+
+def test_a_further_rank_begins_and_makes_no_folder(begin, in_slurm, monkeypatch):
+    in_slurm(7, step=0, tasks=2)
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    assert not begin("train", "trainer=ddp_cpu").exists()

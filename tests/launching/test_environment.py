@@ -1,5 +1,6 @@
 """What the environment says: W&B's mode, no home directory, and where relative paths belong."""
 
+import os
 import pwd
 from pathlib import Path
 
@@ -81,3 +82,23 @@ def test_a_mode_of_disabled_leaves_the_logger_out_and_nothing_behind(
     monkeypatch.setenv("WANDB_MODE", "of")
     with pytest.raises(BadInput, match="WANDB_MODE=of of the environment is none of online, offl"):
         loggers_of(asked)
+
+
+def test_an_empty_mode_of_w_and_b_is_none(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "")
+    (logger,) = loggers_of(settings("train", "logger=wandb", "logger.wandb.offline=true"))
+    assert logger.settings["mode"] == "offline"
+    assert "WANDB_MODE" not in os.environ  # W&B would refuse it with its own traceback
+
+
+def test_names_that_the_environment_gives_w_and_b_are_used(monkeypatch, tmp_path):
+    named = {"WANDB_PROJECT": "mine", "WANDB_NAME": "first", "WANDB_RUN_GROUP": "all"}
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    chosen = settings("train", "logger=wandb").logger["wandb"]
+    assert [chosen.get(key) for key in ("project", "name", "group")] == [*named.values()]
+    assert (
+        settings("train", "logger=wandb", "logger.wandb.project=x").logger["wandb"].get("project")
+        == "x"
+    )

@@ -23,7 +23,7 @@ def train(*overrides):
     ("override", "sentence"),
     [
         ("seed=-1", "seed=-1 must be a whole number of at least 0"),
-        ("seed=4294967296", "seed=4294967296 must be a whole number of at most 4.29497e+09"),
+        ("seed=4294967296", "seed=4294967296 must be a whole number of at most 4294967295"),
         ("data.clip_frames=0", "data.clip_frames=0 must be a whole number of at least 1"),
         ("data.test_clips=0", "data.test_clips=0 must be a whole number of at least 1"),
         ("data.persons=2000", "data.persons=2000 must be a whole number of at most 1000"),
@@ -35,7 +35,7 @@ def train(*overrides):
         ("data.store_dir=null", "data.store_dir=null is no name: give one, data.store_dir=NAME"),
         ("data.holdout_subjects=2", "data.holdout_subjects=2 is neither a list of subjects"),
         ("model.base_channels=1.5", "model.base_channels=1.5 must be a whole number of at least 1"),
-        ("model.base_channels=null", "model.base_channels=None must be a whole number"),
+        ("model.base_channels=null", "model.base_channels=null must be a whole number"),
         ("model.norm_group=0", "model.norm_group=0 must be a whole number of at least 1"),
         ("model.compile=fast", "model.compile=fast is none of null, default, reduce-overhead"),
         ("model.name=resnet", "model.name=resnet is none of stgcn"),
@@ -46,7 +46,7 @@ def train(*overrides):
         ("downloads.folder=null", "downloads.folder=null is no path"),
         ("recipe.lr=fast", "recipe.lr=fast must be a number of at least 0"),
         ("recipe.lr=1e31", "recipe.lr=1e+31 must be a number of at most 1e+30"),
-        ("recipe.base_lr=null", "recipe.base_lr=None must be a number of at least 0"),
+        ("recipe.base_lr=null", "recipe.base_lr=null must be a number of at least 0"),
         ("recipe.epochs=0", "recipe.epochs=0 must be a whole number of at least 1"),
         (
             "recipe.train_passes_per_epoch=65536",
@@ -66,7 +66,8 @@ def train(*overrides):
         ("debug=slow", "debug=slow is none of true, false, fast"),
         ("checkpoint=5", "checkpoint=5 is no path: give a file or folder"),
         ("checkpoint='~nobody_here/x'", "checkpoint=~nobody_here/x cannot be found"),
-        ("resume=false", "resume=False is neither auto nor a checkpoint"),
+        ("checkpoint=''", "checkpoint= is no path: give a file or folder"),
+        ("resume=false", "resume=false is neither auto nor a checkpoint"),
         ("test_after=perhaps", "test_after=perhaps is none of true, false"),
     ],
 )

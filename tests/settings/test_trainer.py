@@ -18,6 +18,7 @@ from stgcn_lightning.settings.trainer import (
 )
 
 TRAINER = {"_target_": "lightning.Trainer"}
+CALLBACKS = "lightning.pytorch.callbacks."
 
 
 def trainer(**options):
@@ -123,6 +124,41 @@ def test_a_metric_that_nothing_logs_is_refused_before_the_training():
 
 
 def test_other_callbacks_are_open():
-    stop = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/top1"}
+    stop = {"_target_": f"{CALLBACKS}EarlyStopping", "monitor": "val/top1", "mode": "max"}
     mine = {"_target_": "mine.Timer"}
     assert list(working_callbacks("callbacks", {"stop": stop, "mine": mine})) == ["stop", "mine"]
+
+
+@pytest.mark.parametrize("kind", ["EarlyStopping", "ModelCheckpoint"])
+@pytest.mark.parametrize("part", ["val", "holdout", "train"])
+@pytest.mark.parametrize("mode", ["min", "max", None])
+@pytest.mark.parametrize(("figure", "right"), [("loss", "min"), ("top1", "max")])
+def test_the_worst_is_not_taken_for_the_best(kind, part, mode, figure, right):
+    one = {"_target_": f"{CALLBACKS}{kind}", "monitor": f"{part}/{figure}", "mode": mode}
+    if (mode or "min") == right:
+        working_callbacks("callbacks", {"best": one})
+        return
+    with pytest.raises(BadInput, match=rf"better the .*callbacks\.best\.mode={right}$"):
+        working_callbacks("callbacks", {"best": one})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("check_val_every_n_epoch", 0), ("check_val_every_n_epoch", -1),
+        ("check_val_every_n_epoch", 1.5), ("check_val_every_n_epoch", True),
+        ("log_every_n_steps", -3), ("log_every_n_steps", "x"),
+        ("gradient_clip_val", -1), ("gradient_clip_val", "x"), ("gradient_clip_val", float("nan")),
+    ],
+)  # fmt: skip
+def test_numbers_that_lightning_ignores_or_divides_by_are_refused(name, value):
+    with pytest.raises(BadInput, match=rf"^trainer\.{name}=.* must be a"):
+        trainer(**{name: value})
+    trainer(**{name: 1})
+    trainer(**{name: None})
+
+
+def test_an_algorithm_that_clips_nothing_is_refused():
+    with pytest.raises(BadInput, match=r"\+trainer\.gradient_clip_val=VALUE"):
+        trainer(gradient_clip_algorithm="value")
+    trainer(gradient_clip_algorithm="value", gradient_clip_val=0.5)

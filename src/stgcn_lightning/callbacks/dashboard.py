@@ -76,7 +76,9 @@ class RunLogger(WandbLogger):
             )
         if not isinstance(offline, bool):
             raise BadInput(f"logger.wandb.offline={offline} is neither true nor false")
-        mode = os.environ.get("WANDB_MODE") or "online"
+        if not os.environ.get("WANDB_MODE", "none"):
+            del os.environ["WANDB_MODE"]  # W&B itself takes an empty one for a mode
+        mode = os.environ.get("WANDB_MODE", "online")
         if mode not in MODES:
             raise BadInput(
                 f"WANDB_MODE={mode} of the environment is none of {', '.join(MODES[:3])}"

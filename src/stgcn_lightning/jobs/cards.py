@@ -59,6 +59,8 @@ def training_card(
         "benchmark.val_split": settings.benchmark.val_split,
         "data.frame_order": settings.data.frame_order,
         "trainer.precision": settings.trainer.precision,
+        "trainer.gradient_clip_val": settings.trainer.get("gradient_clip_val"),
+        "trainer.gradient_clip_algorithm": settings.trainer.get("gradient_clip_algorithm"),
         "callbacks.best.monitor": best and best.get("monitor"),
         "samples": samples,
     }

@@ -28,6 +28,7 @@ KEPT = {  # with another value the figures of before and after would not be of o
     "seed": ("order", "seed"),
     "data.clip_frames": ("clip_frames",),
     "data.persons": ("persons",),
+    "data.missing": ("missing",),
     "data.frame_order": ("training", "data.frame_order"),
     "data.holdout_subjects": ("held_out_subjects",),
     "benchmark.train_split": ("training", "benchmark.train_split"),
@@ -39,6 +40,8 @@ USED = {
     "a global batch of": ("order", "a global batch of"),
     "model.norm_group": ("run", "norm_group"),
     "trainer.precision": ("training", "trainer.precision"),
+    "trainer.gradient_clip_val": ("training", "trainer.gradient_clip_val"),
+    "trainer.gradient_clip_algorithm": ("training", "trainer.gradient_clip_algorithm"),
     "callbacks.best.monitor": ("training", "callbacks.best.monitor"),
 }
 NOT_SAVED_BY_0_1_0 = ("label_smoothing", "dropout")

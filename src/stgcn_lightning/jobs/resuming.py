@@ -60,7 +60,7 @@ def resume_from(
     """
     if resume is None:
         return None
-    last = newest_whole(run) if resume == "auto" else path_of("resume", resume)
+    last = newest_whole(run) if resume == "auto" else _last_of(path_of("resume", resume))
     if last is None:
         console.print(f"nothing to resume in {shown(run)}: starting anew")
         return None
@@ -80,9 +80,20 @@ def resume_from(
     refuse_other_run(saved, card, last)
     refuse_within_epoch(content, saved, card, last)
     console.print(f"resuming from {shown(last)}")
-    for line in changes(content, saved, card, recipe, last):
-        console.print(line)
+    if place_of(content)[0] < card["run"]["epochs"]:  # else nothing is trained with them
+        for line in changes(content, saved, card, recipe, last):
+            console.print(line)
     return Resumption(last, content, saved)
+
+
+def _last_of(path: Path) -> Path:
+    """The checkpoint at `path`, or the last one of the run directory there."""
+    if not path.is_dir():
+        return path
+    last = newest_whole(path.parent if path.name == "checkpoints" else path)
+    if last is None:
+        raise BadInput(f"{shown(path)} is no folder of a run with a last.ckpt to resume")
+    return last
 
 
 def newest_whole(run: Path) -> Path | None:

@@ -24,6 +24,7 @@ from stgcn_lightning.jobs.selecting import headline_rows, print_selections, sele
 from stgcn_lightning.jobs.testing import run_test
 from stgcn_lightning.jobs.trainers import (
     build_trainer,
+    callbacks_of,
     nothing_held_back,
     passing_on_ctrl_c,
     steps_of_optimiser,
@@ -75,6 +76,17 @@ def refuse_nothing_to_test(settings: TrainSettings) -> None:
         raise BadInput(
             "test_after=true has nothing to test on with benchmark.val_split=null: leave it out, "
             "or hold samples out, data.holdout_subjects=0.1"
+        )
+    best = callbacks_of(settings).get("best")
+    if settings.test_after and best and best.get("filename") != "best":
+        raise BadInput(
+            f"test_after=true tests best.ckpt, not callbacks.best.filename={best.get('filename')}: "
+            "leave the name as it is; +callbacks.NAME._target_=MODULE.CLASS keeps others besides"
+        )
+    if settings.test_after and not {"best", "last"} & callbacks_of(settings).keys():
+        raise BadInput(
+            "test_after=true has no checkpoint to test without callbacks.best and callbacks.last: "
+            "keep one of them, or leave test_after out"
         )
 
 
@@ -225,5 +237,12 @@ def print_first_screen(
         "run": shown(run.folder),
     }.items():
         console.print(f"{key:<9}{value}")
+    clips = len(data.train_numbers) * settings.recipe.train_passes_per_epoch
+    if run.batch.together > clips:
+        fits = max(1, clips // run.batch.devices)
+        console.print(
+            f"a step has at most the {clips} clips of an epoch, and lr is meant for "
+            f"{run.batch.together}: data.batch_size={fits} fits"
+        )
     if why := unvalidated(settings):
         console.print(f"no epoch is validated ({why}): last.ckpt is kept, and no best.ckpt")

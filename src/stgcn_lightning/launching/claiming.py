@@ -20,6 +20,7 @@ from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.folders import hold, new_folder, refuse_overwriting
 from stgcn_lightning.settings.compose import settings_of
+from stgcn_lightning.settings.doors import DOORS
 
 FIRST_SPECIAL_STEP = 1 << 31  # SLURM counts batch scripts and the like from the top down
 beginning = False  # a job begins: folders are made, not only named
@@ -46,8 +47,9 @@ class Folders(Callback):
             check_settings(config)
             folder = Path(config.hydra.run.dir)
             if ranks.global_rank() > 0:
-                with read_write(config):
-                    config.hydra.output_subdir = None  # rank 0 alone writes the configuration
+                hydra: Any = config.hydra
+                with read_write(hydra):
+                    hydra.output_subdir = None  # rank 0 alone writes the configuration
                 return
             hold(folder)
             if OmegaConf.select(config, "resume", default="no training") is None:
@@ -71,6 +73,11 @@ def check_settings(config: DictConfig) -> None:
     with read_write(running):
         running.output_dir = os.getcwd()  # any: Hydra sets it when it makes the folder
     door = str(config.hydra.job.config_name)
+    if door not in DOORS:
+        raise BadInput(
+            f"--config-name={door} is the configuration of no door: leave it out, and add "
+            "experiment=NAME for a file of yours, FOLDER/experiment/NAME.yaml, --config-dir FOLDER"
+        )
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     settings_of(door, own)
 

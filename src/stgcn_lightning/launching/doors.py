@@ -20,10 +20,12 @@ from yaml import YAMLError
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.folders import hold, release
+from stgcn_lightning.launching.arguments import refuse_unused
 from stgcn_lightning.launching.claiming import Refused
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.launching.sentences import explain, is_override, peer_lost
+from stgcn_lightning.launching.surroundings import check_surroundings
 from stgcn_lightning.launching.table import keep_result
 from stgcn_lightning.ranks import global_rank
 from stgcn_lightning.shipped import CONF
@@ -44,6 +46,11 @@ def open_door(name: str) -> None:
     sys.argv[1:] = sorted(sys.argv[1:], key=is_override)
     debugging = any(argument.lower() == "debug=true" for argument in sys.argv)
     door = Door(name, debugging)
+    try:
+        refuse_unused(name, sys.argv[1:])
+        check_surroundings(name)
+    except BadInput as error:
+        leave(str(error), 2)
     main = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)
     try:
         main(door)()

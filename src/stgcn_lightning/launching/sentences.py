@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from stgcn_lightning.settings.compose import keys_of
 from stgcn_lightning.settings.trainer import OPEN, REFUSED
 from stgcn_lightning.shipped import CONF
 
+OBJECTS = ("logger", "callbacks")  # groups of objects, which take what their classes take
 LISTS = ("logger", "trainer.devices")  # besides the keys whose fields say that they take a list
 # lines of Hydra's and OmegaConf's texts that say nothing to a user, and the rest after them
 NOISE = re.compile(
@@ -79,6 +81,15 @@ def _no_option(found: re.Match[str], _: str) -> str:
 def _no_key(found: re.Match[str], door: str) -> str:
     name = found["key"]
     group, _, rest = name.partition(".")
+    above, _, last = name.rpartition(".")
+    made: Any = None
+    if group in OBJECTS and above:
+        made = OmegaConf.select(_with_groups(door), above)
+    if OmegaConf.is_dict(made) and "_target_" in made:
+        kind = made["_target_"].rpartition(".")[2]
+        near = get_close_matches(last, [str(key) for key in made], cutoff=0.75)
+        meant = f"did you mean {above}.{near[0]}? or " if near else ""
+        return f"there is no key {name}: {meant}+{name}=VALUE gives {kind} another argument"
     if group == "logger":
         return f"there is no key {name}: choose its logger first, logger=[csv,wandb,tensorboard]"
     if group == "trainer" and rest in REFUSED:
@@ -93,7 +104,10 @@ def _several_values(found: re.Match[str], door: str) -> str:
     key, _, value = found["override"].partition("=")
     if _takes_list(key.lstrip("+"), door) and "(" not in value:
         return f"{key} takes a list in brackets: {key}=[{value}]; to sweep over the values, add -m"
-    quoted = "" if "(" in value else f", or quote it if it is one text: \"{key}='{value}'\""
+    group = (CONF / key).is_dir()
+    quoted = (
+        "" if group or "(" in value else f", or quote it if it is one text: \"{key}='{value}'\""
+    )
     return f"{found['override']} is a sweep: add -m{quoted}"
 
 
@@ -150,6 +164,11 @@ SENTENCES: Mapping[str, Callable[[re.Match[str], str], str]] = {
         f"the value{_at(found)} refers to itself through ${{...}}: give it a value of its own",
     r"^(no viable alt|mismatched input|token recognition|extraneous input)": lambda found, _:
         f"the value{_at(found)} has a ${{ that begins no reference: write \\${{ for a plain ${{",
+    r"In '(?P<file>[^']+)': Could not override '(?P<group>\w+)@": lambda found, _:
+        f"{found['file']}.yaml overrides a group below itself: write "
+        f"override /{found['group']}@_global_.{found['group']}: NAME",
+    r"does not support sweep type : (?P<kind>\w+)_SWEEP": lambda found, _:
+        f"{found['kind'].lower()}(...) cannot be swept over here: list the values, key=a,b,c",
     r"Environment variable '(?P<name>\w+)' not found": lambda found, _:
         f"the environment variable {found['name']}{_at(found)} is not set: set it, or give the key "
         "a value",
@@ -159,7 +178,9 @@ SENTENCES: Mapping[str, Callable[[re.Match[str], str], str]] = {
 def _unreadable(override: str) -> str:
     if "=" not in override:
         return f"cannot read {override}: keys are set by key=value, and flags begin with -"
-    return f"cannot read {override}: quote the value, \"key='value'\""
+    key, _, value = override.partition("=")
+    quoted = "key='value'" if "'" in value else f"{key}='{value}'"
+    return f'cannot read {override}: quote the value, within the quotes of the shell: "{quoted}"'
 
 
 def _fault_in_yaml(error: Exception) -> str:

@@ -14,21 +14,21 @@ from stgcn_lightning.settings.groups import Benchmark, Data, Downloads, Model, R
 from stgcn_lightning.settings.objects import Object, objects
 from stgcn_lightning.settings.trainer import Trainer, working_callbacks
 from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.terminal import shown_value
 
 NAMED = "a file, the folder of a run, an address (https://), or zoo:NAME"
 
 
 def check_checkpoint(key: str, value: Any) -> Any:
     """Return a path or the name of a published file as it was given, or raise BadInput."""
-    if value:
-        fields.path_of(key, value)
-    return value or None
+    fields.path_of(key, value)
+    return value
 
 
 def check_resume(key: str, value: Any) -> str:
     """Return ``auto`` or a path as it was given, or raise BadInput."""
     if not isinstance(value, str):
-        raise BadInput(f"{key}={value} is neither auto nor a checkpoint")
+        raise BadInput(f"{key}={shown_value(value)} is neither auto nor a checkpoint")
     if value != "auto":
         fields.path_of(key, value)
     return value
@@ -107,6 +107,19 @@ class TrainSettings(Common):
     test_after: bool = fields.choice(
         "test best.ckpt when training ends, or last.ckpt where no epoch was validated", True, False
     )
+
+    def __post_init__(self) -> None:
+        """Refuse checkpoints in another folder, which other runs could write in, too."""
+        for key in ("best.dirpath", "last.folder"):
+            name, _, option = key.partition(".")
+            one = (self.callbacks or {}).get(name)
+            folder = one.get(option) if one else None
+            own = self.run_dir.resolve()
+            if folder is not None and not Path(str(folder)).resolve().is_relative_to(own):
+                raise BadInput(
+                    f"callbacks.{key}={folder} is not in the folder of the run, where test and "
+                    "resume look for checkpoints: hydra.run.dir=FOLDER chooses that"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

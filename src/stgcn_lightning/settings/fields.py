@@ -132,8 +132,9 @@ def stated_number(
     def take(key: str, value: Any) -> Any:
         fits = isinstance(value, int) or (kind is float and isinstance(value, float))
         if isinstance(value, bool) or not fits or not least <= value <= most:
-            limit = f"at most {most:g}" if fits and value > most else f"at least {least:g}"
-            raise BadInput(f"{key}={value} must be a {what} of {limit}")
+            high = fits and not isinstance(value, bool) and value > most
+            limit = f"at most {_limit(most)}" if high else f"at least {_limit(least)}"
+            raise BadInput(f"{key}={shown_value(value)} must be a {what} of {limit}")
         return value
 
     end = "or more" if most >= UNLIMITED else f"to {_written(most)}"
@@ -306,6 +307,11 @@ def describe(cls: type, defaults: Mapping[str, Any], prefix: str = "") -> list[R
 
 def _kept(_: str, value: Any) -> Any:
     return frozen(value)
+
+
+def _limit(number: float) -> str:
+    """As it is typed, all digits of a whole number."""
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _written(number: float) -> str:

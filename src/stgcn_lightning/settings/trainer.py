@@ -75,6 +75,12 @@ PRECISIONS = (
     "bf16",
     None,
 )
+# what a number among the arguments may be: kind in words, least; null is none of it
+NUMBERS = {
+    "check_val_every_n_epoch": (int, "a whole number of at least 1", 1),
+    "log_every_n_steps": (int, "a whole number of at least 0", 0),
+    "gradient_clip_val": (int | float, "a number of at least 0", 0),
+}
 METRICS = ["train/loss", "train/top1"] + [
     f"{part}/{figure}"
     for part in ("val", "holdout")
@@ -117,6 +123,7 @@ class Trainer(Object):
         """
         trainer = super().read(key, value)
         refuse_arguments(key, trainer.options)
+        refuse_numbers(key, trainer.options)
         refuse_strategy(f"{key}.strategy", trainer.get("strategy", "auto"))
         one = trainer.precision
         if not any(one == known and type(one) is type(known) for known in PRECISIONS):
@@ -167,6 +174,25 @@ def refuse_arguments(key: str, options: Mapping[str, Any]) -> None:
             )
 
 
+def refuse_numbers(key: str, options: Mapping[str, Any]) -> None:
+    """Refuse numbers that Lightning would ignore, or fail on when an epoch ends.
+
+    Raises:
+        BadInput: with what they may be.
+    """
+    for name, (kind, allowed, least) in NUMBERS.items():
+        value = options.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, kind) or not value >= least:
+            raise BadInput(f"{key}.{name}={shown_value(value)} must be {allowed}, or null")
+    if options.get("gradient_clip_algorithm") and not options.get("gradient_clip_val"):
+        raise BadInput(
+            f"{key}.gradient_clip_algorithm clips nothing by itself: +{key}.gradient_clip_val="
+            "VALUE says from where"
+        )
+
+
 def refuse_strategy(key: str, value: Any) -> None:
     """Refuse a strategy with which the ranks of this package cannot train.
 
@@ -203,7 +229,20 @@ def working_callbacks(key: str, value: Any) -> Mapping[str, Object]:
                 f"{key}.{name}.monitor={shown_value(monitor)} is logged by nothing: "
                 f"{nearest(str(monitor), METRICS)}"
             )
+        if module.startswith("lightning.") and monitor in METRICS:
+            _refuse_direction(f"{key}.{name}", str(monitor), one.get("mode"))
     return found
+
+
+def _refuse_direction(key: str, monitor: str, mode: Any) -> None:
+    """Refuse to select, or to stop, by a loss that is high or an accuracy that is low."""
+    right = "min" if monitor.endswith("/loss") else "max"
+    if (mode or "min") in ("min", "max") and (mode or "min") != right:  # min is Lightning's default
+        better = "lower" if right == "min" else "higher"
+        plus = "" if mode else "+"
+        raise BadInput(
+            f"{key}.monitor={monitor} is better the {better} it is: set {plus}{key}.mode={right}"
+        )
 
 
 def _refuse(what: str, remedy: str) -> NoReturn:
