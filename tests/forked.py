@@ -101,5 +101,6 @@ def _open(folder: Path, door: str, arguments: list[str], texts: list[Path]) -> N
     write_to(*texts)
     behave_as_started()
     sys.argv = [f"{door}.py", *arguments]
+    sys.path.insert(0, os.getcwd())  # as `python -m` does: a user's modules lie there
     open_door(door)
     sys.exit(0)

@@ -14,7 +14,7 @@ from forked import CONTEXT, behave_as_started, write_to
 from stgcn_lightning.callbacks import checkpoint_files
 from stgcn_lightning.files import writing
 from stgcn_lightning.launching.doors import open_door
-from stgcn_lightning.models import stgcn
+from stgcn_lightning.models import parts
 from stgcn_lightning.recognizer import Recognizer
 
 RUN = [
@@ -98,7 +98,7 @@ def main(folder, rank, ranks, port, overrides, fault):
             "TORCHELASTIC_RUN_ID": "test",
         }
     behave_as_started()
-    stgcn.STAGES, stgcn.WIDENED = 3, (3,)  # a stage of each kind: depth is not the point
+    parts.STAGES, parts.WIDENED = 3, (3,)  # a stage of each kind: depth is not the point
     if fault and rank == 0:
         place, passed, number = fault
         FAULTS[place](after(passed, lambda: os.kill(os.getpid(), number)))

@@ -34,30 +34,37 @@ def write_files(folder):
         path.write_text(content)
 
 
-def run(folder, command, *more):
-    """Run a command line of the page, in `folder`; returns its standard output."""
+def run(folder, command, *more, started=False):
+    """Run a command line of the page, in `folder`; returns its standard output.
+
+    Its door is forked from a server that has imported everything; `started` starts Python.
+    """
     words = shlex.split(command)
     assert words[0] == "python"
-    door = words[2].rpartition(".")[2] if words[1] == "-m" else ""
+    door = words[2].removeprefix("stgcn_lightning.") if words[1] == "-m" else ""
     said = {word.split("=")[0] for word in words}
     tiny = [one for one in more if door in RUNS and one.split("=")[0] not in said]
-    done = subprocess.run(
-        [sys.executable, *words[1:], *tiny],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    if door and not started:
+        assert words[2] == f"stgcn_lightning.{door}"
+        done = forked.run(folder, door, *words[3:], *tiny)
+    else:
+        done = subprocess.run(
+            [sys.executable, *words[1:], *tiny],
+            cwd=folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     assert done.stderr == "", command
     return done.stdout
 
 
-def run_all(folder, text, *more):
+def run_all(folder, text, *more, started=False):
     """Run all commands of a part of the page; returns what each of them printed."""
     commands = [
         line for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
         for line in block.splitlines()
     ]  # fmt: skip
     assert commands
-    return [run(folder, command, *more) for command in commands]
+    return [run(folder, command, *more, started=started) for command in commands]
 
 
 @pytest.fixture
@@ -96,23 +103,25 @@ def test_a_stream_from_outside_trains_tests_fuses_and_exports(folder):
 
 @pytest.mark.slow
 def test_a_source_from_outside_is_prepared_and_all_three_work_together(folder):
-    _, prepared, trained, tested, _ = run_all(folder, section("A source"), "trainer=cpu")
+    _, prepared, trained, tested, _ = run_all(
+        folder, section("A source"), "trainer=cpu", started=True
+    )
     assert "90 samples, 5 joints (stick5)" in prepared
     assert "waves, acceleration stream" in trained
     assert float(re.search(r"top-1 +│ +([0-9.]+) │", tested)[1]) > 80, tested
     # two ranks find the modules, too; the sentences of a mistake know the user's own keys
     train = "python -m stgcn_lightning.train --config-dir conf_mine benchmark=waves model=toy "
     ranks = "trainer=ddp_cpu data.batch_size=4 recipe.epochs=1 hydra.run.dir=runs/two"
-    assert "2 x CPU" in run(folder, train + ranks)
+    assert "2 x CPU" in run(folder, train + ranks, started=True)
     for mistake, sentence in {
         "model.widht=4": "there is no key model.widht: did you mean model.width",
         "model._target_=my_models.Tyo": "_target_=my_models.Tyo cannot be imported: module 'my_mo",
         "model=stgcn checkpoint=runs/waves/checkpoints/best.ckpt": "holds another model: set mo",
     }.items():
-        words = shlex.split(train.replace("python", sys.executable, 1) + mistake)
+        _, _, _, *words = shlex.split(train + mistake)
         if "model=stgcn" in words:
             words.remove("model=toy")
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+        done = forked.run(folder, "train", *words)
         assert done.returncode == 2, done.stderr
         assert len(done.stderr.splitlines()) == 1, done.stderr
         assert sentence in done.stderr

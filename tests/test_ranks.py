@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -99,16 +100,15 @@ def test_two_processes_train_as_one_with_twice_the_batch(tmp_path, family):
     """In float64; of 54 draws the last batch holds 6, half of them for each rank or norm group."""
     double = ["trainer.precision=64-true", "benchmark.synthetic.val_samples=1", "test_after=true"]
     double += family
-    one = start(
-        tmp_path, "trainer=cpu", "data.batch_size=8", "model.norm_group=4", *double,
-        "hydra.run.dir=one",
-    )  # fmt: skip
     two = start(
         tmp_path, "trainer=ddp_cpu", "data.batch_size=4", "model.norm_group=4", *double,
         "hydra.run.dir=two",
     )  # fmt: skip
-    for process in (one, two):
-        status, out, err = finish(process)
+    one = forked.run(
+        tmp_path, "train", *TINY, "trainer=cpu", "data.batch_size=8", "model.norm_group=4", *double,
+        "hydra.run.dir=one",
+    )  # fmt: skip
+    for status, out, err in (one, finish(two)):
         assert status == 0, out + err
         assert err == ""
     assert out.count(" to train on") == 1, "rank 0 alone speaks"

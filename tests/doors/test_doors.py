@@ -7,10 +7,9 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -27,10 +26,7 @@ from stgcn_lightning.sources.mmaction2 import read_annotations
 @pytest.mark.slow
 def test_the_whole_road_trains_resumes_tests_and_fuses(tmp_path):
     def run(name, *arguments):
-        command = [sys.executable, "-m", f"stgcn_lightning.{name}", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return forked.succeed(tmp_path, name, *arguments)
 
     for stream in ("joint", "bone"):
         out = run("train", *TINY, f"stream={stream}", "recipe.epochs=1", f"hydra.run.dir={stream}")

@@ -188,7 +188,7 @@ def test_a_full_disk_spares_the_last_checkpoint(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(disk)], check=False
+        ["mount", "-t", "tmpfs", "-o", "size=250k", "tmpfs", str(disk)], check=False
     )
     if mounted.returncode:
         pytest.skip("mounting a small disk takes root")

@@ -1,12 +1,9 @@
 """What `tests/doors/test_reproduce_door.py` does not show: a reproduction by several ranks."""
 
 import json
-import os
-import subprocess
-import sys
 
+import forked
 import pytest
-from helpers import CHECKOUT
 
 SMALL = [
     "trainer=ddp_cpu",
@@ -25,15 +22,7 @@ SMALL = [
 
 @pytest.mark.slow
 def test_ranks_reproduce_together(tmp_path):
-    paths = os.pathsep.join([str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-m", "stgcn_lightning.reproduce", *SMALL],
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forked.run(tmp_path, "reproduce", *SMALL)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.count("table: run/reproduction.md") == 1
