@@ -176,7 +176,7 @@ def large_annotations(folder: Path) -> tuple[Path, StoreSpec]:
             few[i % SAMPLES],
             id=f"S{i:06}",
             # elsewhere in the picture: no two samples are alike
-            keypoint=few[i % SAMPLES].keypoint + np.float16(divmod(i // SAMPLES, 8)),
+            keypoint=few[i % SAMPLES].keypoint + np.array(divmod(i // SAMPLES, 8), np.float16),
         )
         for i in range(count)
     ]
