@@ -1,5 +1,6 @@
 """Fixtures of several test files."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -20,8 +21,12 @@ settings.load_profile("ci")  # Hypothesis's own: the same examples in every run,
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first: at the end, no process waits for another one's long test."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Long tests first in each process's part: at the end, none waits for another one's."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    quick = [item.get_closest_marker("slow") is None for item in items]
+    long_first = [items[i] for i in sorted(range(len(items)), key=quick.__getitem__)]
+    # parts are divided evenly among the processes, in this order
+    items[:] = [item for part in range(processes) for item in long_first[part::processes]]
 
 
 @pytest.fixture
