@@ -96,6 +96,7 @@ def main(folder, rank, ranks, port, overrides, fault):
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
             "TORCHELASTIC_RUN_ID": "test",
+            "TORCHELASTIC_RESTART_COUNT": "0",
         }
     behave_as_started()
     parts.STAGES, parts.WIDENED = 3, (3,)  # a stage of each kind: depth is not the point

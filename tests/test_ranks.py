@@ -342,6 +342,7 @@ def test_rank_0_may_close_what_it_holds_if_it_was_told_to_stop(
     paths = [str(tmp_path), str(CHECKOUT / "src"), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setattr(launch, "GRACE", 0.1)
+    monkeypatch.setattr(launch, "settings_of", lambda door, cfg: None)  # it is no door's job
     trainer = {"devices": 2, "accelerator": "cpu", "strategy": "ddp"}
     cfg = OmegaConf.create({"run_dir": str(tmp_path), "status": status, "trainer": trainer})
     with pytest.raises(launch.Failure) as caught:

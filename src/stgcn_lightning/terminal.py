@@ -38,6 +38,14 @@ def __getattr__(name: str) -> Any:
     from stgcn_lightning.ranks import global_rank
 
     class Plain(Console):
+        @property
+        def quiet(self) -> bool:  # asked whenever something is written
+            return global_rank() > 0
+
+        @quiet.setter
+        def quiet(self, _: bool) -> None:
+            """Rich sets it once, when it is made."""
+
         def print(self, *objects: Any, **options: Any) -> None:
             fit = [Text(fitting(one)) if isinstance(one, str) else one for one in objects]
             for table in (one for one in fit if isinstance(one, Table)):
@@ -53,7 +61,6 @@ def __getattr__(name: str) -> Any:
         markup=False,
         emoji=False,
         highlight=False,
-        quiet=global_rank() > 0,
         width=None if sys.stdout.isatty() else UNLIMITED,
     )
     globals()["console"] = made
