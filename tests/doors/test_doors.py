@@ -215,7 +215,8 @@ def test_prepare_reads_skeleton_files_once(door, raw):
     assert "unchanged since they were read" in door("prepare", *RAW)[1]
     assert made.stat().st_mtime_ns == changed
     (raw / "S001C001P001R001A001.skeleton").write_text("0\n")
-    refused(door("prepare", *RAW), "'S001C001P001R001A001' has no persons", "on_bad_sample=drop")
+    # the only sample of its split, which cannot be left out
+    refused(door("prepare", *RAW), "'S001C001P001R001A001' has no persons; correct it")
 
 
 def test_ctrl_c_saves_and_ends_with_130(door, monkeypatch):

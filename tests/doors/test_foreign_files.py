@@ -106,11 +106,6 @@ def test_a_checkpoint_in_half_precision_or_of_a_run_is_tested(door):
     status, out, err = door("train", *TINY, *other)
     assert status == 0, err
     assert "run was trained with stream joint, this run has bone" in out
-    refused(
-        door("train", *TINY, "resume=run", "hydra.run.dir=new"),
-        "resume=run is a folder: go on in it with resume=auto hydra.run.dir=run, or give a file, ",
-        "run/checkpoints/last.ckpt",
-    )
     sidecar = ["format=mmaction2", "out=mm.pth", "hydra.run.dir=e"]
     status, _, err = door("export", "checkpoint=run", *sidecar)
     assert status == 0, err

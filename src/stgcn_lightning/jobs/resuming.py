@@ -60,15 +60,15 @@ def resume_from(
     """
     if resume is None:
         return None
-    last = newest_whole(run) if resume == "auto" else _last_of(path_of("resume", resume))
+    if resume == "auto":
+        for unfinished in (run / "checkpoints").glob(".*.tmp"):  # a killed process was writing it
+            unfinished.unlink(missing_ok=True)
+        last = newest_whole(run)
+    else:
+        last = _last_of(path_of("resume", resume))
     if last is None:
         console.print(f"nothing to resume in {shown(run)}: starting anew")
         return None
-    if last.is_dir():
-        raise BadInput(
-            f"resume={resume} is a folder: go on in it with resume=auto hydra.run.dir={resume}, or "
-            f"give a file, resume={last / 'checkpoints' / LAST}"
-        )
     if is_safetensors(last):
         raise BadInput(f"{last} is no run of this package: start from it with checkpoint={last}")
     content = read_checkpoint(last)
@@ -103,8 +103,6 @@ def newest_whole(run: Path) -> Path | None:
         BadInput: there are some, and all are torn.
     """
     folder = run / "checkpoints"
-    for unfinished in folder.glob(".*.tmp"):  # a killed process was writing it
-        unfinished.unlink(missing_ok=True)
     torn: list[Path] = []
     whole: dict[Path, int] = {}
     for path in (folder / LAST, folder / NEXT, *sorted(folder.glob(EARLIER))):
