@@ -151,7 +151,7 @@ def test_the_first_tensor_that_is_not_finite_is_found(name):
 def test_a_head_for_other_classes_is_not_started_from(tmp_path):
     path = LEGACY / "version_0_1_0_finished.ckpt"
     model, card = load_model(path)
-    _, skipped = fine_tune(model, path, card["classes"])
+    _, skipped, _ = fine_tune(model, path, card["classes"])
     assert skipped == []
-    _, skipped = fine_tune(model, path, card["classes"][::-1])
+    _, skipped, _ = fine_tune(model, path, card["classes"][::-1])
     assert skipped == ["classify.weight", "classify.bias"]

@@ -86,7 +86,8 @@ class RunLogger(WandbLogger):
         if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
             raise BadInput(f"logger.wandb.tags={tags} must be a list of names: [first,second]")
         try:
-            _ = mode == "disabled" or Path.home()  # where W&B looks for its settings
+            if mode != "disabled":
+                Path.home()  # where W&B looks for its settings
         except RuntimeError as error:
             raise BadInput(
                 "W&B needs a home directory, and there is none: set HOME to a folder, or leave out "

@@ -23,6 +23,7 @@ from stgcn_lightning.callbacks.lightning_private import (
 from stgcn_lightning.callbacks.stopping import StopSignals
 from stgcn_lightning.distributed import gathered, running_statistics
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.terminal import say
 
 
 class Checkpoints(Checkpoint):
@@ -129,7 +130,7 @@ class Checkpoints(Checkpoint):
             if isinstance(callback, ModelCheckpoint):
                 stays = follow_best(callback, checkpoint)
                 if stays and trainer.is_global_zero:
-                    print(f"the best checkpoint is found anew: that of before stays {stays}")
+                    say(f"the best checkpoint is found anew: that of before stays {stays}")
 
     def _restore(self, state: dict[str, Any], pl_module: LightningModule) -> None:
         for name, buffer in running_statistics(pl_module).items():

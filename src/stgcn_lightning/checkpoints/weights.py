@@ -243,11 +243,11 @@ def own_options(settings: dict[str, Any]) -> dict[str, Any]:
 
 def fine_tune(
     model: Backbone, checkpoint: Path, classes: Sequence[str], say: Say = quiet
-) -> tuple[int, list[str]]:
+) -> tuple[int, list[str], dict[str, Any]]:
     """Start from other weights; a head for other classes, by number or name, is left as it is.
 
     Returns:
-        How many tensors were loaded, and the names of those that were not.
+        How many tensors were loaded, the names of those that were not, and the checkpoint's card.
     """
     state, card = read_weights(checkpoint, say)
     name = dict(card.get("model", {})).get("name")
@@ -258,7 +258,7 @@ def fine_tune(
     same = agree(card.get("classes", classes), classes)
     skipped = [name for name in head if not same or state[name].shape != ours[name].shape]
     load(model, state | {name: ours[name] for name in skipped}, checkpoint)
-    return len(state) - len(skipped), skipped
+    return len(state) - len(skipped), skipped, card
 
 
 def refuse_other_family(name: str, checkpoint: Path) -> NoReturn:

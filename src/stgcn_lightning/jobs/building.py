@@ -176,7 +176,8 @@ def splits_of(
         (val_split, WITHOUT_VALIDATION if training else "split=NAME tests another"),
     ):
         try:
-            _ = name is None or store.split(name)
+            if name is not None:
+                store.split(name)
         except BadInput as error:
             raise BadInput(f"{error}; {remedy}") from None
     return train_split, val_split

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.terminal import shown
+from stgcn_lightning.terminal import say, shown
 
 LOCK = ".lock"
 TAKEN = (errno.EACCES, errno.EAGAIN)  # POSIX allows either where another process has the lock
@@ -61,7 +61,7 @@ def hold(folder: Path) -> None:
                 f"another process is at work in {shown(folder)}{holder and f' ({holder})'}: wait "
                 "for it, or set hydra.run.dir=NEW (of a sweep: hydra.sweep.dir=NEW)"
             ) from None
-        print(
+        say(
             f"{shown(folder)} cannot be locked ({error.strerror}): take care that no other process "
             "works in it"
         )

@@ -94,8 +94,8 @@ def start_from(checkpoint: str, built: Built) -> None:
     """Load the weights that `checkpoint` names, and print what was loaded."""
     settings = built.settings
     file = checkpoint_of(checkpoint, settings.downloads, settings.model.name)
-    say_other_training(read_weights(file)[1], checkpoint, settings)
-    loaded, skipped = fine_tune(built.model, file, built.classes, console.print)
+    loaded, skipped, card = fine_tune(built.model, file, built.classes, console.print)
+    say_other_training(card, checkpoint, settings)
     console.print(f"{checkpoint}: {loaded} tensors loaded, skipped: {', '.join(skipped) or 'none'}")
 
 
