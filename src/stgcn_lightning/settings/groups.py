@@ -236,3 +236,50 @@ class Downloads:
     wait: float = fields.number(
         "time before the second try, doubled before each further one", 0, 1e6, unit="seconds"
     )
+
+
+def check_picture(key: str, value: Any) -> tuple[int, int]:
+    """Return (height, width) in pixels, or raise BadInput."""
+    if (
+        not isinstance(value, list | tuple)
+        or len(value) != 2
+        or not all(isinstance(side, int) and not isinstance(side, bool) for side in value)
+        or not min(value) >= 1
+    ):
+        raise BadInput(f"{key}={value} is no size of a picture: give [height, width] in pixels")
+    return value[0], value[1]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What key-point files do not say themselves."""
+
+    format: str = fields.anything(
+        "format of the key-point files", "auto, or a name (docs/sources.md)"
+    )
+    skeleton: str | None = fields.name(
+        "skeleton of the joints in files that do not name them", null="found out by their number"
+    )
+    unit: str | None = fields.choice(
+        "unit of the coordinates; null: as the format says, or found out",
+        None, "pixels", "picture", "signed", "metres", "centimetres", "millimetres",
+    )  # fmt: skip
+    y: str | None = fields.choice(
+        "direction in which y grows; null: as the format says", None, "down", "up"
+    )
+    img_shape: tuple[int, int] | None = fields.checked(
+        "size of the pictures", "[height, width] in pixels", check_picture,
+        null="as the file says, or assumed",
+    )  # fmt: skip
+    fps: float | None = fields.number(
+        "frames per second", 1e-3, 1e5, null="as the file says, or unknown"
+    )
+    least_score: float | None = fields.number(
+        "joints of a lower confidence are not found", 0, 1, null="as is usual for the format"
+    )
+    persons: int | None = fields.whole(
+        "persons of a recording that are kept, those who move most", 1, 1000, null="all"
+    )
+    gap: int = fields.whole(
+        "frames for which a person may be away and remain the same", 0, 100_000, unit="frames"
+    )
