@@ -1,6 +1,9 @@
 """What the package ships besides code: the configuration, and the skeletons in it."""
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.skeleton import Skeleton
@@ -26,3 +29,54 @@ def skeleton_named(name: str) -> Skeleton:
     if name not in known:
         raise BadInput(f"there is no skeleton {name}: {nearest(name, known)}")
     return Skeleton.from_dict(yaml.safe_load((CONF / "skeleton" / f"{name}.yaml").read_text()))
+
+
+def skeletons() -> list[Skeleton]:
+    """All skeletons of conf/skeleton, by their names."""
+    return [skeleton_named(file.stem) for file in sorted((CONF / "skeleton").glob("*.yaml"))]
+
+
+@dataclass(frozen=True)
+class BenchmarkTable:
+    """What a file of conf/benchmark says, read without composing a configuration.
+
+    Attributes:
+        skeleton: name of the skeleton that it chooses.
+        classes: their names.
+        synthetic: it makes its own annotations.
+    """
+
+    name: str
+    skeleton: str
+    dimension: str
+    normalise: str
+    train_split: str
+    val_split: str | None
+    classes: list[str]
+    synthetic: bool
+
+
+def benchmark_tables() -> list[BenchmarkTable]:
+    """All benchmarks of conf/benchmark, by their names."""
+    import yaml
+
+    folder = CONF / "benchmark"
+    ntu: list[str] = yaml.safe_load((folder / "_ntu.yaml").read_text())["_ntu_classes"]
+    found: list[BenchmarkTable] = []
+    for file in sorted(folder.glob("[!_]*.yaml")):
+        table: dict[str, Any] = yaml.safe_load(file.read_text())
+        chosen = [one for one in table["defaults"] if isinstance(one, dict)]
+        skeleton = next((v for one in chosen for k, v in one.items() if "skeleton" in k), "")
+        classes = table["classes"]
+        if isinstance(classes, str):  # ${first:60,${._ntu_classes}}
+            some = re.search(r"first:(\d+)", classes)
+            classes = ntu[: int(some[1])] if some else ntu
+        found.append(
+            BenchmarkTable(
+                *(table["name"], str(skeleton), table["dimension"], table["normalise"]),
+                *(table["train_split"], table["val_split"]),
+                [str(name) for name in classes],
+                bool(table.get("synthetic")),
+            )
+        )
+    return found

@@ -1,0 +1,104 @@
+"""An inspection as text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stgcn_lightning.jobs.inspection.inspected import Histogram, Inspected, measured
+
+BAR = 32  # columns of the longest bar
+MOST_BARS = 24  # of a histogram; of more classes, the most and the least frequent ones are shown
+COLOURS = {"ready": "green", "ready, but look": "yellow", "cannot be used": "red"}
+
+
+def print_inspected(found: Inspected, console: Console) -> None:
+    """Print what was found, the verdict first and the next command last."""
+    console.print(f"{found.source}: {found.kind}, because {found.why}")
+    console.print(Text(f"verdict: {found.verdict}", style=f"bold {COLOURS[found.verdict]}"))
+    for line in found.lines:
+        console.print(line)
+    if found.faults or found.findings:
+        heading("what will hurt", console)
+    for fault in found.faults:
+        console.print(f"  cannot be used: {fault}")
+    for finding in found.findings:
+        console.print(f"  look: {finding}")
+    heading("what is in it", console)
+    for name, value in found.facts.items():
+        if value not in (None, "", [], {}):
+            console.print(f"  {name.replace('_', ' ')}: {in_words(name, value)}")
+    for table in found.tables:
+        if table.rows:
+            console.print(_table(table.title, table.columns, table.rows))
+    for histogram in found.histograms:
+        heading(histogram.title, console)
+        for line in bars(histogram):
+            console.print(line)
+    if found.estimates:
+        heading("what training on it will need, estimated", console)
+        for one in found.estimates:
+            console.print(f"  {one.name}: about {measured(one.value, one.unit)} ({one.how})")
+    if found.remarks:
+        heading("what was decided in reading it", console)
+    for remark in found.remarks:
+        console.print(f"  {remark}")
+    for command in found.commands:
+        heading(f"to {command.purpose}", console)
+        console.print(f"  {command.command}")
+
+
+def heading(text: str, console: Console) -> None:
+    """Print what the next lines are about."""
+    console.print()
+    console.print(Text(f"{text}:", style="bold"))
+
+
+def in_words(name: str, value: Any) -> str:
+    """A fact as text."""
+    if isinstance(value, Mapping):
+        if value.keys() == {"least", "mean", "most", "total"}:
+            return (
+                f"{value['least']:,} to {value['most']:,}, mean {value['mean']:,.1f}, "
+                f"{value['total']:,} in all"
+            )
+        return ", ".join(f"{key} {in_words('', one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(in_words("", one) for one in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "bytes":
+        return measured(value, "bytes")
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+
+
+def bars(histogram: Histogram) -> list[str]:
+    """A line for each name with its count; of many, the most and least frequent."""
+    pairs = [*zip(histogram.names, histogram.counts, strict=True)]
+    left_out = len(pairs) - MOST_BARS
+    if left_out > 0:
+        ordered = sorted(pairs, key=lambda pair: -pair[1])
+        pairs = ordered[: MOST_BARS // 2] + ordered[-MOST_BARS // 2 :]
+    most = max([1, *(count for _, count in pairs)])
+    width = max(len(name) for name, _ in pairs)
+    lines = [
+        f"  {name:>{width}}  {'█' * round(BAR * count / most):<{BAR}} {count:,}"
+        for name, count in pairs
+    ]
+    if left_out > 0:
+        half = MOST_BARS // 2
+        lines.insert(half, f"  {'...':>{width}}  ({left_out} more in between)")
+    return lines
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    table = Table(title=title)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*("" if value is None else in_words("", value) for value in row))
+    return table

@@ -1,0 +1,96 @@
+"""Inspecting key-point files: one, or a folder of them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from stgcn_lightning.jobs.inspection.annotations import Asked
+from stgcn_lightning.jobs.inspection.estimates import costs
+from stgcn_lightning.jobs.inspection.inspected import Command, Histogram, Inspected, Rows, typed
+from stgcn_lightning.jobs.inspection.samples import facts_of, judged, lengths, size_of
+from stgcn_lightning.sources.recordings import Recording
+
+SHOWN = 12  # recordings that the table lists
+
+
+def inspect_recordings(
+    source: str, path: Path, recordings: Sequence[Recording], why: str, asked: Asked
+) -> Inspected:
+    """What is in key-point files, as training and prediction will see them."""
+    named = {one.skeleton for one in recordings if one.skeleton}
+    if not asked.given and len(named) == 1:
+        known = [one for one in asked.known if one.name in named]
+        asked = asked._replace(known=known) if known else asked
+    samples = [one.sample() for one in recordings]
+    found = judged(samples, asked.known, asked.given)
+    remarks = Counter(remark for one in recordings for remark in one.remarks)
+    folders = classes_by_folder(recordings) if path.is_dir() else {}
+    rates = sorted({one.fps for one in recordings if one.fps is not None})
+    facts = facts_of(samples, found.taken) | {
+        "fps": rates or None,
+        "seconds": seconds(recordings),
+        "folders": folders or None,
+        "normalise": found.normalise,
+    }
+    facts["recordings"] = facts.pop("samples")
+    frames = np.array([sample.keypoint.shape[1] for sample in samples])
+    histograms = [lengths(frames)]
+    if folders:
+        histograms.insert(
+            0, Histogram("recordings of each folder", "recordings", [*folders], [*folders.values()])
+        )
+    return Inspected(
+        source=source,
+        kind="recordings",
+        why=why,
+        facts=facts,
+        faults=found.faults,
+        findings=[*([found.scaled] if found.scaled else []), *found.findings],
+        estimates=costs(size_of(samples, found.taken, len(samples) if folders else 0)),
+        remarks=[
+            remark + (f" ({times:,} recordings)" if times > 1 else "")
+            for remark, times in remarks.items()
+        ],
+        tables=[_rows(recordings)],
+        histograms=histograms,
+        commands=[] if found.faults else _next(source, bool(folders)),
+    )
+
+
+def classes_by_folder(recordings: Sequence[Recording]) -> dict[str, int]:
+    """How many recordings lie in each sub-folder, where all lie in some."""
+    parents = [PurePosixPath(one.id).parent for one in recordings]
+    if any(str(parent) == "." for parent in parents):
+        return {}
+    return dict(sorted(Counter(parent.parts[0] for parent in parents).items()))
+
+
+def seconds(recordings: Sequence[Recording]) -> float | None:
+    """How long all of them last; None where a frame rate is not known."""
+    if any(not one.fps for one in recordings):
+        return None
+    return round(sum(one.keypoint.shape[1] / (one.fps or 1) for one in recordings), 2)
+
+
+def _rows(recordings: Sequence[Recording]) -> Rows:
+    columns = ("recording", "persons", "frames", "joints", "coordinates", "fps")
+    rows = [(one.id, *one.keypoint.shape, one.fps) for one in recordings[:SHOWN]]
+    more = len(recordings) - len(rows)
+    title = "recordings" + (f", the first {SHOWN} of {len(recordings):,}" if more else "")
+    return Rows(title, columns, rows)
+
+
+def _next(source: str, folders: bool) -> list[Command]:
+    commands = [
+        Command(
+            "have a trained model answer for them",
+            typed("predict", checkpoint="RUN", source=source),
+        )
+    ]
+    if folders:
+        commands.insert(
+            0, Command("make a data set of them, a class a folder", typed("prepare", data=source))
+        )
+    return commands
