@@ -118,7 +118,10 @@ def all_faults(
 
     Args:
         annotations: as a source returns them.
-        skeleton, classes, dimension, missing: as there.
+        skeleton: says how many joints there must be.
+        classes: labels are 0 to `classes - 1`.
+        dimension: how many coordinates a joint has.
+        missing: NaN is bad where it is ``error``.
 
     Returns:
         A sentence for each kind of fault, and the samples that have none of their own.

@@ -1,20 +1,32 @@
 """Looking at any file or folder of this package's world: what it is, and what will hurt."""
 
+import importlib
 import json
+from collections.abc import Callable
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.inspection.annotations import Asked, inspect_annotations
+from stgcn_lightning.jobs.inspection.asked import Asked
 from stgcn_lightning.jobs.inspection.inspected import Inspected
 from stgcn_lightning.jobs.inspection.printing import print_inspected
-from stgcn_lightning.jobs.inspection.recognising import SUFFIXES, kind_at
-from stgcn_lightning.jobs.inspection.recordings import inspect_recordings
+from stgcn_lightning.jobs.inspection.recognising import kind_at
 from stgcn_lightning.settings.doors import InspectSettings
 from stgcn_lightning.settings.fields import path_of
-from stgcn_lightning.shipped import skeletons
-from stgcn_lightning.sources.formats import read_recordings
-from stgcn_lightning.sources.mmaction2 import read_annotations
 from stgcn_lightning.sources.recordings import Reading
 from stgcn_lightning.terminal import console, shown
+
+# kind -> module:function, imported when such a thing is looked at: some take seconds to import
+INSPECTORS = {
+    "annotations": "stgcn_lightning.jobs.inspection.annotations:inspect",
+    "recordings": "stgcn_lightning.jobs.inspection.recordings:inspect",
+    "store": "stgcn_lightning.jobs.inspection.stores:inspect",
+    "stores": "stgcn_lightning.jobs.inspection.stores:inspect_several",
+    "checkpoint": "stgcn_lightning.jobs.inspection.checkpoints:inspect",
+    "scores": "stgcn_lightning.jobs.inspection.scores:inspect",
+    "run": "stgcn_lightning.jobs.inspection.runs:inspect",
+    "sweep": "stgcn_lightning.jobs.inspection.runs:inspect_sweep",
+    "onnx": "stgcn_lightning.jobs.inspection.models:inspect",
+    "sidecar": "stgcn_lightning.jobs.inspection.models:inspect_sidecar",
+}
 
 
 def inspect(settings: InspectSettings) -> None:
@@ -25,7 +37,7 @@ def inspect(settings: InspectSettings) -> None:
     """
     found = inspected(settings)
     if settings.format == "json":
-        print(json.dumps(found.plain(), indent=2, default=str))
+        print(json.dumps(found.plain(), indent=2))
         return
     print_inspected(found, console)
 
@@ -37,18 +49,15 @@ def inspected(settings: InspectSettings) -> Inspected:
     path = path_of("source", settings.source)
     if not path.exists():
         raise BadInput(f"there is no file or folder {path}; check the path")
-    given = settings.skeleton is not None
-    known = [settings.skeleton] if settings.skeleton else skeletons()
-    asked = Asked(known, given, settings.subject)
-    source = str(shown(path))
     kind, why = kind_at(path, settings.reading.format)
-    if kind == "annotations":
-        file = path
-        if path.is_dir():
-            file = next(one for one in path.iterdir() if one.suffix in SUFFIXES)
-            source = str(shown(file))
-        return inspect_annotations(source, read_annotations(file), why, asked)
-    if kind == "recordings":
-        reading = Reading(**vars(settings.reading))
-        return inspect_recordings(source, path, read_recordings(path, reading), why, asked)
-    raise BadInput(f"{path} is {kind}")
+    asked = Asked(
+        path=path,
+        source=str(shown(path)),
+        why=why,
+        reading=Reading(**vars(settings.reading)),
+        skeleton=settings.skeleton,
+        subject=settings.subject,
+    )
+    module, _, function = INSPECTORS[kind].partition(":")
+    inspector: Callable[[Asked], Inspected] = getattr(importlib.import_module(module), function)
+    return inspector(asked)

@@ -1,44 +1,38 @@
 """Inspecting a pickle of annotations."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from stgcn_lightning.data.ids import find_samples
 from stgcn_lightning.data.plausible import Finding
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs.inspection.asked import Asked
 from stgcn_lightning.jobs.inspection.estimates import costs
 from stgcn_lightning.jobs.inspection.inspected import Command, Histogram, Inspected, Rows, typed
+from stgcn_lightning.jobs.inspection.recognising import SUFFIXES
 from stgcn_lightning.jobs.inspection.samples import Judged, facts_of, judged, lengths, size_of
 from stgcn_lightning.jobs.inspection.splits import judge_pairs, pairs_of, pattern_of, store_of
 from stgcn_lightning.shipped import BenchmarkTable, benchmark_tables
-from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations
+from stgcn_lightning.sources.mmaction2 import read_annotations
+from stgcn_lightning.terminal import shown
 
 
-class Asked(NamedTuple):
-    """What the user says about samples.
-
-    Attributes:
-        known: skeletons that they may be of.
-        given: `known` is one that the user named.
-        subject: pattern that finds the subject in an id.
-    """
-
-    known: Sequence[Skeleton]
-    given: bool
-    subject: str | None
-
-
-def inspect_annotations(source: str, annotations: Annotations, why: str, asked: Asked) -> Inspected:
+def inspect(asked: Asked) -> Inspected:
     """What is in annotations, and what will hurt."""
+    path, source, why = asked.path, asked.source, asked.why
+    if path.is_dir():  # with one pickle in it
+        path = next(file for file in path.iterdir() if file.suffix in SUFFIXES)
+        source = str(shown(path))
+    annotations = read_annotations(path)
     if not annotations.samples:
         return Inspected(
             source=source, kind="annotations", why=why, facts={"samples": 0},
             faults=["there is no sample in it: make the annotations again"],
         )  # fmt: skip
-    found = judged(annotations.samples, asked.known, asked.given)
+    found = judged(annotations.samples, asked.known(), asked.skeleton is not None)
     faults, remarks = list(found.faults), list[str]()
     try:
         annotations, remarks = find_samples(annotations)
@@ -90,10 +84,11 @@ def benchmark_like(annotations: Annotations, found: Judged) -> BenchmarkTable | 
     """The shipped benchmark of as many joints, coordinates, classes and with these splits."""
     names = annotations.splits.keys()
     for one in benchmark_tables():
-        fits = one.dimension == found.taken.dimension and one.skeleton == found.taken.skeleton.name
-        if fits and {one.train_split, one.val_split} <= names and not one.synthetic:
-            if len(one.classes) == found.taken.classes:
-                return one
+        taken = found.taken
+        body = (one.dimension, one.skeleton) == (taken.dimension, taken.skeleton.name)
+        divided = {one.train_split, one.val_split} <= names and not one.synthetic
+        if body and divided and len(one.classes) == taken.classes:
+            return one
     return None
 
 

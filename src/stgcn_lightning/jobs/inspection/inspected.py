@@ -128,6 +128,17 @@ class Inspected:
         }
 
 
+def plain_value(value: Any) -> Any:
+    """A value of a file that is not trusted, as one that can be printed and written as JSON."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(one) for key, one in value.items()}  # pyright: ignore
+    if isinstance(value, list | tuple):
+        return [plain_value(one) for one in value]  # pyright: ignore
+    return f"one {type(value).__name__}"
+
+
 def typed(door: str, *flags: str, **keys: Any) -> str:
     """A command line of a door; ``hydra__run__dir=x`` is the key hydra.run.dir."""
     given = [f"{key.replace('__', '.')}={_quoted(value)}" for key, value in keys.items()]

@@ -11,6 +11,13 @@ from stgcn_lightning.jobs.inspection.inspected import Histogram, Inspected, meas
 
 BAR = 32  # columns of the longest bar
 MOST_BARS = 24  # of a histogram; of more classes, the most and the least frequent ones are shown
+MOST_ROWS = 16  # of a table
+# shares in [0, 1] that are printed in percent; others begin with val/ or test/
+PERCENT = (
+    "accuracy", "share", "top1", "top5", "mean_class_accuracy", "mean_confidence", "test_top1",
+    "top1_interval",
+)  # fmt: skip
+SHARES = ("/top1", "/top5", "/mean_class_accuracy")  # ends of logged names
 COLOURS = {"ready": "green", "ready, but look": "yellow", "cannot be used": "red"}
 
 
@@ -64,11 +71,14 @@ def in_words(name: str, value: Any) -> str:
                 f"{value['least']:,} to {value['most']:,}, mean {value['mean']:,.1f}, "
                 f"{value['total']:,} in all"
             )
-        return ", ".join(f"{key} {in_words('', one)}" for key, one in value.items())
+        named = name if name in PERCENT else ""
+        return ", ".join(f"{key} {in_words(named, one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(in_words("", one) for one in value)
+        return ", ".join(in_words(name, one) for one in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and (name in PERCENT or name.endswith(SHARES)):
+        return f"{100 * value:.2f} %"
     if name == "bytes":
         return measured(value, "bytes")
     if isinstance(value, int):
@@ -96,9 +106,14 @@ def bars(histogram: Histogram) -> list[str]:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    more = len(rows) - MOST_ROWS
+    if more > 0:
+        title += f" ({more:,} more rows in out=FILE.html and format=json)"
     table = Table(title=title)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right")
-    for row in rows:
-        table.add_row(*("" if value is None else in_words("", value) for value in row))
+        text = i == 0 or any(isinstance(row[i], str) for row in rows)
+        table.add_column(column, justify="left" if text else "right")
+    for row in rows[:MOST_ROWS]:
+        cells = zip(columns, row, strict=True)
+        table.add_row(*("" if value is None else in_words(name, value) for name, value in cells))
     return table

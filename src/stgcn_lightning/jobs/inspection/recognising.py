@@ -16,6 +16,7 @@ from stgcn_lightning.files.kinds import (
     refuse_other_kind,
 )
 from stgcn_lightning.files.reading import opened
+from stgcn_lightning.jobs.sweep_results import RESULT
 from stgcn_lightning.sources.formats import recognised
 
 ONNX = "an ONNX model"
@@ -23,7 +24,6 @@ PICKLE = re.compile(rb"\x80[\x02-\x05]|\(dp|\(lp|\}q|\]q")
 SUFFIXES = (".pkl", ".pickle", ".p")
 ANNOTATED = (b"frame_dir", b"annotations", b"keypoint", b"split")  # in the head of annotations
 MOST_SIDECAR = 4 << 20  # bytes: the sidecar of a model of many classes is far smaller
-RESULT = "result.json"  # what each job of a sweep leaves (launching.table)
 
 
 def kind_at(path: Path, format: str) -> tuple[str, str]:

@@ -2,31 +2,31 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
-from stgcn_lightning.jobs.inspection.annotations import Asked
+from stgcn_lightning.jobs.inspection.asked import Asked
 from stgcn_lightning.jobs.inspection.estimates import costs
 from stgcn_lightning.jobs.inspection.inspected import Command, Histogram, Inspected, Rows, typed
 from stgcn_lightning.jobs.inspection.samples import facts_of, judged, lengths, size_of
+from stgcn_lightning.sources.formats import read_recordings
 from stgcn_lightning.sources.recordings import Recording
 
 SHOWN = 12  # recordings that the table lists
 
 
-def inspect_recordings(
-    source: str, path: Path, recordings: Sequence[Recording], why: str, asked: Asked
-) -> Inspected:
+def inspect(asked: Asked) -> Inspected:
     """What is in key-point files, as training and prediction will see them."""
+    recordings = read_recordings(asked.path, asked.reading)
     named = {one.skeleton for one in recordings if one.skeleton}
-    if not asked.given and len(named) == 1:
-        known = [one for one in asked.known if one.name in named]
-        asked = asked._replace(known=known) if known else asked
+    known = asked.known()
+    if asked.skeleton is None and len(named) == 1:
+        known = [one for one in known if one.name in named] or known
     samples = [one.sample() for one in recordings]
-    found = judged(samples, asked.known, asked.given)
+    found = judged(samples, known, asked.skeleton is not None)
     remarks = Counter(remark for one in recordings for remark in one.remarks)
-    folders = classes_by_folder(recordings) if path.is_dir() else {}
+    folders = classes_by_folder(recordings) if asked.path.is_dir() else {}
     rates = sorted({one.fps for one in recordings if one.fps is not None})
     facts = facts_of(samples, found.taken) | {
         "fps": rates or None,
@@ -42,9 +42,9 @@ def inspect_recordings(
             0, Histogram("recordings of each folder", "recordings", [*folders], [*folders.values()])
         )
     return Inspected(
-        source=source,
+        source=asked.source,
         kind="recordings",
-        why=why,
+        why=asked.why,
         facts=facts,
         faults=found.faults,
         findings=[*([found.scaled] if found.scaled else []), *found.findings],
@@ -55,7 +55,7 @@ def inspect_recordings(
         ],
         tables=[_rows(recordings)],
         histograms=histograms,
-        commands=[] if found.faults else _next(source, bool(folders)),
+        commands=[] if found.faults else _next(asked.source, bool(folders)),
     )
 
 
