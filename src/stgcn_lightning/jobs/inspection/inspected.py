@@ -6,11 +6,12 @@ Values are plain: numbers, text, lists and dicts of such. Names of facts are tho
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Literal, NamedTuple
 
 from stgcn_lightning.data.plausible import Finding
+from stgcn_lightning.report.bodies import Drawn
 
 SCHEMA = 1  # changes when a key of the JSON goes or means something else
 READY, LOOK, UNUSABLE = "ready", "ready, but look", "cannot be used"
@@ -21,7 +22,7 @@ class Histogram(NamedTuple):
     """How many of something there are of each name, or in each range."""
 
     title: str
-    unit: str
+    counted: str
     names: Sequence[str]
     counts: Sequence[int]
 
@@ -50,11 +51,11 @@ class Estimate(NamedTuple):
     how: str
 
 
-class Drawing(NamedTuple):
-    """A figure that is an SVG picture, and its caption."""
+class Piece(NamedTuple):
+    """A part of a line of text, and its colour: `left` and `right` as in drawings, or none."""
 
-    svg: str
-    caption: str
+    text: str
+    colour: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +73,8 @@ class Inspected:
         remarks: what was decided in reading it, a sentence each.
         tables: more facts.
         histograms: distributions.
-        drawing: a picture for the page; the text has `lines` in its place.
-        lines: text for the terminal alone.
+        drawing: a skeleton for the page.
+        lines: text that shows the same on a terminal.
         commands: what to type next.
     """
 
@@ -87,8 +88,8 @@ class Inspected:
     remarks: Sequence[str] = ()
     tables: Sequence[Rows] = ()
     histograms: Sequence[Histogram] = ()
-    drawing: Drawing | None = None
-    lines: Sequence[str] = field(default_factory=tuple)
+    drawing: Drawn | None = None
+    lines: Sequence[Sequence[Piece]] = ()
     commands: Sequence[Command] = ()
 
     @property
@@ -120,7 +121,7 @@ class Inspected:
                 for table in self.tables
             ],
             "histograms": [
-                {"title": one.title, "unit": one.unit, "names": list(one.names)}
+                {"title": one.title, "counted": one.counted, "names": list(one.names)}
                 | {"counts": list(one.counts)}
                 for one in self.histograms
             ],

@@ -18,6 +18,7 @@ PERCENT = (
     "top1_interval",
 )  # fmt: skip
 SHARES = ("/top1", "/top5", "/mean_class_accuracy")  # ends of logged names
+SIDES = {"left": "dark_orange3", "right": "dodger_blue2"}  # as in drawings
 COLOURS = {"ready": "green", "ready, but look": "yellow", "cannot be used": "red"}
 
 
@@ -25,8 +26,10 @@ def print_inspected(found: Inspected, console: Console) -> None:
     """Print what was found, the verdict first and the next command last."""
     console.print(f"{found.source}: {found.kind}, because {found.why}")
     console.print(Text(f"verdict: {found.verdict}", style=f"bold {COLOURS[found.verdict]}"))
+    if found.lines:
+        console.print()
     for line in found.lines:
-        console.print(line)
+        console.print(Text.assemble(*((one.text, SIDES.get(one.colour, "")) for one in line)))
     if found.faults or found.findings:
         heading("what will hurt", console)
     for fault in found.faults:
@@ -35,7 +38,7 @@ def print_inspected(found: Inspected, console: Console) -> None:
         console.print(f"  look: {finding}")
     heading("what is in it", console)
     for name, value in found.facts.items():
-        if value not in (None, "", [], {}):
+        if not nothing(value):
             console.print(f"  {name.replace('_', ' ')}: {in_words(name, value)}")
     for table in found.tables:
         if table.rows:
@@ -61,6 +64,11 @@ def heading(text: str, console: Console) -> None:
     """Print what the next lines are about."""
     console.print()
     console.print(Text(f"{text}:", style="bold"))
+
+
+def nothing(value: Any) -> bool:
+    """Whether a fact is not known, or there is none."""
+    return value is None or (isinstance(value, str | list | Mapping) and not value)
 
 
 def in_words(name: str, value: Any) -> str:

@@ -195,7 +195,7 @@ def lengths(frames: NDArray[np.int64]) -> Histogram:
         str(low) if low + 1 == high else f"{low} to {high - 1}"
         for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     ]
-    return Histogram("lengths", "frames", names, counts.tolist())
+    return Histogram("frames of a sample", "samples", names, counts.tolist())
 
 
 def size_of(samples: Sequence[Sample], taken: Taken, trained: int = 0) -> Size:
