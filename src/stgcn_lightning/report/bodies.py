@@ -16,7 +16,6 @@ Side = Literal["left", "right", "middle"]
 HEIGHT, MARGIN = 640.0, 34.0
 WIDEST = 1.9  # width over height, of animals and trees
 MOST_NUMBERS = 45  # joints that are numbered in the drawing
-CLOSE = 13.0  # distance of joints from which on numbers would lie on each other
 
 
 class Joint(NamedTuple):
@@ -99,9 +98,11 @@ def drawn(
 
 
 def sides_of(skeleton: Skeleton, names: Sequence[str]) -> list[Side]:
-    """The side of each joint, by its name, else by its place in a pair of `left_right`."""
+    """The side of each joint: by its name, else where it stands in a body that faces the reader."""
     sides: list[Side] = ["middle"] * skeleton.num_joints
-    for one, other in skeleton.left_right:
+    across = standing(skeleton, names)[:, 0]
+    for pair in skeleton.left_right:
+        one, other = sorted(pair, key=lambda joint: -across[joint])
         sides[one], sides[other] = "left", "right"
     for i, name in enumerate(names):
         if name.startswith("left_"):

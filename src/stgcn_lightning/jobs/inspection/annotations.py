@@ -75,6 +75,7 @@ def inspect(asked: Asked) -> Inspected:
         estimates=costs(size_of(annotations.samples, found.taken, trained)),
         remarks=remarks,
         tables=[_splits(annotations)],
+        drawing=found.body,
         histograms=[*_classes(labels, classes), lengths(frames)],
         commands=[] if faults else next_of(source, annotations, found, benchmark, subject),
     )

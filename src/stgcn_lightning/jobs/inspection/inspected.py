@@ -152,7 +152,12 @@ def _quoted(value: Any) -> str:
     text = "null" if value is None else str(value)
     if PLAIN.fullmatch(text):
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    # a backslash stands for itself but before a quotation mark
+    return (
+        '"'
+        + re.sub(r'(\\*)("|$)', lambda one: 2 * one[1] + "\\" * bool(one[2]) + one[2], text)
+        + '"'
+    )
 
 
 def measured(value: float, unit: str) -> str:

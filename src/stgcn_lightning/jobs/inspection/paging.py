@@ -54,11 +54,15 @@ def _table(table: Rows) -> Table:
     numbers = [
         all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(columns))
     ]
-    return Table(title, columns, texts, numbers)
+    return Table(_capital(title), columns, texts, numbers)
 
 
 def _bars(one: Histogram) -> Bars:
     most = max([1, *one.counts])
     pairs = zip(one.names, one.counts, strict=True)
     bars = [(name, count, 100 * count / most) for name, count in pairs]
-    return Bars(one.title, f"Number of {one.counted}.", bars)
+    return Bars(_capital(one.title), f"Number of {one.counted}.", bars)
+
+
+def _capital(title: str) -> str:
+    return title[:1].upper() + title[1:]

@@ -54,6 +54,7 @@ def inspect(asked: Asked) -> Inspected:
             for remark, times in remarks.items()
         ],
         tables=[_rows(recordings)],
+        drawing=found.body,
         histograms=histograms,
         commands=[] if found.faults else _next(asked.source, bool(folders)),
     )

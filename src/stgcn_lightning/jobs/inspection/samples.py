@@ -15,12 +15,16 @@ from stgcn_lightning.data.checks import COORDINATES, all_faults
 from stgcn_lightning.data.plausible import Finding, Surveyed, judge_all, scaled
 from stgcn_lightning.data.spec import StoreSpec
 from stgcn_lightning.data.survey import Survey
+from stgcn_lightning.evaluation.statistics import typical_pose
 from stgcn_lightning.jobs.inspection.estimates import Size
 from stgcn_lightning.jobs.inspection.inspected import Histogram
 from stgcn_lightning.jobs.inspection.taken import Taken, sharper, taken_for
+from stgcn_lightning.report.bodies import Drawn, drawn
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.joint_names import concepts
 
+POSES = 300  # bodies among which a usual one is looked for
 PICTURES = 3  # sizes of pictures that are named
 BINS = 12  # of a histogram of lengths
 USUAL = 0.98  # of the samples are not far longer than the others
@@ -40,6 +44,7 @@ class Judged:
         faults: what the store refuses.
         scaled: that key points are scaled already, as `normalise` none takes them to be; or None.
         findings: what else may be wrong.
+        body: one of the bodies, to be drawn; None where there is none, or its skeleton is unknown.
     """
 
     taken: Taken
@@ -50,6 +55,7 @@ class Judged:
     faults: list[str]
     scaled: Finding | None
     findings: list[Finding]
+    body: Drawn | None = None
 
 
 def judged(samples: Sequence[Sample], known: Sequence[Skeleton], given: bool = False) -> Judged:
@@ -105,6 +111,7 @@ def judged(samples: Sequence[Sample], known: Sequence[Skeleton], given: bool = F
     if not taken.named:  # of a chain, the lengths of bones say nothing
         survey.bodies.clear()
         findings.append(_unnamed(taken))
+    body = body_of(survey.bodies, taken) if taken.named else None
     wrong, odd = judge_all(data)
     if nan:
         odd = [_nan(data), *odd]
@@ -117,6 +124,21 @@ def judged(samples: Sequence[Sample], known: Sequence[Skeleton], given: bool = F
         [*faults, *wrong],
         already if most else None,
         [*findings, *odd],
+        body,
+    )
+
+
+def body_of(bodies: Sequence[NDArray[np.float32]], taken: Taken) -> Drawn | None:
+    """A usual one of bodies (V, C), as it is given; z is left out, of which y looks up."""
+    if not bodies:
+        return None
+    poses = np.stack(bodies[:POSES])[..., :2] * (1, 1 if taken.dimension == "2d" else -1)
+    skeleton = taken.skeleton
+    return drawn(
+        skeleton,
+        concepts(skeleton.joints, skeleton.name),
+        poses[typical_pose(poses)],
+        f"a body of the samples as it is given, {skeleton.name}",
     )
 
 
