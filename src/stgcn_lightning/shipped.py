@@ -31,14 +31,18 @@ def skeleton_named(name: str) -> Skeleton:
     return Skeleton.from_dict(yaml.safe_load((CONF / "skeleton" / f"{name}.yaml").read_text()))
 
 
-def skeletons() -> list[Skeleton]:
-    """All skeletons of conf/skeleton, by their names."""
-    return [skeleton_named(file.stem) for file in sorted((CONF / "skeleton").glob("*.yaml"))]
+def skeletons(conf: Path = CONF) -> list[Skeleton]:
+    """All skeletons of a folder of configuration, by their names; of conf/skeleton, unless given.
+
+    Raises:
+        BadInput: one of them is damaged.
+    """
+    return [Skeleton.from_dict(_table(file)) for file in sorted((conf / "skeleton").glob("*.yaml"))]
 
 
 @dataclass(frozen=True)
 class BenchmarkTable:
-    """What a file of conf/benchmark says, read without composing a configuration.
+    """What a file of a group `benchmark` says, read without composing a configuration.
 
     Attributes:
         skeleton: name of the skeleton that it chooses.
@@ -56,27 +60,42 @@ class BenchmarkTable:
     synthetic: bool
 
 
-def benchmark_tables() -> list[BenchmarkTable]:
-    """All benchmarks of conf/benchmark, by their names."""
-    import yaml
+def benchmark_tables(conf: Path = CONF) -> list[BenchmarkTable]:
+    """All benchmarks of a folder of configuration, by their names; the shipped ones, unless given.
 
-    folder = CONF / "benchmark"
-    ntu: list[str] = yaml.safe_load((folder / "_ntu.yaml").read_text())["_ntu_classes"]
-    found: list[BenchmarkTable] = []
-    for file in sorted(folder.glob("[!_]*.yaml")):
-        table: dict[str, Any] = yaml.safe_load(file.read_text())
-        chosen = [one for one in table["defaults"] if isinstance(one, dict)]
+    Raises:
+        BadInput: one of them is damaged.
+    """
+    return [_benchmark(file) for file in sorted((conf / "benchmark").glob("[!_]*.yaml"))]
+
+
+def _benchmark(file: Path) -> BenchmarkTable:
+    table = _table(file)
+    try:
+        chosen = [one for one in table.get("defaults", []) if isinstance(one, dict)]
         skeleton = next((v for one in chosen for k, v in one.items() if "skeleton" in k), "")
         classes = table["classes"]
         if isinstance(classes, str):  # ${first:60,${._ntu_classes}}
+            ntu = _table(CONF / "benchmark" / "_ntu.yaml")["_ntu_classes"]
             some = re.search(r"first:(\d+)", classes)
             classes = ntu[: int(some[1])] if some else ntu
-        found.append(
-            BenchmarkTable(
-                *(table["name"], str(skeleton), table["dimension"], table["normalise"]),
-                *(table["train_split"], table["val_split"]),
-                [str(name) for name in classes],
-                bool(table.get("synthetic")),
-            )
+        return BenchmarkTable(
+            *(str(table["name"]), str(skeleton), table["dimension"], table["normalise"]),
+            *(table["train_split"], table["val_split"]),
+            [str(name) for name in classes],
+            bool(table.get("synthetic")),
         )
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{file} is no benchmark ({error}): make it again") from None
+
+
+def _table(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it is no table")
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise BadInput(f"{file} cannot be read ({error}): correct it") from None
     return found

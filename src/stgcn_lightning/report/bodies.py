@@ -61,7 +61,7 @@ def drawn(
 
     Args:
         skeleton: with V joints.
-        names: their plain names (`sources.joint_names.concepts`).
+        names: their plain names (`sources.concepts.concepts`).
         pose: (V, 2) where the joints lie, y downwards; None: as a body stands.
         caption: what it shows; empty: the skeleton's name.
     """

@@ -61,7 +61,7 @@ def standing(skeleton: Skeleton, names: Sequence[str]) -> NDArray[np.float64]:
 
     Args:
         skeleton: with V joints.
-        names: their plain names (`sources.joint_names.concepts`).
+        names: their plain names (`sources.concepts.concepts`).
     """
     template = template_for(names)
     places = [template.get(name) for name in names]

@@ -23,7 +23,8 @@ from stgcn_lightning.terminal import shown
 def inspect(asked: Asked) -> Inspected:
     """What is in annotations, and what will hurt."""
     path, source, why = asked.path, asked.source, asked.why
-    if path.is_dir():  # with one pickle in it
+    conf = path if path.is_dir() else None
+    if conf is not None:  # with one pickle in it
         path = next(file for file in path.iterdir() if file.suffix in SUFFIXES)
         source = str(shown(path))
     annotations = read_annotations(path)
@@ -41,7 +42,8 @@ def inspect(asked: Asked) -> Inspected:
     for name, ids in annotations.splits.items():
         if not ids:
             faults.append(f"split {name!r} has no samples; list ids in it, or remove it")
-    benchmark = benchmark_like(annotations, found)
+    own = benchmark_like(annotations, found, benchmark_tables(conf)) if conf else None
+    benchmark = own or benchmark_like(annotations, found, benchmark_tables())
     classes = benchmark.classes if benchmark else [str(i) for i in range(found.taken.classes)]
     ids = [sample.id for sample in annotations.samples if isinstance(sample.id, str)]  # pyright: ignore
     subject = pattern_of(ids, asked.subject)
@@ -77,20 +79,31 @@ def inspect(asked: Asked) -> Inspected:
         tables=[_splits(annotations)],
         drawing=found.body,
         histograms=[*_classes(labels, classes), lengths(frames)],
-        commands=[] if faults else next_of(source, annotations, found, benchmark, subject),
+        commands=[]
+        if faults
+        else next_of_own(asked.source, own)
+        if own
+        else next_of(source, annotations, found, benchmark, subject),
     )
 
 
-def benchmark_like(annotations: Annotations, found: Judged) -> BenchmarkTable | None:
-    """The shipped benchmark of as many joints, coordinates, classes and with these splits."""
+def benchmark_like(
+    annotations: Annotations, found: Judged, tables: Sequence[BenchmarkTable]
+) -> BenchmarkTable | None:
+    """The benchmark of as many joints, coordinates, classes and with these splits."""
     names = annotations.splits.keys()
-    for one in benchmark_tables():
+    for one in tables:
         taken = found.taken
         body = (one.dimension, one.skeleton) == (taken.dimension, taken.skeleton.name)
         divided = {one.train_split, one.val_split} <= names and not one.synthetic
         if body and divided and len(one.classes) == taken.classes:
             return one
     return None
+
+
+def next_of_own(folder: str, own: BenchmarkTable) -> list[Command]:
+    """What to type to train on annotations in a folder that holds their configuration, too."""
+    return [Command("train on them", typed("train", f"--config-dir={folder}", experiment=own.name))]
 
 
 def next_of(

@@ -30,5 +30,11 @@ class Asked:
     subject: str | None = None
 
     def known(self) -> Sequence[Skeleton]:
-        """Skeletons that the joints may be of."""
-        return [self.skeleton] if self.skeleton else skeletons()
+        """Skeletons that the joints may be of, those in the folder itself first.
+
+        Raises:
+            BadInput: one in the folder is damaged.
+        """
+        if self.skeleton:
+            return [self.skeleton]
+        return [*(skeletons(self.path) if self.path.is_dir() else []), *skeletons()]

@@ -6,7 +6,7 @@ from typing import Any
 from stgcn_lightning.jobs.inspection.inspected import Command, Inspected, Piece, Rows, typed
 from stgcn_lightning.report.bodies import branches, drawn, sides_of
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.joint_names import concepts
+from stgcn_lightning.sources.concepts import concepts
 from stgcn_lightning.terminal import plain
 
 

@@ -152,12 +152,10 @@ def _quoted(value: Any) -> str:
     text = "null" if value is None else str(value)
     if PLAIN.fullmatch(text):
         return text
-    # a backslash stands for itself but before a quotation mark
-    return (
-        '"'
-        + re.sub(r'(\\*)("|$)', lambda one: 2 * one[1] + "\\" * bool(one[2]) + one[2], text)
-        + '"'
-    )
+    # a backslash stands for itself, but before a quotation mark
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    end = len(escaped) - len(escaped.rstrip("\\"))
+    return f'"{escaped}{end * chr(92)}"'
 
 
 def measured(value: float, unit: str) -> str:

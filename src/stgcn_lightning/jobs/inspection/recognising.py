@@ -22,6 +22,7 @@ from stgcn_lightning.sources.formats import recognised
 ONNX = "an ONNX model"
 PICKLE = re.compile(rb"\x80[\x02-\x05]|\(dp|\(lp|\}q|\]q")
 SUFFIXES = (".pkl", ".pickle", ".p")
+PREPARED = {"annotations.pkl", "benchmark"}  # what `prepare data=FOLDER` makes
 ANNOTATED = (b"frame_dir", b"annotations", b"keypoint", b"split")  # in the head of annotations
 MOST_SIDECAR = 4 << 20  # bytes: the sidecar of a model of many classes is far smaller
 
@@ -52,14 +53,14 @@ def _folder(path: Path) -> tuple[str, str]:
             return "run", f"it holds {name}"
     if any(path.glob("*.ckpt")):
         return "checkpoint", "it holds checkpoints"
-    try:
-        return "recordings", f"it is taken for {' because '.join(recognised(path))}"
-    except BadInput as error:
-        if any(path.glob("*/frames.bin")):
-            return "stores", "its folders hold frames.bin"
-        if len(pickles := [file for file in path.iterdir() if file.suffix in SUFFIXES]) == 1:
-            return "annotations", f"it holds {pickles[0].name}"
-        raise error from None
+    if any(path.glob("*/frames.bin")):
+        return "stores", "its folders hold frames.bin"
+    if names >= PREPARED and any(path.glob("benchmark/*.yaml")):
+        return "annotations", f"it holds {' and '.join(sorted(PREPARED))}, which `prepare` wrote"
+    others = [file for file in path.iterdir() if not file.name.startswith(".")]
+    if len(others) == 1 and others[0].suffix in SUFFIXES:
+        return "annotations", f"it holds {others[0].name} alone"
+    return "recordings", "it is a folder of files"
 
 
 def _file(path: Path) -> tuple[str, str]:

@@ -6,19 +6,24 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.inspection.asked import Asked
 from stgcn_lightning.jobs.inspection.estimates import costs
 from stgcn_lightning.jobs.inspection.inspected import Command, Histogram, Inspected, Rows, typed
 from stgcn_lightning.jobs.inspection.samples import facts_of, judged, lengths, size_of
-from stgcn_lightning.sources.formats import read_recordings
+from stgcn_lightning.sources.formats import list_recordings, read_found
 from stgcn_lightning.sources.recordings import Recording
 
 SHOWN = 12  # recordings that the table lists
 
 
 def inspect(asked: Asked) -> Inspected:
-    """What is in key-point files, as training and prediction will see them."""
-    recordings = read_recordings(asked.path, asked.reading)
+    """What is in key-point files, as training and prediction will see them.
+
+    Raises:
+        BadInput: nothing there can be read.
+    """
+    recordings, faults = read(asked)
     named = {one.skeleton for one in recordings if one.skeleton}
     known = asked.known()
     if asked.skeleton is None and len(named) == 1:
@@ -46,7 +51,7 @@ def inspect(asked: Asked) -> Inspected:
         kind="recordings",
         why=asked.why,
         facts=facts,
-        faults=found.faults,
+        faults=[*faults, *found.faults],
         findings=[*([found.scaled] if found.scaled else []), *found.findings],
         estimates=costs(size_of(samples, found.taken, len(samples) if folders else 0)),
         remarks=[
@@ -56,8 +61,29 @@ def inspect(asked: Asked) -> Inspected:
         tables=[_rows(recordings)],
         drawing=found.body,
         histograms=histograms,
-        commands=[] if found.faults else _next(asked.source, bool(folders)),
+        commands=[] if faults or found.faults else _next(asked.source, bool(folders)),
     )
+
+
+def read(asked: Asked) -> tuple[list[Recording], list[str]]:
+    """All recordings that can be read, and why others cannot.
+
+    Raises:
+        BadInput: none can be read.
+    """
+    path, reading = asked.path, asked.reading
+    recordings, faults = list[Recording](), list[str]()
+    for one in list_recordings(path, reading):
+        try:
+            recordings += read_found(one, reading, path if path.is_dir() else path.parent)
+        except BadInput as error:
+            faults.append(str(error))
+    if not recordings:
+        raise BadInput(faults[0] if faults else f"{path} holds no recording; check the path")
+    twice = [id for id, times in Counter(one.id for one in recordings).items() if times > 1]
+    if twice:
+        faults.append(f"{len(twice)} recordings have the name of another, such as {twice[0]!r}")
+    return recordings, faults
 
 
 def classes_by_folder(recordings: Sequence[Recording]) -> dict[str, int]:

@@ -22,7 +22,7 @@ from stgcn_lightning.jobs.inspection.taken import Taken, sharper, taken_for
 from stgcn_lightning.report.bodies import Drawn, drawn
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
-from stgcn_lightning.sources.joint_names import concepts
+from stgcn_lightning.sources.concepts import concepts
 
 POSES = 300  # bodies among which a usual one is looked for
 PICTURES = 3  # sizes of pictures that are named
