@@ -1,7 +1,9 @@
 """Inspecting key-point files: one, or a folder of them."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -11,6 +13,7 @@ from stgcn_lightning.jobs.inspection.asked import Asked
 from stgcn_lightning.jobs.inspection.estimates import costs
 from stgcn_lightning.jobs.inspection.inspected import Command, Histogram, Inspected, Rows, typed
 from stgcn_lightning.jobs.inspection.samples import facts_of, judged, lengths, size_of
+from stgcn_lightning.sources.annotations import Sample
 from stgcn_lightning.sources.formats import list_recordings, read_found
 from stgcn_lightning.sources.recordings import Recording
 
@@ -28,9 +31,8 @@ def inspect(asked: Asked) -> Inspected:
     known = asked.known()
     if asked.skeleton is None and len(named) == 1:
         known = [one for one in known if one.name in named] or known
-    samples = [one.sample() for one in recordings]
+    samples = [judged_sample(one) for one in recordings]
     found = judged(samples, known, asked.skeleton is not None)
-    remarks = Counter(remark for one in recordings for remark in one.remarks)
     folders = classes_by_folder(recordings) if asked.path.is_dir() else {}
     rates = sorted({one.fps for one in recordings if one.fps is not None})
     facts = facts_of(samples, found.taken) | {
@@ -54,15 +56,35 @@ def inspect(asked: Asked) -> Inspected:
         faults=[*faults, *found.faults],
         findings=[*([found.scaled] if found.scaled else []), *found.findings],
         estimates=costs(size_of(samples, found.taken, len(samples) if folders else 0)),
-        remarks=[
-            remark + (f" ({times:,} recordings)" if times > 1 else "")
-            for remark, times in remarks.items()
-        ],
+        remarks=said(recordings),
         tables=[_rows(recordings)],
         drawing=found.body,
         histograms=histograms,
         commands=[] if faults or found.faults else _next(asked.source, bool(folders)),
     )
+
+
+def judged_sample(one: Recording) -> Sample:
+    """The recording as a sample, whose picture is assumed where that matters to a model alone.
+
+    Coordinates that were parts of the picture are so again, whatever its size is taken to be.
+    """
+    matters = any("set reading.img_shape" in remark for remark in one.remarks)
+    return replace(one.sample(), img_shape_assumed=one.img_shape_assumed and matters)
+
+
+def said(recordings: Sequence[Recording]) -> list[str]:
+    """What was decided about recordings; of remarks that differ in names and numbers, the first."""
+    alike: dict[str, list[str]] = {}
+    for one in recordings:
+        name = PurePosixPath(one.id).name
+        for remark in one.remarks:
+            kind = re.sub(r"[\d.]+", "#", remark.replace(one.id, "#").replace(name, "#"))
+            alike.setdefault(kind, []).append(remark)
+    return [
+        remarks[0] + (f" ({len(remarks):,} recordings are like that)" if len(remarks) > 1 else "")
+        for remarks in alike.values()
+    ]
 
 
 def read(asked: Asked) -> tuple[list[Recording], list[str]]:
