@@ -1,6 +1,9 @@
 """What the package ships besides code: the configuration, and the skeletons in it."""
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.skeleton import Skeleton
@@ -26,3 +29,73 @@ def skeleton_named(name: str) -> Skeleton:
     if name not in known:
         raise BadInput(f"there is no skeleton {name}: {nearest(name, known)}")
     return Skeleton.from_dict(yaml.safe_load((CONF / "skeleton" / f"{name}.yaml").read_text()))
+
+
+def skeletons(conf: Path = CONF) -> list[Skeleton]:
+    """All skeletons of a folder of configuration, by their names; of conf/skeleton, unless given.
+
+    Raises:
+        BadInput: one of them is damaged.
+    """
+    return [Skeleton.from_dict(_table(file)) for file in sorted((conf / "skeleton").glob("*.yaml"))]
+
+
+@dataclass(frozen=True)
+class BenchmarkTable:
+    """What a file of a group `benchmark` says, read without composing a configuration.
+
+    Attributes:
+        skeleton: name of the skeleton that it chooses.
+        classes: their names.
+        synthetic: it makes its own annotations.
+    """
+
+    name: str
+    skeleton: str
+    dimension: str
+    normalise: str
+    train_split: str
+    val_split: str | None
+    classes: list[str]
+    synthetic: bool
+
+
+def benchmark_tables(conf: Path = CONF) -> list[BenchmarkTable]:
+    """All benchmarks of a folder of configuration, by their names; the shipped ones, unless given.
+
+    Raises:
+        BadInput: one of them is damaged.
+    """
+    return [_benchmark(file) for file in sorted((conf / "benchmark").glob("[!_]*.yaml"))]
+
+
+def _benchmark(file: Path) -> BenchmarkTable:
+    table = _table(file)
+    try:
+        chosen = [one for one in table.get("defaults", []) if isinstance(one, dict)]
+        skeleton = next((v for one in chosen for k, v in one.items() if "skeleton" in k), "")
+        classes = table["classes"]
+        if isinstance(classes, str):  # ${first:60,${._ntu_classes}}
+            ntu = _table(CONF / "benchmark" / "_ntu.yaml")["_ntu_classes"]
+            some = re.search(r"first:(\d+)", classes)
+            classes = ntu[: int(some[1])] if some else ntu
+        return BenchmarkTable(
+            *(str(table["name"]), str(skeleton), table["dimension"], table["normalise"]),
+            *(table["train_split"], table["val_split"]),
+            [str(name) for name in classes],
+            bool(table.get("synthetic")),
+        )
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{file} is no benchmark ({error}): make it again") from None
+
+
+def _table(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it is no table")
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise BadInput(f"{file} cannot be read ({error}): correct it") from None
+    return found

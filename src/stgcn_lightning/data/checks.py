@@ -4,7 +4,9 @@ Axes: M persons, T frames, V joints, C coordinates.
 """
 
 import difflib
+import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
 
@@ -102,6 +104,66 @@ def check_annotations(
         annotations = replace(annotations, splits=splits)
     lines = [f"dropped sample {id!r}, which {fault}" for id, fault in faults.items()]
     return annotations, lines
+
+
+def all_faults(
+    annotations: Annotations,
+    *,
+    skeleton: Skeleton,
+    classes: int,
+    dimension: Literal["2d", "3d"],
+    missing: str = "error",
+) -> tuple[list[str], list[Sample]]:
+    """Everything that `check_annotations` refuses of samples, to be told and not to be mended.
+
+    Args:
+        annotations: as a source returns them.
+        skeleton: says how many joints there must be.
+        classes: labels are 0 to `classes - 1`.
+        dimension: how many coordinates a joint has.
+        missing: NaN is bad where it is ``error``.
+
+    Returns:
+        A sentence for each kind of fault, and the samples that have none of their own.
+    """
+    sentences: list[str] = []
+    checks: tuple[Callable[[], None], ...] = (
+        lambda: _check_ids(annotations),
+        lambda: _check_labels(annotations, classes),
+        lambda: check_persons(annotations.samples),
+    )
+    for check in checks:
+        try:
+            check()
+        except BadInput as error:
+            sentences.append(str(error))
+    # that labels reach too far was said of all of them
+    labels = [sample.label for sample in annotations.samples if isinstance(sample.label, int)]
+    classes = max([classes, *(label + 1 for label in labels)])
+    kinds: dict[str, list[str]] = {}  # a fault without its numbers -> of each sample that has it
+    good: list[Sample] = []
+    for sample in annotations.samples:
+        try:
+            fault = _fault(sample, skeleton, classes, COORDINATES[dimension], missing)
+            sentence = fault and f"sample {sample.id!r} {fault}; {_mended(fault)}"
+        except BadInput as error:
+            sentence = str(error)
+        if not sentence:
+            good.append(sample)
+            continue
+        kind = re.sub(r"\d+(\.\d+)?", "#", sentence.replace(repr(sample.id), ""))
+        kinds.setdefault(kind, []).append(sentence)
+    return [*sentences, *(_of_several(said, annotations.samples) for said in kinds.values())], good
+
+
+def _of_several(sentences: list[str], samples: Sequence[Sample]) -> str:
+    """The first sentence, with the number of samples that the same could be said of."""
+    many, total = len(sentences), len(samples)
+    return sentences[0] + (f" ({many:,} of {total:,} samples are like that)" if many > 1 else "")
+
+
+def _mended(fault: str) -> str:
+    return f"{FILL if NAN in fault else ''}correct it"
 
 
 def _refusal(annotations: Annotations, faults: dict[str, str]) -> str:

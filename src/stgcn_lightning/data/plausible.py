@@ -67,19 +67,31 @@ def judge(data: Surveyed) -> list[Finding]:
     Raises:
         BadInput: something cannot be right.
     """
+    faults, findings = judge_all(data)
+    if faults:
+        raise BadInput(faults[0])
+    return findings
+
+
+def judge_all(data: Surveyed) -> tuple[list[str], list[Finding]]:
+    """Everything that cannot be right, a sentence each, and everything that may be wrong."""
     if not data.counts["found"].any():
-        raise BadInput(
+        nobody = (
             f"no sample holds a single key point (e.g. {data.ids[0]!r}): every joint is at the "
             "origin or missing; make the annotations again"
         )
-    findings = list(_units(data))
+        return [nobody], []
+    faults, findings = list[str](), list[Finding]()
+    parts = [_units, _scores, _frames, _joints, _skeleton]
     if data.spec.normalise == "2d":
-        findings += _picture(data)
-    findings += _scores(data)
-    findings += _frames(data)
-    findings += _joints(data)
-    findings += _skeleton(data)
-    return findings
+        parts.insert(1, _picture)
+    for part in parts:
+        try:
+            for finding in part(data):
+                findings.append(finding)
+        except BadInput as fault:
+            faults.append(str(fault))
+    return faults, findings
 
 
 def share(part: float, whole: float) -> str:
@@ -128,11 +140,20 @@ def _units(data: Surveyed) -> Iterator[Finding]:
 
 def _scaled(data: Surveyed) -> Iterator[Finding]:
     """Key points that were scaled before."""
+    finding, most = scaled(data)
+    if finding and most:
+        raise BadInput(str(finding))
+    if finding:
+        yield finding
+
+
+def scaled(data: Surveyed) -> tuple[Finding | None, bool]:
+    """Whether key points in place of pixels were scaled before, and whether most of them were."""
     counts = data.counts
     someone = counts["found"] > 0
     small = someone & (counts["farthest"] <= at.SCALED) & (counts["side"] > at.SMALLEST_PICTURE)
     if not small.any():
-        return
+        return None, False
     finding = Finding(
         f"the key points of {data.samples(small)} lie within {at.SCALED:g} pixels of the picture's "
         "corner, as if they were scaled to [0, 1] or [-1, 1] already",
@@ -140,9 +161,7 @@ def _scaled(data: Surveyed) -> Iterator[Finding]:
         "set benchmark.normalise=none, or give them in pixels (multiplied by the picture's width "
         "and height)",
     )
-    if small.sum() >= someone.sum() / 2:
-        raise BadInput(str(finding))
-    yield finding
+    return finding, bool(small.sum() >= someone.sum() / 2)
 
 
 def _picture(data: Surveyed) -> Iterator[Finding]:

@@ -102,6 +102,19 @@ def newest_whole(run: Path) -> Path | None:
     Raises:
         BadInput: there are some, and all are torn.
     """
+    whole, torn = whole_and_torn(run)
+    for path in torn:
+        console.print(f"{shown(path)} is torn: it is left out")
+    if torn and not whole:
+        raise BadInput(
+            f"all checkpoints in {shown(run / 'checkpoints')} are torn: hydra.run.dir=NEW starts "
+            "anew"
+        )
+    return max(whole, key=lambda path: whole[path], default=None)
+
+
+def whole_and_torn(run: Path) -> tuple[dict[Path, int], list[Path]]:
+    """The last checkpoints that can be read to their end, with their steps, and the others."""
     folder = run / "checkpoints"
     torn: list[Path] = []
     whole: dict[Path, int] = {}
@@ -111,13 +124,7 @@ def newest_whole(run: Path) -> Path | None:
                 whole[path] = read_checkpoint(path)["global_step"]
             except BadInput:
                 torn.append(path)
-    for path in torn:
-        console.print(f"{shown(path)} is torn: it is left out")
-    if torn and not whole:
-        raise BadInput(
-            f"all checkpoints in {shown(folder)} are torn: hydra.run.dir=NEW starts anew"
-        )
-    return max(whole, key=lambda path: whole[path], default=None)
+    return whole, torn
 
 
 def keep_metrics(run: Path, trainer: lightning.Trainer, steps: int) -> None:

@@ -61,6 +61,15 @@ class Folders(Callback):
             hold(Path(config.hydra.sweep.dir))
 
 
+class NoFolder(Folders):
+    """For a door that only reads: a single job has no folder of its own, a sweep has one."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Refuse settings that cannot be used."""
+        with refusing():
+            check_settings(config)
+
+
 def check_settings(config: DictConfig) -> None:
     """Read the settings of a door before there is a folder, which a refused run need not leave.
 

@@ -4,13 +4,11 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from statistics import fmean, stdev
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.jobs.sweep_results import RESULT, Reached, ended_in, figure_names, reached
 from stgcn_lightning.terminal import say
-
-RESULT = "result.json"
 
 
 def keep_result(
@@ -37,16 +35,6 @@ def runs_in(folder: Path) -> list[Path]:
     return runs
 
 
-def ended_in(folder: Path) -> list[Path]:
-    """Run directories with a result, by the number that begins their names; 0 if none does."""
-
-    def order(run: Path) -> tuple[int, str]:
-        number = run.name.split("_")[0]
-        return int(number) if number.isdigit() else 0, run.name
-
-    return sorted((file.parent for file in folder.glob(f"*/{RESULT}")), key=order)
-
-
 def table(runs: list[Path], room: int | None = None) -> str:
     """The figures of these jobs; those that differ in their seed alone get a mean as well.
 
@@ -54,29 +42,8 @@ def table(runs: list[Path], room: int | None = None) -> str:
         runs: run directories.
         room: columns of a terminal; a wider table has the figures below their job. None: any width.
     """
-    jobs = [json.loads((run / RESULT).read_text()) for run in runs]
-    constant = set.intersection(*(set(job["overrides"]) for job in jobs))
-    names = list(dict.fromkeys(name for job in jobs for name in job["figures"]))
-    groups: dict[str, list[dict[str, float]]] = {}
-    rows: list[tuple[str, dict[str, float], str]] = []
-    for job in jobs:
-        differs = [part for part in job["overrides"] if part not in constant]
-        lines = (job["failure"] or "").strip().splitlines()  # of a traceback the last one counts
-        failed = f"failed: {lines[-1]}" if lines else ""
-        rows.append((" ".join(differs) or "all as given", job["figures"], failed))
-        if job["figures"]:
-            unseeded = " ".join(part for part in differs if not part.startswith("seed="))
-            groups.setdefault(unseeded, []).append(job["figures"])
-    for unseeded, several in groups.items():
-        if len(several) > 1:
-            for title, statistic in (("mean", fmean), ("standard deviation", stdev)):
-                figures = {
-                    name: statistic([one[name] for one in several])
-                    for name in names
-                    if all(name in one for one in several)
-                }
-                rows.append((f"{title} {unseeded}".strip(), figures, ""))
-    return _aligned(rows, names, room)
+    rows = reached(runs)
+    return _aligned(rows, figure_names(rows), room)
 
 
 def say_table(runs: list[Path]) -> None:
@@ -86,10 +53,8 @@ def say_table(runs: list[Path]) -> None:
         say(line)
 
 
-def _aligned(
-    rows: list[tuple[str, dict[str, float], str]], names: list[str], room: int | None
-) -> str:
-    """Rows of (title, figures, failure) as text, with a column for each of `names`."""
+def _aligned(rows: list[Reached], names: list[str], room: int | None) -> str:
+    """Rows as text, with a column for each of `names`."""
     width = max(3, *(len(title) for title, _, _ in rows))
     columns = [max(len(name), 8) for name in names]
     head = [f"{name:>{size}}" for name, size in zip(names, columns, strict=True)]

@@ -47,6 +47,10 @@ TASKS = {
         "stgcn_lightning.jobs.exporting:export",
         "give a checkpoint to other programs: ONNX, safetensors or MMAction2",
     ),
+    "inspect": Task(
+        "stgcn_lightning.jobs.inspecting:inspect",
+        "say what a file or folder is, what is in it, and what will hurt",
+    ),
 }
 
 

@@ -180,14 +180,14 @@ def _render(
     origin = {
         name: value if isinstance(value, str) else json.dumps(value) for name, value in meta.items()
     }
-    page = _environment().get_template(template)
+    page = environment().get_template(template)
     return page.render(
         title=shown.title, subtitle=shown.subtitle, data=data, origin=origin, **context
     )
 
 
 @cache
-def _environment() -> "Environment":
+def environment() -> "Environment":
     """The templates, with style and script for every page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -200,7 +200,8 @@ def _environment() -> "Environment":
         keep_trailing_newline=True,
     )
     templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    templates.globals["style"] = (FOLDER / "report.css").read_text("utf-8")
+    styles = [(FOLDER / name).read_text("utf-8") for name in ("report.css", "skeleton.css")]
+    templates.globals["style"], templates.globals["style_of_skeletons"] = "".join(styles), styles[1]
     templates.globals["script"] = (FOLDER / "report.js").read_text("utf-8")
     return templates
 

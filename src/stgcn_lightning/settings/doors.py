@@ -10,7 +10,15 @@ from typing import Any, Literal
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings import fields
-from stgcn_lightning.settings.groups import Benchmark, Data, Downloads, Model, Recipe, Stream
+from stgcn_lightning.settings.groups import (
+    Benchmark,
+    Data,
+    Downloads,
+    Model,
+    Reading,
+    Recipe,
+    Stream,
+)
 from stgcn_lightning.settings.objects import Object, objects
 from stgcn_lightning.settings.trainer import Trainer, working_callbacks
 from stgcn_lightning.skeleton import Skeleton
@@ -210,6 +218,32 @@ class ExportSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InspectSettings(Settings):
+    """What the inspect door takes."""
+
+    source: str | None = fields.anything(
+        "what to look at: annotations, key-point files, a store, checkpoint, scores, run or sweep",
+        "a file or a folder",
+    )
+    skeleton: Skeleton | None = fields.checked(
+        "skeleton of the joints; without a source: the skeleton to draw",
+        "a name, or tables as in conf/skeleton",
+        _body,
+        null="found out by the number of joints",
+    )
+    reading: Reading = fields.group(Reading)
+    subject: str | None = fields.anything(
+        "pattern that finds the subject in a sample's id, by its first group; null: usual ones "
+        "are tried",
+        "a regular expression",
+    )
+    format: Literal["text", "json"] = fields.choice("how to say what was found", "text", "json")
+    out: str | None = fields.anything(
+        "file of a page that shows what was found", "a path to .html; of a skeleton also .svg"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What a checkpoint was trained on, by its card and its user; what neither states is None."""
 
@@ -227,4 +261,5 @@ DOORS: dict[str, type[Settings]] = {
     "reproduce": ReproduceSettings,
     "prepare": PrepareSettings,
     "export": ExportSettings,
+    "inspect": InspectSettings,
 }

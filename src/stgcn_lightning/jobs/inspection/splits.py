@@ -1,0 +1,134 @@
+"""What the splits of annotations are, and what is wrong with them; the checks are the store's."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stgcn_lightning.data.overlaps import judge_splits
+from stgcn_lightning.data.plausible import Finding
+from stgcn_lightning.data.store import UNLABELLED, Store
+from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.sources.annotations import Sample
+
+# how the subject stands in ids: of NTU RGB+D and the embedded data, of MSR Action3D, in words
+SUBJECTS = (r"P(\d{3})", r"_s(\d+)_", r"(?i)(?:subject|person|actor)[_-]?(\d+)", r"P(\d+)")
+TRAINED = re.compile(r"(?i)(.*?)[_-]?train(?:ing)?$")
+VALIDATED = re.compile(r"(?i)(.*?)[_-]?(?:val(?:idation)?|test(?:ing)?)$")
+UNBALANCED = 10.0  # samples of the most frequent class over those of the least frequent one
+FEW = 5  # samples of a class in a training split, below which hardly anything is learned of it
+NAMED = 5  # classes that a finding names
+
+
+def pairs_of(splits: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Splits to train on, each with the one to validate on: `xsub_train` and `xsub_val`.
+
+    Example:
+        >>> pairs_of(dict.fromkeys(["xview_val", "xsub_train", "xsub_val", "xview_train"]))
+        [('xsub_train', 'xsub_val'), ('xview_train', 'xview_val')]
+    """
+    found: list[tuple[str, str]] = []
+    for one, other in permutations(splits, 2):
+        first, second = TRAINED.match(one), VALIDATED.match(other)
+        taken = any(pair[0] == one for pair in found)
+        if first and second and first[1] == second[1] and not taken:
+            found.append((one, other))
+    return found
+
+
+def pattern_of(ids: Sequence[str], given: str | None) -> str | None:
+    """The pattern that finds the subject in ids: as given, or a usual one that fits all ids."""
+    if given is not None:
+        return given
+    return next((one for one in SUBJECTS if all(re.search(one, id) for id in ids)), None)
+
+
+def store_of(
+    samples: Sequence[Sample],
+    splits: Mapping[str, Sequence[str]],
+    digests: NDArray[np.int64],
+    skeleton: Skeleton,
+) -> Store:
+    """A store of these samples without their frames: what judging splits needs to know."""
+    position = {sample.id: i for i, sample in enumerate(samples)}
+    labels = [UNLABELLED if sample.label is None else int(sample.label) for sample in samples]
+    none = torch.zeros(len(samples), dtype=torch.int64)
+    return Store(
+        folder=Path(),
+        frames=torch.empty(0, skeleton.num_joints, 3),
+        first_row=none,
+        num_frames=torch.tensor([sample.keypoint.shape[1] for sample in samples]),
+        num_persons=torch.tensor([sample.keypoint.shape[0] for sample in samples]),
+        labels=torch.tensor(labels, dtype=torch.int64),
+        ids=np.array([sample.id for sample in samples], np.str_),
+        splits={
+            name: torch.tensor([position[id] for id in ids if id in position], dtype=torch.int64)
+            for name, ids in splits.items()
+        },
+        dropped=[],
+        persons_cut=0,
+        scored=False,
+        skeleton=skeleton,
+        digests=torch.as_tensor(digests.copy()),
+    )
+
+
+def judge_pairs(store: Store, classes: Sequence[str], subject: str | None) -> list[Finding]:
+    """What may be wrong with the splits: between each two that belong together, and by itself."""
+    findings: list[Finding] = []
+    for train, val in pairs_of(store.splits):
+        if len(store.splits[train]) and len(store.splits[val]):
+            findings += judge_splits(store, train, val, classes, subject)
+    training = {train for train, _ in pairs_of(store.splits)}
+    for name, numbers in store.splits.items():
+        labels = store.labels[numbers]
+        counts = np.bincount(labels[labels >= 0].numpy(), minlength=len(classes))
+        findings += _alone(name, counts, classes)
+        if name in training or len(store.splits) == 1:
+            findings += _unbalanced(name, counts, classes)
+    if len(store.splits) == 1:
+        findings.append(
+            Finding(
+                f"there is one split, {next(iter(store.splits))!r}, and none to validate on",
+                "",
+                "list samples of other subjects in a second one",
+            )
+        )
+    return findings
+
+
+def _alone(name: str, counts: NDArray[np.int64], classes: Sequence[str]) -> Iterator[Finding]:
+    if len(classes) > 1 and (counts > 0).sum() == 1:
+        yield Finding(
+            f"the split {name!r} has samples of one class alone, {classes[counts.argmax()]!r}",
+            "",
+            "give samples of the others: whoever always answers that class is right",
+        )
+
+
+def _unbalanced(name: str, counts: NDArray[np.int64], classes: Sequence[str]) -> Iterator[Finding]:
+    there = np.flatnonzero(counts)
+    if len(there) < 2:
+        return
+    few = there[counts[there] < FEW]
+    if len(few) and counts.max() >= FEW:
+        some = ", ".join(repr(classes[i]) for i in few[:NAMED]) + ", ..." * (len(few) > NAMED)
+        yield Finding(
+            f"{len(few)} of {len(classes)} classes have fewer than {FEW} samples in the split "
+            f"{name!r} ({some})",
+            "",
+            "hardly anything is learned of them; give more samples",
+        )
+    most, least = there[counts[there].argmax()], there[counts[there].argmin()]
+    if counts[most] > UNBALANCED * counts[least]:
+        yield Finding(
+            f"the split {name!r} has {counts[most]:,} samples of {classes[most]!r} and "
+            f"{counts[least]:,} of {classes[least]!r}",
+            "",
+            "look at the mean class accuracy; recipe.class_weights=balanced weighs rare classes "
+            "more (docs/training.md)",
+        )
