@@ -41,7 +41,7 @@ ROOMS = {
     "predictor": "errors skeleton data engine checkpoints models sources",
     "settings": "errors skeleton terminal",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
-    "engine evaluation report checkpoints recognizer callbacks settings",
+    "engine evaluation report checkpoints recognizer callbacks settings shipped",
     "shipped": "errors skeleton",
     "launching": "errors ranks distributed terminal shipped files settings jobs",
     # the front doors
@@ -95,6 +95,7 @@ PACKAGES = {
     "settings.compose": "hydra omegaconf",
     "settings.objects": "hydra omegaconf",
     "jobs": "numpy torch lightning rich filelock",
+    "jobs.own_files": "numpy yaml",
     "shipped": "yaml",
     "launching": "hydra omegaconf yaml",
     "launching.devices": "omegaconf torch",
