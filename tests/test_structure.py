@@ -67,6 +67,8 @@ PACKAGES = {
     "graph": "numpy",
     "sources": "numpy",
     "sources.synthetic": "numpy filelock",
+    "sources.linking": "numpy scipy",
+    "sources.concepts": "",
     "sources.registry": "",
     "data": "numpy torch",
     "data.names": "",

@@ -1,6 +1,6 @@
 """Joints of one skeleton from those of another: by name, else imputed, else absent.
 
-A joint that the recording has under the same or another name (`joint_names`) is taken as it is. One
+A joint that the recording has under the same or another name (`concepts`) is taken as it is. One
 that it lacks is imputed where a rule of `RULES` makes it of joints that the recording has: a
 weighted mean of them, frame by frame, with the lowest of their scores; not found where one of them
 is not. No rule extrapolates. All other joints are absent: all zero, with score 0.
@@ -15,7 +15,7 @@ import numpy as np
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.joint_names import concepts
+from stgcn_lightning.sources.concepts import concepts
 from stgcn_lightning.sources.recordings import Recording
 
 Mix = Mapping[str, float]  # concept -> weight; weights sum to 1
@@ -44,23 +44,25 @@ RULES: dict[str, tuple[Mix, ...]] = {
     "head": (_EARS, _mean("nose")),
 }
 for _side in ("left_", "right_"):
-    RULES |= {
-        f"{_side}eye": (_mean("nose"),),
-        f"{_side}ear": (_mean(f"{_side}eye"),),
-        f"{_side}eye_inner": (_mean(f"{_side}eye"),),
-        f"{_side}eye_outer": (_mean(f"{_side}eye"),),
-        f"{_side}mouth": (_mean("nose"),),
-        f"{_side}collar": (_mean("neck", f"{_side}shoulder"),),
-        f"{_side}hand": (_mean(f"{_side}index", f"{_side}pinky"), _mean(f"{_side}wrist")),
-        f"{_side}hand_tip": (_mean(f"{_side}hand"),),
-        f"{_side}thumb": (_mean(f"{_side}hand"),),
-        f"{_side}index": (_mean(f"{_side}hand_tip"), _mean(f"{_side}wrist")),
-        f"{_side}pinky": (_mean(f"{_side}index"),),
-        f"{_side}foot": (_mean(f"{_side}toe"), _mean(f"{_side}ankle")),
-        f"{_side}toe": (_mean(f"{_side}foot"),),
-        f"{_side}small_toe": (_mean(f"{_side}toe"),),
-        f"{_side}heel": (_mean(f"{_side}ankle"),),
-    }
+    RULES.update(
+        {
+            f"{_side}eye": (_mean("nose"),),
+            f"{_side}ear": (_mean(f"{_side}eye"),),
+            f"{_side}eye_inner": (_mean(f"{_side}eye"),),
+            f"{_side}eye_outer": (_mean(f"{_side}eye"),),
+            f"{_side}mouth": (_mean("nose"),),
+            f"{_side}collar": (_mean("neck", f"{_side}shoulder"),),
+            f"{_side}hand": (_mean(f"{_side}index", f"{_side}pinky"), _mean(f"{_side}wrist")),
+            f"{_side}hand_tip": (_mean(f"{_side}hand"),),
+            f"{_side}thumb": (_mean(f"{_side}hand"),),
+            f"{_side}index": (_mean(f"{_side}hand_tip"), _mean(f"{_side}wrist")),
+            f"{_side}pinky": (_mean(f"{_side}index"),),
+            f"{_side}foot": (_mean(f"{_side}toe"), _mean(f"{_side}ankle")),
+            f"{_side}toe": (_mean(f"{_side}foot"),),
+            f"{_side}small_toe": (_mean(f"{_side}toe"),),
+            f"{_side}heel": (_mean(f"{_side}ankle"),),
+        }
+    )
 
 
 def mapped(recording: Recording, skeleton: Skeleton) -> Recording:
