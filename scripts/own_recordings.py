@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.shipped import skeleton_named
+from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Sample
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 from stgcn_lightning.sources.synthetic_actions import ACTIONS, PAIRS
@@ -76,17 +76,19 @@ class Pool:
     """
 
     def __init__(self, samples: list[Sample]):
-        self._left = {name: [s for s in samples if ACTIONS[s.label or 0] == name] for name in CHOICES}
+        self._left = {
+            name: [s for s in samples if ACTIONS[s.label or 0] == name] for name in CHOICES
+        }
 
     def take(self, action: str, persons: int) -> tuple[int, Array, Array]:
-        """The first subject's number, key points (M, T, 17, 2) and scores (M, T, 17) of an action."""
+        """A subject's number, key points (M, T, 17, 2) and scores (M, T, 17) of an action."""
         taken = [self._left[action].pop(0) for _ in range(persons)]
         T = min(sample.keypoint.shape[1] for sample in taken)
-        points = np.concatenate([sample.keypoint[:, :T] for sample in taken]).astype(np.float32)
+        points: Array = np.concatenate([s.keypoint[:, :T] for s in taken]).astype(np.float32)
         scores = np.concatenate([s.score[:, :T] for s in taken if s.score is not None])
         if persons == 2:  # side by side, each in a half of the picture
             middle = np.array([WIDTH / 2, HEIGHT / 2], np.float32)
-            points = middle + (points - middle) * np.float32(0.6)
+            points = ((points - middle) * 0.6 + middle).astype(np.float32)
             points[0, ..., 0] -= WIDTH / 4
             points[1, ..., 0] += WIDTH / 4
         return int(taken[0].id[9:12]), points, scores.astype(np.float32)

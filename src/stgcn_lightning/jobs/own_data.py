@@ -1,42 +1,30 @@
-"""Recordings of the user's own -> annotations with splits, and the configuration that trains on them.
+"""Recordings of the user's own -> annotations with splits, and what trains on them.
 
-In this order: what the user says about them (`sources.labels`) -> recordings read, mapped, cut ->
-samples -> one skeleton for all -> splits -> files (`own_files`).
+In this order: recordings with labels (`own_reading`) -> one skeleton for all (`own_skeletons`) ->
+classes -> splits (`own_splits`) -> files (`own_files`).
 """
 
-import sys
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rich.progress import track
 from rich.table import Table
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.own_files import OwnFiles, chosen_name
+from stgcn_lightning.jobs.own_reading import Labelled, read_labelled
+from stgcn_lightning.jobs.own_skeletons import skeleton_of
 from stgcn_lightning.jobs.own_splits import Splits, split_up
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of
-from stgcn_lightning.shipped import skeleton_named
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources import formats
 from stgcn_lightning.sources.annotations import Annotations, Sample
-from stgcn_lightning.sources.labels import Entry, entries_of_folder, entries_of_table
-from stgcn_lightning.sources.recordings import Reading, Recording
-from stgcn_lightning.terminal import console, counted, shown
+from stgcn_lightning.terminal import console, counted
 
-NAMED = 3  # files that a sentence names
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A sample's recording, and what the user says about it."""
-
-    recording: Recording
-    entry: Entry
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 def bring_in(settings: PrepareSettings) -> tuple[PrepareSettings, str]:
@@ -50,11 +38,10 @@ def bring_in(settings: PrepareSettings) -> tuple[PrepareSettings, str]:
     """
     path = path_of("data", settings.recordings)
     files = OwnFiles.claimed(path, settings.out, chosen_name(path, settings.name))
-    entries = _entries(path, settings.reading.format)
-    found = _read(entries, settings)
-    skeleton = _skeleton_of(found, settings.skeleton)
+    found = read_labelled(path, settings)
+    skeleton = skeleton_of([one.recording for one in found], settings.skeleton, files.name)
     classes = _classes(found, settings.class_order)
-    splits = split_up([one.recording.id for one in found], [one.entry for one in found], settings)
+    splits = split_up(found, settings)
     samples = [
         replace(one.recording, id=id).sample(classes.index(one.entry.label))
         for one, id in zip(found, splits.ids, strict=True)
@@ -81,179 +68,6 @@ def bring_in(settings: PrepareSettings) -> tuple[PrepareSettings, str]:
     settings = replace(settings, benchmark=benchmark, skeleton=skeleton)
     files.write(Annotations(samples, splits.members), settings)
     return settings, files.command()
-
-
-def _entries(path: Path, format: str) -> list[Entry]:
-    if not path.exists():
-        raise BadInput(f"data={path} is no folder and no table: check the path")
-    if path.is_dir():
-        console.print("names that begin with a dot are left out") if _hidden(path) else None
-        return entries_of_folder(path, _recognises(format))
-    if path.suffix.casefold() not in (".csv", ".tsv", ".txt"):
-        raise BadInput(
-            f"data={path} is a file but no table: give a folder whose folders are classes, or a "
-            "table.csv with the columns file and label"
-        )
-    entries, unused = entries_of_table(path)
-    if unused:
-        console.print(f"columns of {shown(path)} that are not used: {', '.join(unused)}")
-    return entries
-
-
-def _hidden(folder: Path) -> bool:
-    return any(one.name.startswith(".") for one in folder.rglob("*"))
-
-
-def _recognises(format: str) -> Callable[[Path], bool]:
-    """Whether a folder is one recording, a file a frame, in a format; ``auto`` is in any."""
-
-    def is_recording(folder: Path) -> bool:
-        names = formats.FORMATS if format == "auto" else [format]
-        return any(formats.reader_of(name).recognise(folder) for name in names)
-
-    return is_recording
-
-
-def _read(entries: Sequence[Entry], settings: PrepareSettings) -> list[Labelled]:
-    """All recordings as samples; a file is read once, however many intervals are cut from it.
-
-    Raises:
-        BadInput: a file cannot be read, and such files are not left out.
-    """
-    reading = Reading(**vars(settings.reading))
-    target = None if settings.map is None else skeleton_named(settings.map)
-    by_path: dict[Path, list[Entry]] = {}
-    for entry in entries:
-        by_path.setdefault(entry.path, []).append(entry)
-    found: dict[Path, list[Recording]] = {}
-    faults: list[str] = []
-    quiet = not sys.stdout.isatty()
-    for path in track(by_path, "reading", console=console, disable=quiet):
-        try:
-            read = formats.read_recordings(path, reading)
-            if target is not None:
-                read = [_mapped(one, target) for one in read]
-            found[path] = read
-        except BadInput as error:
-            faults.append(str(error))
-    drop = settings.data.on_bad_sample == "drop"
-    if faults and (not drop or len(faults) == len(by_path)):
-        many = f" ({len(faults)} of {len(by_path)} recordings are bad)" if len(faults) > 1 else ""
-        leave = "" if drop else "; data.on_bad_sample=drop leaves bad recordings out"
-        raise BadInput(f"{faults[0]}{many}{leave}")
-    if faults:
-        console.print(f"{counted(len(faults), 'recording is', 'recordings are')} left out:")
-    for fault in faults:
-        console.print(f"  {fault}")
-    return [
-        Labelled(part, entry)
-        for entry in entries
-        for recording in found.get(entry.path, [])
-        for part in _persons(_cut(recording, entry), settings.per_person)
-    ]
-
-
-def _mapped(recording: Recording, target: Skeleton) -> Recording:
-    raise BadInput(f"map={target.name} is not there yet for {recording.id}")
-
-
-def _cut(recording: Recording, entry: Entry) -> Recording:
-    """The interval of a recording that an entry names, with the entry's id.
-
-    Raises:
-        BadInput: the interval is not within the recording.
-    """
-    _, colon, within = recording.id.partition(":")
-    id = entry.id + colon + within
-    if entry.start is None and entry.end is None:
-        return replace(recording, id=id)
-    T = recording.keypoint.shape[1]
-    numbers = np.arange(T) if recording.frames is None else recording.frames
-    start, end = entry.start, entry.end
-    if entry.seconds:
-        if recording.fps is None:
-            raise BadInput(
-                f"{entry.where} gives seconds, and {recording.id} does not say its frame rate: "
-                "give reading.fps=NUMBER, or start and end in frames"
-            )
-        first = int(numbers[0])
-        start, end = (
-            None if value is None else first + round(value * recording.fps)
-            for value in (start, end)
-        )
-    low = int(numbers[0]) if start is None else int(start)
-    high = int(numbers[-1]) + 1 if end is None else int(end)
-    if low < numbers[0] or high > numbers[-1] + 1 or low >= high:
-        raise BadInput(
-            f"{entry.where} cuts the frames {low} to {high} (not included), and {shown(entry.path)} "
-            f"has the frames {numbers[0]} to {numbers[-1]}: correct start and end"
-        )
-    inside = slice(*np.searchsorted(numbers, [low, high]).tolist())
-    if inside.start == inside.stop:
-        raise BadInput(
-            f"{entry.where} cuts the frames {low} to {high} (not included), of which "
-            f"{shown(entry.path)} has none: correct start and end"
-        )
-    score = recording.score
-    return replace(
-        recording,
-        id=f"{id}:{low}-{high}",
-        keypoint=recording.keypoint[:, inside],
-        score=None if score is None else score[:, inside],
-        frames=numbers[inside],
-    )
-
-
-def _persons(recording: Recording, apart: bool) -> Iterator[Recording]:
-    """The recording itself, or each of its persons who are there, as a recording of its own."""
-    if not apart:
-        yield recording
-        return
-    for m, person in enumerate(recording.keypoint):
-        if person.any():
-            score = recording.score
-            yield replace(
-                recording,
-                id=f"{recording.id}:person{m + 1}",
-                keypoint=person[None],
-                score=None if score is None else score[m : m + 1],
-                persons=recording.persons[m : m + 1],
-            )
-
-
-def _skeleton_of(found: Sequence[Labelled], given: Skeleton) -> Skeleton:
-    """The one skeleton of all recordings.
-
-    Raises:
-        BadInput: they have several, or one that is not known.
-    """
-    kinds: dict[tuple[Any, ...], Recording] = {}
-    for one in found:
-        recording = one.recording
-        kind = recording.skeleton, recording.joints, recording.keypoint.shape[-1]
-        kinds.setdefault(kind, recording)
-    first, *others = kinds.values()
-    if others:
-        raise BadInput(
-            f"{first.id} has {_joints(first)} and {others[0].id} has {_joints(others[0])}: prepare "
-            "them apart, or map them to one skeleton with map=coco17"
-        )
-    if first.skeleton is not None:
-        return skeleton_named(first.skeleton)
-    if first.joints == given.joints:
-        return given
-    raise BadInput(
-        f"{first.id} has {_joints(first)}, whose skeleton is not known: name it, "
-        "reading.skeleton=NAME of conf/skeleton; map its joints by their names, map=coco17; or "
-        "write a skeleton file (docs/data.md), skeleton=NAME --config-dir=FOLDER"
-    )
-
-
-def _joints(recording: Recording) -> str:
-    names = ", ".join(recording.joints[:NAMED])
-    of = f" of {recording.skeleton}" if recording.skeleton else ""
-    C = recording.keypoint.shape[-1]
-    return f"{len(recording.joints)} joints{of} in {C}D ({names}, ...)"
 
 
 def _classes(found: Sequence[Labelled], order: Any) -> list[str]:
@@ -297,18 +111,18 @@ def _refuse_twice(samples: Sequence[Sample]) -> None:
 
 
 def _say_remarks(found: Sequence[Labelled]) -> None:
-    """Say what was decided about the recordings, each sentence once."""
+    """Say what was decided about the recordings: of sentences that differ in numbers, the first."""
     remarks: dict[str, list[str]] = {}
     seen: set[Path] = set()
     for one in found:
-        if one.entry.path in seen:
+        if one.path in seen:
             continue
-        seen.add(one.entry.path)
+        seen.add(one.path)
         for remark in one.recording.remarks:
-            general = remark.replace(str(one.entry.path), "a recording")
-            remarks.setdefault(general, []).append(one.entry.id)
-    for remark, ids in remarks.items():
-        console.print(f"{counted(len(ids), 'recording', 'recordings')} (e.g. {ids[0]}): {remark}")
+            general = NUMBER.sub("...", remark.replace(str(one.path), "a file"))
+            remarks.setdefault(general, []).append(remark.replace(str(one.path), one.path.name))
+    for alike in remarks.values():
+        console.print(f"{counted(len(alike), 'recording', 'recordings')}: {alike[0]}")
 
 
 def _print_table(found: Sequence[Labelled], classes: Sequence[str], splits: Splits) -> None:

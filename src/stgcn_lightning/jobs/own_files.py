@@ -7,6 +7,7 @@ changed is kept.
 
 import hashlib
 import json
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of
+from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.shipped import CONF
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.mmaction2 import write_annotations
@@ -27,8 +29,10 @@ from stgcn_lightning.terminal import console, shown
 
 RECORD = "prepared.json"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-LONGEST_CLIP = 100  # frames: the reference's
-BATCH = 16
+FEW, SOME = 200, 1000  # recordings to train on, below which a model is narrow
+CLIPS = 1200  # to learn from at least, measured on 32 recordings (docs/own_data.md)
+PASSES = (20, 80)  # through the recordings, at least and at most; the reference has 80
+EPOCHS = 5
 
 
 def chosen_name(path: Path, given: str | None) -> str:
@@ -66,7 +70,12 @@ class OwnFiles:
 
     @classmethod
     def claimed(cls, source: Path, out: Any, name: str) -> "OwnFiles":
-        """The files in `out` (None: ``prepared/NAME``), which is new or was made of `source` before.
+        """The files in `out`, which is new, or was made of `source` before.
+
+        Args:
+            source: folder or table of recordings.
+            out: folder; None is ``prepared/NAME``.
+            name: of the benchmark.
 
         Raises:
             BadInput: the folder holds something else.
@@ -95,7 +104,8 @@ class OwnFiles:
 
     def command(self) -> str:
         """What trains on them."""
-        return f"python -m stgcn_lightning.train --config-dir {_quoted(self.out)} experiment={self.name}"
+        folder = _quoted(self.out)
+        return f"python -m stgcn_lightning.train --config-dir {folder} experiment={self.name}"
 
     def write(self, annotations: Annotations, settings: PrepareSettings) -> None:
         """Write all files.
@@ -119,7 +129,8 @@ class OwnFiles:
         skeleton, benchmark = settings.skeleton, settings.benchmark
         if not (CONF / "skeleton" / f"{skeleton.name}.yaml").exists():
             self._keep_or_write(f"skeleton/{skeleton.name}.yaml", "", skeleton.to_dict())
-        train = [s for s in annotations.samples if s.id in {*annotations.splits["train"]}]
+        trained = {*annotations.splits[benchmark.train_split]}
+        train = [sample for sample in annotations.samples if sample.id in trained]
         self._keep_or_write(
             f"benchmark/{self.name}.yaml",
             f"# Made of {self.source} by `prepare`: {len(annotations.samples)} samples.",
@@ -133,12 +144,13 @@ class OwnFiles:
                 "train_split": benchmark.train_split,
                 "val_split": benchmark.val_split,
                 "subject": benchmark.subject,
-                "classes": list(benchmark.classes),
+                "classes": thawed(benchmark.classes),
             },
         )
         self._keep_or_write(
             f"experiment/{self.name}.yaml",
-            f"# @package _global_\n# A short training on few recordings.\n# {self.command()}",
+            f"# @package _global_\n# A training for {len(train)} recordings, made by `prepare`. Change "
+            f"what you like: then it is kept.\n# {self.command()}",
             {"defaults": [{"override /benchmark": self.name}]} | _experiment(train, settings),
         )
         record = {"made_of": str(self.source.resolve()), "written": self.written}
@@ -170,11 +182,29 @@ def _quoted(path: Path) -> str:
 
 
 def _experiment(train: list[Sample], settings: PrepareSettings) -> dict[str, Any]:
-    """A training that suits the number and length of the recordings to train on."""
-    frames = np.median([sample.keypoint.shape[1] for sample in train])
+    """A training that suits the number and length of the recordings to train on.
+
+    The shipped recipe is for thousands of recordings: of a few tens, its 80 passes are too few
+    steps, and its width takes 16 times the time for nothing.
+    """
+    count = len(train)
+    median = float(np.median([sample.keypoint.shape[1] for sample in train]))
+    passes = min(max(CLIPS / count, PASSES[0]), PASSES[1])
+    alone = all(sample.keypoint.shape[0] == 1 for sample in train)
+    data = settings.data
     return {
         "data": {
-            "clip_frames": int(min(frames, LONGEST_CLIP)),
-            "batch_size": BATCH,
+            "clip_frames": int(min(max(median * 2 / 3, 16), 64)) if count < FEW else 100,
+            "persons": 1 if alone else 2,
+            "batch_size": 8 if count < FEW else 16,
+            "store_dir": data.store_dir,
+            "missing": data.missing,
+            "on_bad_sample": data.on_bad_sample,
+        },
+        "model": {"base_channels": 16 if count < FEW else 32 if count < SOME else 64},
+        "recipe": {
+            "epochs": EPOCHS,
+            "train_passes_per_epoch": math.ceil(passes / EPOCHS),
+            "lr": 0.05 if count < FEW else 0.025,
         },
     }

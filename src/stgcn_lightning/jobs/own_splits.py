@@ -8,6 +8,7 @@ import numpy as np
 from stgcn_lightning.data.dividing import divide
 from stgcn_lightning.data.holdout import subjects_of
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs.own_reading import Labelled
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.sources.labels import Entry
 from stgcn_lightning.terminal import console
@@ -44,20 +45,20 @@ class Splits:
         return found
 
 
-def split_up(ids: Sequence[str], entries: Sequence[Entry], settings: PrepareSettings) -> Splits:
+def split_up(found: Sequence[Labelled], settings: PrepareSettings) -> Splits:
     """Divide samples as the user says, or by subjects where these are known, or by a seed.
 
     No subject is on two sides unless the user allows it, and no recording, however many intervals
     are cut from it, unless the user says so himself.
 
     Args:
-        ids: B ids of the samples.
-        entries: B, what the user says about each.
+        found: B samples.
         settings: of the door.
 
     Raises:
         BadInput: they cannot be divided so.
     """
+    ids, entries = [one.recording.id for one in found], [one.entry for one in found]
     subjects, pattern = _subjects(ids, entries, settings.subject)
     if subjects is not None and pattern is None:
         ids = [f"{id}:subject={subject}" for id, subject in zip(ids, subjects, strict=True)]
@@ -66,9 +67,9 @@ def split_up(ids: Sequence[str], entries: Sequence[Entry], settings: PrepareSett
     known = "subject" if subjects is not None and not settings.share_subjects else "seed"
     by = settings.split_by or ("given" if any(said) else known)
     if by == "given":
-        splits = Splits([*ids], *_given(entries), pattern)
+        splits = Splits(ids, *_given(entries), pattern)
     else:
-        groups = _groups(by, entries, subjects, share=settings.share_subjects)
+        groups = _groups(by, found, subjects, share=settings.share_subjects)
         names = [entry.label for entry in entries]
         labels = np.array([sorted(set(names)).index(name) for name in names])
         chosen = divide(labels, groups, settings.val_share, settings.seed)
@@ -83,7 +84,7 @@ def split_up(ids: Sequence[str], entries: Sequence[Entry], settings: PrepareSett
                 )
             )
         of = ["val" if one else "train" for one in chosen]
-        splits = Splits([*ids], of, "train", "val", pattern)
+        splits = Splits(ids, of, "train", "val", pattern)
     if subjects is not None and not settings.share_subjects:
         _refuse_shared(subjects, splits)
     _say(by, splits, subjects)
@@ -127,7 +128,7 @@ def _given(entries: Sequence[Entry]) -> tuple[list[str], str, str | None]:
 
 
 def _groups(
-    by: str, entries: Sequence[Entry], subjects: Sequence[str] | None, *, share: bool
+    by: str, found: Sequence[Labelled], subjects: Sequence[str] | None, *, share: bool
 ) -> list[str]:
     """What stays together: the samples of a subject, or of a recording."""
     if by == "subject":
@@ -142,7 +143,7 @@ def _groups(
             "split_by=seed may put a subject on both sides: divide with split_by=subject, or allow "
             "it with share_subjects=true"
         )
-    return [str(entry.path) for entry in entries]
+    return [str(one.path) for one in found]
 
 
 def _refuse_shared(subjects: Sequence[str], splits: Splits) -> None:

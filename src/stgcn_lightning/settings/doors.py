@@ -156,8 +156,8 @@ class PrepareSettings(Common):
         "folder of NTU RGB+D's .skeleton files to make annotations from", "a path"
     )
     recordings: Any = fields.anything(
-        "recordings of your own, given as data=PATH: a folder whose folders are classes, or a table",
-        "a path",
+        "recordings of your own, given as data=PATH",
+        "a folder whose folders are classes, or a table (docs/own_data.md)",
     )
     reading: Reading = fields.group(Reading)
     name: str | None = fields.name(

@@ -7,8 +7,8 @@ A table is a CSV file with a line for each recording, or for each interval of a 
 import csv
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from stgcn_lightning.errors import BadInput, nearest
@@ -33,22 +33,20 @@ LARGEST = 100 << 20  # bytes of a table: a million lines of a hundred characters
 
 @dataclass(frozen=True)
 class Entry:
-    """A recording, or an interval of one, and what the user says about it.
+    """Recordings of one class, or an interval of one, and what the user says about them.
 
     Attributes:
-        path: file or folder of the recording.
-        id: path below the folder that was given, without ending, with / between folders.
-        label: name of its class.
-        split: name of its split, where the user says it.
-        subject: who performs in it, where the user says it.
+        path: file or folder of a recording, or folder of several.
+        label: name of the class.
+        split: name of the split, where the user says it.
+        subject: who performs, where the user says it.
         start: first frame, or second; None: the recording's first.
         end: the frame, or second, after the last; None: the recording's end.
         seconds: whether `start` and `end` are seconds.
-        where: the line of the table that says so; the path where there is no table.
+        where: the line of the table that says so; the folder where there is no table.
     """
 
     path: Path
-    id: str
     label: str
     split: str | None = None
     subject: str | None = None
@@ -58,41 +56,28 @@ class Entry:
     where: str = ""
 
 
-def entries_of_folder(root: Path, is_recording: Callable[[Path], bool]) -> list[Entry]:
-    """The recordings of a folder whose sub-folders are classes, sorted by their paths.
+def entries_of_folder(root: Path) -> list[Entry]:
+    """The classes of a folder, which are its sub-folders, sorted by name.
 
-    The sub-folders may also be splits (`SPLITS`), whose sub-folders are classes. Between a class
-    and its recordings there may be further folders. Names that begin with a dot are left out.
-
-    Args:
-        root: the folder.
-        is_recording: whether a folder is one recording, with a file a frame.
+    The sub-folders may also be splits (`SPLITS`), whose sub-folders are classes. Names that begin
+    with a dot are left out.
 
     Raises:
-        BadInput: there are no sub-folders, one of them holds nothing, or files lie beside them.
+        BadInput: there are no sub-folders.
     """
-    classes = _folders(root)
-    if not classes:
+    tops = _folders(root)
+    if not tops:
         raise BadInput(
             f"{root} has no folders in it: put the recordings of each class into a folder with its "
             "name, or name them in a table, data=TABLE.csv with the columns file and label"
         )
-    if is_recording(root) or all(is_recording(folder) for folder in classes):
-        raise BadInput(
-            f"{root} holds recordings and no classes: put the recordings of each class into a "
-            "folder with its name, or name them in a table, data=TABLE.csv with the columns file "
-            "and label"
-        )
-    by_split = all(folder.name.casefold() in SPLITS for folder in classes)
-    found: list[Entry] = []
-    for top in classes:
-        for folder in _folders(top) if by_split else [top]:
-            paths = _recordings(folder, is_recording)
-            if not paths:
-                raise BadInput(f"the class {folder} holds no recording: add some, or remove it")
-            split = top.name if by_split else None
-            found += [Entry(p, "", folder.name, split, where=str(p)) for p in paths]
-    return _with_ids(found, root)
+    if all(folder.name.casefold() in SPLITS for folder in tops):
+        return [
+            Entry(one, one.name, split=top.name, where=str(one))
+            for top in tops
+            for one in _folders(top)
+        ]
+    return [Entry(one, one.name, where=str(one)) for one in tops]
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -103,45 +88,14 @@ def _folders(folder: Path) -> list[Path]:
     return [one for one in inside if one.is_dir() and not one.name.startswith(".")]
 
 
-def _recordings(folder: Path, is_recording: Callable[[Path], bool]) -> list[Path]:
-    """Files, and folders that are recordings, in a folder and those in it."""
-    found: list[Path] = []
-    for one in sorted(folder.iterdir()):
-        if one.name.startswith("."):
-            continue
-        if one.is_dir() and not is_recording(one):
-            found += _recordings(one, is_recording)
-        else:
-            found.append(one)
-    return found
-
-
-def _with_ids(entries: Sequence[Entry], root: Path) -> list[Entry]:
-    """Give every entry its id: without ending, unless that would be the id of another file."""
-    names = {entry.path: _below(entry.path, root) for entry in entries}
-    bare = {path: str(Path(name).with_suffix("")) for path, name in names.items()}
-    times: dict[str, int] = {}
-    for path, name in bare.items():
-        times[name] = times.get(name, 0) + 1
-        bare[path] = name if path.is_file() else names[path]
-    return [
-        replace(one, id=bare[one.path] if times[bare[one.path]] == 1 else names[one.path])
-        for one in entries
-    ]
-
-
-def _below(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
-
-
 def entries_of_table(table: Path) -> tuple[list[Entry], list[str]]:
     """The recordings of a table, in the order of its lines.
 
     The table is UTF-8 text with a heading of columns (`COLUMNS`), whose case does not matter, and
-    with commas, semicolons or tabs between them. `file` (relative to the table's folder) and
-    `label` are needed. `start` and `end` are frames, as the recording numbers them, or counted from
-    0 where it does not; `start_s` and `end_s` are seconds. The start belongs to the interval, the
-    end does not; an empty one is the recording's own.
+    with commas, semicolons or tabs between them. `file` (relative to the table's folder; also a
+    folder of recordings) and `label` are needed. `start` and `end` are frames, as the recording
+    numbers them, or counted from 0 where it does not; `start_s` and `end_s` are seconds. The start
+    belongs to the interval, the end does not; an empty one is the recording's own.
 
     Returns:
         The entries, and the headings that were not used.
@@ -182,7 +136,7 @@ def entries_of_table(table: Path) -> tuple[list[Entry], list[str]]:
         raise BadInput(f"{table} names no recording: add a line for each")
     used = set(columns.values())
     unused = [head for at, head in enumerate(heads) if at not in used and head]
-    return _with_ids(entries, table.parent), unused
+    return entries, unused
 
 
 def _lines(table: Path) -> list[str]:
@@ -223,7 +177,6 @@ def _entry(table: Path, where: str, cells: dict[str, str]) -> Entry:
         )
     return Entry(
         path=_found(table, where, cells["file"]),
-        id="",
         label=cells["label"],
         split=cells.get("split") or None,
         subject=cells.get("subject") or None,
