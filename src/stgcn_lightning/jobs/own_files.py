@@ -149,8 +149,8 @@ class OwnFiles:
         )
         self._keep_or_write(
             f"experiment/{self.name}.yaml",
-            f"# @package _global_\n# A training for {len(train)} recordings, made by `prepare`. Change "
-            f"what you like: then it is kept.\n# {self.command()}",
+            f"# @package _global_\n# A training for {len(train)} recordings, made by `prepare`: change "
+            f"what you like.\n# {self.command()}",
             {"defaults": [{"override /benchmark": self.name}]} | _experiment(train, settings),
         )
         record = {"made_of": str(self.source.resolve()), "written": self.written}
