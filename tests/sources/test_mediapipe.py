@@ -3,7 +3,7 @@ import pytest
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.formats import read_recordings
-from stgcn_lightning.sources.joint_names import MEDIAPIPE33
+from stgcn_lightning.sources.joint_names import JOINTS
 from stgcn_lightning.sources.recordings import Reading
 
 
@@ -54,7 +54,9 @@ def test_of_pose_and_face_the_pose_is_read(tmp_path):
 
 
 def test_columns_may_be_named_by_landmark(tmp_path):
-    names = [f"{v.upper()}_{word}" for v in MEDIAPIPE33 for word in ("x", "y", "visibility")]
+    names = [
+        f"{v.upper()}_{word}" for v in JOINTS["mediapipe33"] for word in ("x", "y", "visibility")
+    ]
     cells = row({16: (0.1, 0.2, 0.3)}, last=(0.5, 0.5, 1))
     found = read(tmp_path / "a.csv", table([cells], names), img_shape=(100, 100))
     assert found.keypoint[0, 0, 16] == pytest.approx([10, 20])

@@ -2,8 +2,9 @@
 
 A reader is a module of this room. Of a format that is not JSON it has two functions:
 
-- ``recognise(path) -> str | None``: why the file or folder `path` is in its format, in a few words
-  that complete "because ..."; None if it is not. It reads no more than it needs.
+- ``recognise(path) -> str | None``: why the file `path` (or a folder, `Format.folders`) is in its
+  format, in a few words that complete "because ..."; None if it is not. It reads no more than it
+  needs.
 - ``read(path, reading) -> list[Recording]``: what it holds (see `recordings`), not settled. Wrong
   content is refused with a BadInput that names file, place, value and remedy. An id begins with
   ``path.stem``; of several recordings in a file, each has its own after a colon.
@@ -13,8 +14,9 @@ Of a format in JSON, the file has been parsed (`json_text`):
 - ``recognise(content) -> str | None``;
 - ``read(content, id, about, reading) -> list[Recording]``: `id` for the recordings, `about` for the
   sentences of errors;
-- where a file may hold one frame (`Format.frames`), besides ``people(content, about) ->
-  list[Detection]`` and ``recording(frames, id, about, reading) -> Recording`` of a whole folder.
+- where a file may hold one frame (`Format.frames`), besides ``is_frame(content) -> bool``,
+  ``people(content, about) -> list[Detection]`` and, of all files of a video in a folder,
+  ``recording(frames, id, about, reading) -> Recording``.
 
 Importing this file imports neither numpy nor a reader.
 """
@@ -40,22 +42,33 @@ class Format:
         module: of its reader, in this room.
         about: what writes it, and how its files are called.
         json: its files are JSON.
+        folders: `recognise` and `read` take a folder of frames as well as a file.
         frames: such a file may be one frame, and a folder of them one recording.
     """
 
     module: str
     about: str
     json: bool = False
+    folders: bool = False
     frames: bool = False
 
 
 # the more particular ones first: the first that recognises a file reads it
 FORMATS = {
     "npz": Format("own_npz", "this package's own form: .npz with keypoint (docs/sources.md)"),
-    "json": Format("own_json", "this package's own form as JSON or JSON Lines", json=True),
+    "json": Format("own_json", "this package's own form as JSON", json=True),
     "mediapipe": Format("mediapipe", "tables of MediaPipe's landmarks: x1, y1, z1, v1, ..., v33"),
     "openpose": Format(
         "openpose", "OpenPose --write_json: a .json a frame", json=True, frames=True
+    ),
+    "coco": Format("coco", "COCO's annotations and results; COCO-WholeBody", json=True),
+    "alphapose": Format("alphapose", "AlphaPose's alphapose-results.json; Halpe", json=True),
+    "mmpose": Format("mmpose", "MMPose's predictions", json=True, frames=True),
+    "ultralytics": Format(
+        "ultralytics_json", "Ultralytics' to_json(): a .json a frame", json=True, frames=True
+    ),
+    "ultralytics_txt": Format(
+        "ultralytics_txt", "Ultralytics' save_txt: a .txt a frame", folders=True
     ),
 }
 # files of other endings in a folder are no key points: pictures, videos, notes
@@ -183,26 +196,27 @@ def _frames(folder: Path, files: list[Path], reading: "Reading") -> Found | None
     from stgcn_lightning.sources.json_text import read_json
 
     names = [reading.format] if reading.format != "auto" else list(FORMATS)
+    jsons = [file for file in files if file.suffix.lower() == ".json"]
+    numbered = [file for frames in videos(jsons).values() for file in frames.values()]
+    # the first frames may have nobody in them, and be empty lists
+    first = next((file for file in numbered if read_json(file) != []), None)
     for name in names:
-        reader = reader_of(name)
-        if not FORMATS[name].json:
+        reader, why = reader_of(name), None
+        if FORMATS[name].folders:
             if why := reader.recognise(folder):
                 return Found(folder, name, why)
-            continue
-        jsons = [file for file in files if file.suffix.lower() == ".json"]
-        numbered = [file for frames in videos(jsons).values() for file in frames.values()]
-        if not FORMATS[name].frames or not numbered:
-            continue
-        if not (why := reader.recognise(read_json(numbered[0]))):
-            continue
-        for file in files:
-            if file not in numbered:
-                raise BadInput(
-                    f"{file} is among the frames of a recording, but its name ends in no number of "
-                    "a frame; move it away"
-                )
-        return Found(folder, name, f"of {numbered[0].name}, a frame, {why}")
-    return None
+        elif FORMATS[name].frames and first and reader.is_frame(content := read_json(first)):
+            why = reader.recognise(content)
+            break
+    else:
+        return None
+    for file in files:
+        if file not in numbered:
+            raise BadInput(
+                f"{file} is among the frames of a recording, but its name ends in no number of a "
+                "frame; move it away"
+            )
+    return Found(folder, name, f"of {first.name}, a frame, {why}")
 
 
 def read_recordings(path: Path, reading: "Reading") -> "list[Recording]":

@@ -13,8 +13,8 @@ depth          z of key points in a picture is dropped: it is not of the same si
 y              2D down, as in pictures. 3D up, as NTU RGB+D's camera space: y that grows downwards
                is turned by half a turn about z, in which x changes its sign, too; turning keeps
                left and right, mirroring y alone would exchange them
-not found      a joint with NaN, with a score of 0 or below `least_score`; in a file without scores
-               a joint in 2D at (0, 0), a body in 3D with nothing but zeros: all zero, score 0
+not found      a joint with NaN, with a score of 0 or below `least_score`, in 2D one at (0, 0), and
+               in 3D a body with nothing but zeros: all zero, score 0
 scores         clipped to [0, 1]; those of up to 100 with one above 10 are percent
 frames         numbers that are left out in a file were frames without persons: they are filled with
                empty ones, up to 1,000 in a row; a larger hole is closed
@@ -93,7 +93,7 @@ def _not_found(recording: Recording, reading: Reading) -> tuple[Recording, str]:
         found &= score > 0  # False for NaN
         if reading.least_score is not None:
             found &= score >= reading.least_score
-    elif keypoint.shape[-1] == 3:
+    if keypoint.shape[-1] == 3:
         found &= keypoint.any((2, 3))[..., None]
     elif "signed" not in (recording.unit, reading.unit):
         found &= keypoint.any(-1)
