@@ -14,8 +14,15 @@ from stgcn_lightning.errors import BadInput
 DRAWN_WITH = 0  # the seed: a share is the same subjects in every run of a sweep
 
 
-def subjects_of(ids: NDArray[np.str_], pattern: str | None) -> NDArray[np.str_]:
+def subjects_of(
+    ids: NDArray[np.str_], pattern: str | None, key: str = "benchmark.subject"
+) -> NDArray[np.str_]:
     """The subject of each sample (B,), found in its id by the first group of `pattern`.
+
+    Args:
+        ids: (B,) of the samples.
+        pattern: regular expression with a group.
+        key: what the user set the pattern with.
 
     Raises:
         BadInput: there is no pattern, it is no regular expression, or an id does not match it.
@@ -30,12 +37,10 @@ def subjects_of(ids: NDArray[np.str_], pattern: str | None) -> NDArray[np.str_]:
         found = [re.search(pattern, str(name)) for name in ids]
         subjects = [match.group(1) if match else None for match in found]
     except (re.error, IndexError, TypeError) as error:
-        raise BadInput(
-            f"benchmark.subject={pattern} is no regular expression with a group: {error}"
-        ) from error
+        raise BadInput(f"{key}={pattern} is no regular expression with a group: {error}") from error
     for name, subject in zip(ids, subjects, strict=True):
         if subject is None:
-            raise BadInput(f"benchmark.subject={pattern} finds no subject in the id {name}")
+            raise BadInput(f"{key}={pattern} finds no subject in the id {name}")
     return np.array(subjects)
 
 

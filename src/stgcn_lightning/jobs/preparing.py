@@ -13,6 +13,7 @@ from rich.table import Table
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import explaining_where
+from stgcn_lightning.jobs.own_data import bring_in
 from stgcn_lightning.jobs.stores import open_store_of
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of
@@ -24,6 +25,11 @@ from stgcn_lightning.terminal import console, counted, shown
 
 def prepare(settings: PrepareSettings) -> None:
     """Build the store of a benchmark, downloaded if need be, and print a check of what is in it."""
+    command = ""
+    if settings.recordings is not None:
+        if settings.annotations is not None or settings.raw is not None:
+            raise BadInput("data=PATH makes annotations: leave annotations= and raw= out")
+        settings, command = bring_in(settings)
     annotations = settings.annotations
     if annotations is not None and settings.raw is not None:
         raise BadInput("annotations= and raw= are two sources of the same: give one of the two")
@@ -56,6 +62,8 @@ def prepare(settings: PrepareSettings) -> None:
         + f", {size / 1e6:.1f} MB"
     )
     say_missing_splits(settings.benchmark, store)
+    if command:
+        console.print(f"next: {command}")
 
 
 def say_missing_splits(benchmark: Benchmark, store: Store) -> None:

@@ -20,7 +20,7 @@ from yaml import YAMLError
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.folders import hold, release
-from stgcn_lightning.launching.arguments import refuse_unused
+from stgcn_lightning.launching.arguments import refuse_unused, with_recordings
 from stgcn_lightning.launching.claiming import Refused
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.launching.resolvers import register_resolvers
@@ -47,6 +47,7 @@ def open_door(name: str) -> None:
     debugging = any(argument.lower() == "debug=true" for argument in sys.argv)
     door = Door(name, debugging)
     try:
+        sys.argv[1:] = with_recordings(name, sys.argv[1:])
         refuse_unused(name, sys.argv[1:])
         check_surroundings(name)
     except BadInput as error:

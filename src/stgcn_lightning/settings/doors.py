@@ -155,6 +155,43 @@ class PrepareSettings(Common):
     raw: Any = fields.anything(
         "folder of NTU RGB+D's .skeleton files to make annotations from", "a path"
     )
+    recordings: Any = fields.anything(
+        "recordings of your own, given as data=PATH",
+        "a folder whose folders are classes, or a table (docs/own_data.md)",
+    )
+    reading: Reading = fields.group(Reading)
+    name: str | None = fields.name(
+        "name of the benchmark made of recordings", null="that of the folder or table"
+    )
+    out: Any = fields.anything(
+        "folder of what is made of recordings; null: prepared/NAME", "a path"
+    )
+    map: str | None = fields.name(
+        "skeleton to map the joints of recordings to", null="they stay as they are"
+    )
+    per_person: bool = fields.choice("make a sample of each person of a recording", True, False)
+    normalise: str | None = fields.choice(
+        "normalisation of recordings (docs/data.md); null: that of their dimension",
+        None, "2d", "3d", "none",
+    )  # fmt: skip
+    class_order: Any = fields.anything(
+        "classes of recordings in the order of their labels; null: sorted",
+        "a list of names, or a file with one name a line",
+    )
+    split_by: Literal["given", "subject", "seed"] | None = fields.choice(
+        "how recordings are divided: as a table or folders say, by who performs, or at random; "
+        "null: the first that is known",
+        None, "given", "subject", "seed",
+    )  # fmt: skip
+    val_share: float = fields.number("share of the recordings to validate on", 1e-6, 1 - 1e-6)
+    subject: str | None = fields.anything(
+        "pattern that finds who performs in a recording's path below the folder, without its "
+        "ending, by its first group",
+        "a regular expression",
+    )
+    share_subjects: bool = fields.choice(
+        "allow that a subject is both trained and validated on", True, False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

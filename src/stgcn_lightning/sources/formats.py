@@ -136,26 +136,27 @@ def _remedy() -> str:
     return f"name it, reading.format=NAME of {', '.join(FORMATS)}, or move the file away"
 
 
-def list_recordings(path: Path, reading: "Reading") -> list[Found]:
+def list_recordings(path: Path, reading: "Reading", faults: list[str] | None = None) -> list[Found]:
     """The files and folders of frames at `path` and below, sorted by name, without reading them.
 
     Args:
         path: a file; a folder that is one recording (a file a frame); or a folder, with folders in
             it, of such.
         reading: names the format, where it is not ``auto``.
+        faults: takes the sentences about files of a folder that would be refused.
 
     Raises:
         BadInput: there is nothing, or a file that ends like key points (`ENDINGS`) is in no known
             format.
     """
-    return list(_listed(path, reading))
+    return list(_listed(path, reading, faults))
 
 
-def _listed(path: Path, reading: "Reading") -> Iterator[Found]:
+def _listed(path: Path, reading: "Reading", faults: list[str] | None = None) -> Iterator[Found]:
     if not path.exists():
         raise BadInput(f"there is no file or folder {path}; check the path")
     if path.is_dir():
-        found = _in_folder(path, reading)
+        found = _in_folder(path, reading, faults)
         if (first := next(found, None)) is None:
             raise BadInput(f"{path} has no file of key points ({', '.join(ENDINGS)}); check it")
         yield first
@@ -171,17 +172,22 @@ def _found(path: Path, reading: "Reading") -> Found:
     return Found(path, *recognised(path))
 
 
-def _in_folder(folder: Path, reading: "Reading") -> Iterator[Found]:
+def _in_folder(folder: Path, reading: "Reading", faults: list[str] | None) -> Iterator[Found]:
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in ENDINGS]
     if whole := _frames(folder, files, reading):
         yield whole
     else:
         for file in files:
-            yield _found(file, reading)
+            try:
+                yield _found(file, reading)
+            except BadInput as error:
+                if faults is None:
+                    raise
+                faults.append(str(error))
     for entry in entries:
         if entry.is_dir():
-            yield from _in_folder(entry, reading)
+            yield from _in_folder(entry, reading, faults)
 
 
 def _frames(folder: Path, files: list[Path], reading: "Reading") -> Found | None:

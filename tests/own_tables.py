@@ -1,0 +1,52 @@
+"""Annotations written as what people have: a file a recording, and a table that names them."""
+
+import csv
+
+import numpy as np
+
+
+def write_recordings(folder, annotations, classes, splits, *, form="npz", skeleton=None):
+    """Write the samples of `splits` to `folder`, each to a file of its own; returns the table.
+
+    Args:
+        folder: made if absent.
+        annotations: of one data set.
+        classes: names, in the order of the labels.
+        splits: names of splits that share no sample.
+        form: npz, or csv as x1, y1, z1, ... of one person.
+        skeleton: its name, where the file can say it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    split_of = {id: name for name in splits for id in annotations.splits[name]}
+    rows = [("file", "label", "split")]
+    for sample in annotations.samples:
+        if sample.id in split_of:
+            name = f"{sample.id}.{form}"
+            write = write_npz if form == "npz" else write_csv
+            write(folder / name, sample, skeleton)
+            rows.append((name, classes[sample.label], split_of[sample.id]))
+    table = folder / "table.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return table
+
+
+def write_npz(path, sample, skeleton):
+    content = {"keypoint": sample.keypoint}
+    if sample.score is not None:
+        content["score"] = sample.score
+    if skeleton is not None:
+        content["skeleton"] = skeleton
+    np.savez(path, **content)
+
+
+def write_csv(path, sample, skeleton):
+    """All digits of float32; a score as v where there is one."""
+    values, (_, T, V, C) = sample.keypoint[0], sample.keypoint.shape
+    axes = "xyz"[:C]
+    if sample.score is not None:
+        values, axes = np.concatenate([values, sample.score[0, ..., None]], -1), f"{axes}v"
+    with path.open("w") as file:
+        file.write(",".join(f"{axis}{v}" for v in range(1, V + 1) for axis in axes) + "\n")
+        for frame in values.reshape(T, -1):
+            file.write(",".join(np.format_float_positional(x, unique=True) for x in frame) + "\n")
