@@ -10,7 +10,15 @@ from typing import Any, Literal
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings import fields
-from stgcn_lightning.settings.groups import Benchmark, Data, Downloads, Model, Recipe, Stream
+from stgcn_lightning.settings.groups import (
+    Benchmark,
+    Data,
+    Downloads,
+    Model,
+    Reading,
+    Recipe,
+    Stream,
+)
 from stgcn_lightning.settings.objects import Object, objects
 from stgcn_lightning.settings.trainer import Trainer, working_callbacks
 from stgcn_lightning.skeleton import Skeleton
@@ -210,6 +218,46 @@ class ExportSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PredictSettings(Settings):
+    """What the predict door takes."""
+
+    reading: Reading = fields.group(Reading)
+    downloads: Downloads = fields.group(Downloads)
+    checkpoint: Any = fields.anything(
+        "weights that answer; of several, the scores are fused",
+        f"{NAMED}; or {{joint: FILE, bone: FILE}}",
+    )
+    source: Any = fields.anything(
+        "key points to answer for", "a file, a folder, annotations (.pkl), or - (standard input)"
+    )
+    split: str | None = fields.name("split of annotations to answer for", null="all samples")
+    map: str | None = fields.name(
+        "skeleton to map joints to", null="only joints that are all known by their names"
+    )
+    top: int = fields.whole("classes of an answer, those with the highest scores", 1, 100_000)
+    window: int | None = fields.whole(
+        "frames of an answer", 1, 10_000_000, unit="frames", null="the whole recording"
+    )
+    stride: int | None = fields.whole(
+        "distance from one window to the next", 1, 10_000_000, unit="frames",
+        null="a quarter of the window",
+    )  # fmt: skip
+    per_person: bool = fields.choice("an answer for each person", True, False)
+    preset: Any = fields.anything(
+        "published weights of several checkpoints", "two_stream, four_stream"
+    )
+    weights: Any = fields.anything("weights of several checkpoints", "{joint: 2, bone: 1}")
+    device: str = fields.name("device of the networks: auto, cpu, cuda, cuda:1")
+    format: Any = fields.choice("form of the answers", "table", "json", "jsonl", "csv")
+    out: Path | None = fields.path("file of the answers", null="standard output")
+
+    def __post_init__(self) -> None:
+        """Refuse a stride without windows."""
+        if self.stride and not self.window:
+            raise BadInput(f"stride={self.stride} is one of windows: add window=FRAMES")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What a checkpoint was trained on, by its card and its user; what neither states is None."""
 
@@ -227,4 +275,5 @@ DOORS: dict[str, type[Settings]] = {
     "reproduce": ReproduceSettings,
     "prepare": PrepareSettings,
     "export": ExportSettings,
+    "predict": PredictSettings,
 }
