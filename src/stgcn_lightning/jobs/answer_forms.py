@@ -231,10 +231,7 @@ def form_named(name: str, best: Best, about: dict[str, Any]) -> Form:
 
 
 def _person(one: Answered, piece: Piece) -> str | None:
-    if piece.person is None:
-        return None
-    names = one.asked.persons
-    return names[piece.person] if names else str(piece.person)
+    return None if piece.person is None else one.asked.name_of(piece.person)
 
 
 def _seconds(one: Answered, piece: Piece) -> list[float] | None:

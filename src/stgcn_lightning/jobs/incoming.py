@@ -15,6 +15,8 @@ from stgcn_lightning.jobs.judging import Judges
 from stgcn_lightning.jobs.pieces import Asked
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.formats import read_recordings
+from stgcn_lightning.sources.joint_names import concepts
+from stgcn_lightning.sources.mapping import mapped
 from stgcn_lightning.sources.mmaction2 import read_annotations
 from stgcn_lightning.sources.recordings import Reading, Recording
 
@@ -29,7 +31,7 @@ class Fault(NamedTuple):
 
 
 def asked_in(
-    source: Path, reading: Reading, judges: Judges, split: str | None
+    source: Path, reading: Reading, judges: Judges, *, split: str | None, map_to: str | None
 ) -> Iterator[Asked | Fault]:
     """Recordings of a file or folder, one after the other, each read when its turn comes.
 
@@ -38,10 +40,17 @@ def asked_in(
         reading: what the user says about the files.
         judges: whose joints the recordings get.
         split: of annotations; None: all samples.
+        map_to: name of the judges' skeleton, to impute joints that recordings lack.
 
     Raises:
-        BadInput: there is nothing at `source`, or it is one file that cannot be read.
+        BadInput: there is nothing at `source`, it is one file that cannot be read, or the judges
+            have another skeleton than `map_to`.
     """
+    skeleton = judges.skeleton
+    if map_to not in (None, skeleton.name):
+        raise BadInput(
+            f"map={map_to} is not the skeleton that the checkpoint sees: set map={skeleton.name}"
+        )
     if not source.exists():
         raise BadInput(f"there is no file {source}: give key points, source=FILE or a folder")
     if source.suffix in PICKLES:
@@ -51,14 +60,14 @@ def asked_in(
         raise BadInput(f"split={split} is one of annotations, and {source} are none: leave it out")
     if not source.is_dir():
         for recording in read_recordings(source, reading):
-            yield asked(recording, judges.skeleton)
+            yield asked(recording, skeleton, map_always=map_to is not None)
         return
     for file in files_below(source):
         name = str(file.relative_to(source))
         try:
             for recording in read_recordings(file, reading):
                 inside = replace(recording, id=_inside(source, file, recording.id))
-                yield asked(inside, judges.skeleton)
+                yield asked(inside, skeleton, map_always=map_to is not None)
         except BadInput as error:
             yield Fault(name, str(error))
 
@@ -80,34 +89,45 @@ def files_below(folder: Path) -> Iterator[Path]:
         raise BadInput(f"{folder} holds no files: give a folder of key points")
 
 
-def asked(recording: Recording, skeleton: Skeleton) -> Asked:
+def asked(recording: Recording, skeleton: Skeleton, *, map_always: bool = False) -> Asked:
     """A recording with the joints of a skeleton.
+
+    Args:
+        recording: settled.
+        skeleton: what the checkpoint sees.
+        map_always: impute joints that the recording lacks; else only joints that are all there are
+            put in order.
 
     Raises:
         BadInput: it has other joints.
     """
-    remarks = list(recording.remarks)
+    V = len(recording.joints)
     if recording.joints != skeleton.joints:
-        if len(recording.joints) != skeleton.num_joints or not _unnamed(recording):
+        unnamed = recording.joints == tuple(str(i) for i in range(V))
+        if unnamed and skeleton.num_joints == V:
+            said = f"{recording.id} does not name its joints: taken for those of {skeleton.name}"
+            recording = replace(recording, remarks=(*recording.remarks, said))
+        elif map_always or _all_there(recording, skeleton):
+            recording = mapped(recording, skeleton)
+        else:
             raise BadInput(
-                f"{recording.id} has {len(recording.joints)} joints "
-                f"({recording.skeleton or 'of no known skeleton'}), where the checkpoint sees the "
-                f"{skeleton.num_joints} of {skeleton.name}: map them with map={skeleton.name}, or "
-                "make key points of these joints"
+                f"{recording.id} has {V} joints ({recording.skeleton or 'of no known skeleton'}), "
+                f"not all of the {skeleton.num_joints} of {skeleton.name} among them, which the "
+                f"checkpoint sees: map={skeleton.name} makes the others of those near them"
             )
-        remarks.append(
-            f"{recording.id} does not name its joints: taken for those of {skeleton.name}"
-        )
     return Asked(
         recording.sample(),
         fps=recording.fps,
         persons=recording.persons,
-        remarks=tuple(remarks),
+        remarks=recording.remarks,
+        up=recording.y == "up",
     )
 
 
-def _unnamed(recording: Recording) -> bool:
-    return recording.joints == tuple(str(i) for i in range(len(recording.joints)))
+def _all_there(recording: Recording, skeleton: Skeleton) -> bool:
+    """Whether a recording has every joint of a skeleton, by its name."""
+    found = set(concepts(recording.joints, recording.skeleton))
+    return found.issuperset(concepts(skeleton.joints, skeleton.name))
 
 
 def _inside(folder: Path, file: Path, id: str) -> str:
@@ -122,7 +142,9 @@ def _annotated(source: Path, judges: Judges, split: str | None) -> Iterator[Aske
         wanted = set(split_ids(annotations, split))
         samples = [sample for sample in samples if sample.id in wanted]
     for sample in samples:
-        yield Asked(sample, label=label_of(sample.label, judges.classes))
+        # y grows upwards in NTU RGB+D's space, which the 3D samples of these files are in
+        solid = judges.first.dimension == "3d"
+        yield Asked(sample, label=label_of(sample.label, judges.classes), up=solid)
 
 
 def label_of(label: int | None, classes: list[str]) -> str | None:

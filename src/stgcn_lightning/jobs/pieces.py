@@ -23,6 +23,7 @@ class Asked:
         fps: frames per second; None where it is not known.
         persons: M names; empty where persons have none.
         remarks: what was decided about the recording, a sentence each.
+        up: y grows upwards.
     """
 
     sample: Sample
@@ -30,6 +31,7 @@ class Asked:
     fps: float | None = None
     persons: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    up: bool = False
 
     @property
     def id(self) -> str:
@@ -40,6 +42,10 @@ class Asked:
     def frames(self) -> int:
         """T."""
         return self.sample.keypoint.shape[1]
+
+    def name_of(self, person: int) -> str:
+        """What a person is called, by its number from 0."""
+        return self.persons[person] if self.persons else str(person + 1)
 
 
 @dataclass(frozen=True, eq=False)

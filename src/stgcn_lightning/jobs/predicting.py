@@ -11,15 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from stgcn_lightning.checkpoints.zoo import MODEL
+from stgcn_lightning.checkpoints.weights import checkpoint_in
+from stgcn_lightning.checkpoints.zoo import ADDRESS, ZOO, checkpoint_file
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.answer_forms import Best, Form, form_named
-from stgcn_lightning.jobs.fetching import checkpoint_of
+from stgcn_lightning.jobs.fetching import downloads_of
 from stgcn_lightning.jobs.fusing import weights_of
 from stgcn_lightning.jobs.incoming import Fault, asked_in, reading_of
 from stgcn_lightning.jobs.judging import Judges, device_named, load_judges
+from stgcn_lightning.jobs.picturing import Pictures
 from stgcn_lightning.jobs.pieces import Answered, Asked, Piece, pieces_of
+from stgcn_lightning.settings import groups
 from stgcn_lightning.settings.doors import PredictSettings
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.frozen import thawed
@@ -48,12 +51,16 @@ def predict(settings: PredictSettings) -> None:
     form = form_named(settings.format, best, about)
     remark("scores are not calibrated probabilities: they order the classes")
     source = path_of("source", settings.source)
-    found = asked_in(source, reading_of(asdict(settings.reading)), judges, settings.split)
+    reading = reading_of(asdict(settings.reading))
+    found = asked_in(source, reading, judges, split=settings.split, map_to=settings.map)
+    pictures = Pictures(settings, judges.classes, judges.skeleton, remark)
     answered, faults = 0, 0
     with written_to(settings.out) as write:
         write(form.head())
         for one in answers(found, judges, settings):
             write(said(one, form))
+            if isinstance(one, Answered):
+                pictures.add(one)
             answered += isinstance(one, Answered)
             faults += isinstance(one, Fault)
         write(form.tail())
@@ -90,8 +97,17 @@ def judges_of(settings: PredictSettings) -> Judges:
         key = f"checkpoint.{name}".rstrip(".")
         if not isinstance(one, str):
             raise BadInput(f"{key}={one} is no path: give a file or the folder of a run")
-        files[str(name)] = checkpoint_of(one, settings.downloads, MODEL, key)
+        files[str(name)] = file_of(key, one, settings.downloads)
     return load_judges(files, weights, device_named(settings.device))
+
+
+def file_of(key: str, named: str, downloads: groups.Downloads) -> Path:
+    """The file that a checkpoint's name means; it is downloaded if need be, and that is said."""
+    if named.startswith(ZOO) or ADDRESS.match(named):
+        from rich.console import Console
+
+        return checkpoint_file(named, downloads_of(downloads), Console(stderr=True))
+    return checkpoint_in(path_of(key, named), remark)
 
 
 def answers(

@@ -5,7 +5,7 @@ Pictures are drawn larger and made smaller, which smooths their edges.
 Axes: M persons, T frames, V joints.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
@@ -39,17 +39,17 @@ class Movie:
         title: name of the recording.
         joints: (M, T, V, 2) to the right and down; NaN where a joint was not found.
         skeleton: their edges.
-        answers: rows of one moment; as many in each.
-        at: (T,) number of the answer that each frame shows.
+        answer: the rows that a frame shows, by its number; the strong ones first.
+        rows: how many these are at most.
         fps: frames per second; None where it is not known, then frames are counted.
-        persons: numbers or names, drawn beside persons; empty where there is one person.
+        persons: numbers or names, drawn above persons where there are several.
     """
 
     title: str
     joints: NDArray[np.floating[Any]]
     skeleton: Skeleton
-    answers: Sequence[Sequence[Shown]]
-    at: NDArray[np.int64]
+    answer: Callable[[int], Sequence[Shown]]
+    rows: int
     fps: float | None
     persons: Sequence[str] = ()
 
@@ -87,7 +87,7 @@ class Painter:
     def __init__(self, movie: Movie, width: int, colours: Colours, letters: Letters):
         self.movie, self.colours, self.letters = movie, colours, letters
         self.unit = LARGER * (10 + width / 60)  # height of small letters, in large pixels
-        rows = min(MOST_ROWS, max(len(rows) for rows in movie.answers))
+        rows = min(MOST_ROWS, movie.rows)
         self.width = LARGER * width
         self.stage = round(0.72 * self.width)
         height = self.stage + (0.9 + 1.75 * rows + 1.6) * self.unit
@@ -103,7 +103,7 @@ class Painter:
         draw = ImageDraw.Draw(picture)
         for person in range(len(self.joints)):
             self._body(draw, person, t)
-        self._answer(draw, self.movie.answers[self.movie.at[t]])
+        self._answer(draw, self.movie.answer(t))
         self._foot(draw, t)
         size = (self.width // LARGER, self.height // LARGER)
         return picture.resize(size, Image.Resampling.LANCZOS)
@@ -146,9 +146,7 @@ class Painter:
             draw.text((edge, base), text, fill=colour, font=self.letters.font(size), anchor="ls")
             figure = f"{100 * row.score:.0f} %"
             right = self.width - edge
-            draw.text(
-                (right, base), figure, fill=colour, font=self.letters.font(size), anchor="rs"
-            )
+            draw.text((right, base), figure, fill=colour, font=self.letters.font(size), anchor="rs")
             top, low = y + 1.32 * unit, y + 1.52 * unit
             draw.rectangle((edge, top, right, low), fill=self.colours.rule)
             bar = self.colours.ink if row.strong else self.colours.bone
@@ -170,7 +168,7 @@ class Painter:
 
 def pictures(painter: Painter, every: int) -> Iterator[Image.Image]:
     """The frames that are shown, one after the other."""
-    for t in range(0, len(painter.movie.at), every):
+    for t in range(0, painter.movie.joints.shape[1], every):
         yield painter.frame(t)
 
 
@@ -186,9 +184,7 @@ def write_gif(file: BinaryIO, frames: Iterator[Image.Image], rate: float, colour
     palette = _palette(colours)
     small = (one.quantize(palette=palette, dither=Image.Dither.NONE) for one in frames)
     first = next(small)
-    first.save(
-        file, "GIF", save_all=True, append_images=small, duration=round(1000 / rate), loop=0
-    )
+    first.save(file, "GIF", save_all=True, append_images=small, duration=round(1000 / rate), loop=0)
 
 
 def write_mp4(path: str, frames: Iterator[Image.Image], rate: float) -> None:
@@ -202,7 +198,8 @@ def write_mp4(path: str, frames: Iterator[Image.Image], rate: float) -> None:
     import imageio_ffmpeg
 
     first = next(frames)
-    writer: Any = imageio_ffmpeg.write_frames(
+    write: Any = imageio_ffmpeg.write_frames  # whose stub knows whole numbers of pictures alone
+    writer = write(
         path, first.size, fps=rate, macro_block_size=2, quality=8,
         output_params=["-f", "mp4", "-movflags", "+faststart"],
     )  # fmt: skip

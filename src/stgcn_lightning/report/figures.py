@@ -15,9 +15,7 @@ TURN = np.radians(20.0)  # of a body in 3D about its vertical, so that depth is 
 OUTLIERS = 0.005  # share of joints that may lie beyond the picture, on each side
 
 
-def flat(
-    keypoint: NDArray[np.floating[Any]], *, up: bool = False
-) -> NDArray[np.floating[Any]]:
+def flat(keypoint: NDArray[np.floating[Any]], *, up: bool = False) -> NDArray[np.floating[Any]]:
     """Joints as a viewer sees them, (M, T, V, 2) to the right and down; NaN where not found.
 
     Args:
@@ -56,7 +54,6 @@ def sides(skeleton: Skeleton) -> list[Side]:
 
 
 def _side(one: Side, other: Side) -> Side:
-    both: set[Side] = {one, other}
-    if both == {"left", "right"}:
-        return "middle"
-    return next((side for side in both if side != "middle"), "middle")
+    if one == "middle":
+        return other
+    return one if other in (one, "middle") else "middle"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from stgcn_lightning.errors import BadInput
 
@@ -26,9 +26,6 @@ class Letters:
         texts: what will be drawn.
         file: a TrueType or OpenType font to take instead.
 
-    Attributes:
-        lacking: letters of the texts that the font does not have, each once.
-
     Raises:
         BadInput: `file` is no font.
     """
@@ -40,17 +37,20 @@ class Letters:
             self._file = str(file)
             if not _opens(self._file):
                 raise BadInput(f"font={file} is no font: give a TrueType or OpenType file")
-            self.lacking = _lacking(self._file, wanted)
             return
-        self.lacking = _lacking(None, wanted)
-        for name in SYSTEM_FONTS if self.lacking else ():
-            missing = _lacking(name, wanted) if _opens(name) else self.lacking
-            if len(missing) < len(self.lacking):
-                self._file, self.lacking = name, missing
+        lacking = _lacking(None, wanted)
+        for name in SYSTEM_FONTS if lacking else ():
+            missing = _lacking(name, wanted) if _opens(name) else lacking
+            if len(missing) < len(lacking):
+                self._file, lacking = name, missing
 
     def font(self, size: float) -> ImageFont.FreeTypeFont:
         """The font in a size, in pixels of the height of a line."""
         return _font(self._file, size)
+
+    def has(self, text: str) -> bool:
+        """Whether the font has all letters of a text."""
+        return not _lacking(self._file, set(composed(text)) - {" "})
 
     def width(self, text: str, size: float) -> float:
         """Pixels that a text takes."""
@@ -97,11 +97,12 @@ def _opens(file: str) -> bool:
 
 
 def _lacking(file: str | None, letters: Iterable[str]) -> tuple[str, ...]:
-    font = _font(file, 20)
+    nothing = _drawn(file, NO_LETTER)
+    return tuple(letter for letter in letters if _drawn(file, letter) == nothing)
 
-    def drawn(letter: str) -> tuple[tuple[int, int], bytes]:
-        mask = font.getmask(letter)
-        return mask.size, bytes(mask)
 
-    nothing = drawn(NO_LETTER)
-    return tuple(letter for letter in letters if drawn(letter) == nothing)
+@cache
+def _drawn(file: str | None, letter: str) -> bytes:
+    picture = Image.new("L", (40, 40))
+    ImageDraw.Draw(picture).text((5, 5), letter, fill=255, font=_font(file, 20))
+    return picture.tobytes()

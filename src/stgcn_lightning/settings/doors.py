@@ -250,11 +250,28 @@ class PredictSettings(Settings):
     device: str = fields.name("device of the networks: auto, cpu, cuda, cuda:1")
     format: Any = fields.choice("form of the answers", "table", "json", "jsonl", "csv")
     out: Path | None = fields.path("file of the answers", null="standard output")
+    animate: Any = fields.anything(
+        "write the moving skeleton of each recording with its answers",
+        "true (in the run directory), false, or FILE.gif, FILE.mp4",
+    )
+    chart: Any = fields.anything(
+        "write a chart of the answers over time, of each recording",
+        "true (in the run directory), false, or FILE.svg, FILE.png",
+    )
+    width: int | None = fields.whole(
+        "width of animations and charts", 200, 4000, unit="pixels", null="480 and 960"
+    )
+    theme: Any = fields.choice("colours of GIF, MP4 and PNG", "light", "dark")
+    font: Path | None = fields.path(
+        "font of GIF, MP4 and PNG, a TrueType file", null="one that has the letters"
+    )
 
     def __post_init__(self) -> None:
-        """Refuse a stride without windows."""
-        if self.stride and not self.window:
+        """Refuse what windows alone have where there are none."""
+        if self.window is None and self.stride is not None:
             raise BadInput(f"stride={self.stride} is one of windows: add window=FRAMES")
+        if self.window is None and self.chart:
+            raise BadInput(f"chart={shown_value(self.chart)} shows windows: add window=FRAMES")
 
 
 @dataclass(frozen=True, kw_only=True)
