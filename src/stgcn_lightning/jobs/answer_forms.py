@@ -53,8 +53,8 @@ class Best:
 
     def __call__(self, scores: Any) -> list[tuple[int, str, float]]:
         """Number, name and score of classes, the highest score first."""
-        order = np.argsort(-scores, kind="stable")[: self.top]
-        return [(int(i), self.classes[i], float(f"{scores[i]:.7g}")) for i in order]
+        order = np.argsort(-scores, kind="stable")[: self.top].tolist()
+        return [(i, self.classes[i], float(f"{scores[i]:.7g}")) for i in order]
 
 
 class Table:
