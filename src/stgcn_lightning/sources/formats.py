@@ -1,20 +1,30 @@
 """The formats of key-point files, one reader a file: which there are, and which one a file is in.
 
-A reader is a module of this room with two functions:
+A reader is a module of this room. Of a format that is not JSON it has two functions:
 
 - ``recognise(path) -> str | None``: why the file or folder `path` is in its format, in a few words
   that complete "because ..."; None if it is not. It reads no more than it needs.
 - ``read(path, reading) -> list[Recording]``: what it holds (see `recordings`), not settled. Wrong
-  content is refused with a BadInput that names file, place, value and remedy.
+  content is refused with a BadInput that names file, place, value and remedy. An id begins with
+  ``path.stem``; of several recordings in a file, each has its own after a colon.
+
+Of a format in JSON, the file has been parsed (`json_text`):
+
+- ``recognise(content) -> str | None``;
+- ``read(content, id, about, reading) -> list[Recording]``: `id` for the recordings, `about` for the
+  sentences of errors;
+- where a file may hold one frame (`Format.frames`), besides ``people(content, about) ->
+  list[Detection]`` and ``recording(frames, id, about, reading) -> Recording`` of a whole folder.
 
 Importing this file imports neither numpy nor a reader.
 """
 
 import importlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stgcn_lightning.errors import BadInput, nearest
 
@@ -29,20 +39,48 @@ class Format:
     Attributes:
         module: of its reader, in this room.
         about: what writes it, and how its files are called.
+        json: its files are JSON.
+        frames: such a file may be one frame, and a folder of them one recording.
     """
 
     module: str
     about: str
+    json: bool = False
+    frames: bool = False
 
 
 # the more particular ones first: the first that recognises a file reads it
 FORMATS = {
     "npz": Format("own_npz", "this package's own form: .npz with keypoint (docs/sources.md)"),
+    "json": Format("own_json", "this package's own form as JSON or JSON Lines", json=True),
+    "mediapipe": Format("mediapipe", "tables of MediaPipe's landmarks: x1, y1, z1, v1, ..., v33"),
+    "openpose": Format(
+        "openpose", "OpenPose --write_json: a .json a frame", json=True, frames=True
+    ),
 }
+# files of other endings in a folder are no key points: pictures, videos, notes
+ENDINGS = (
+    ".json", ".jsonl", ".npz", ".npy", ".csv", ".parquet", ".pkl", ".pickle", ".pose", ".h5",
+    ".bvh", ".c3d", ".trc",
+)  # fmt: skip
 
 
-def reader_of(name: str) -> ModuleType:
-    """The reader of a format.
+class Found(NamedTuple):
+    """A file, or a folder of frames, in which there are recordings.
+
+    Attributes:
+        path: of it.
+        format: its name in `FORMATS`.
+        why: it is taken for that, in words that complete "because ..."; empty where the user says.
+    """
+
+    path: Path
+    format: str
+    why: str
+
+
+def reader_of(name: str) -> Any:
+    """The module that reads a format.
 
     Raises:
         BadInput: there is no such format.
@@ -53,32 +91,213 @@ def reader_of(name: str) -> ModuleType:
 
 
 def recognised(path: Path) -> tuple[str, str]:
-    """The format of a file or folder, and why it is taken for that.
+    """The format of a file or folder of frames, and why it is taken for that.
 
     Raises:
-        BadInput: it is in none that is known.
+        BadInput: it is in none that is known, or cannot be read.
     """
-    for name in FORMATS:
-        if why := reader_of(name).recognise(path):
+    from stgcn_lightning.sources.json_text import read_json
+
+    content, json = None, path.suffix.lower() == ".json" and path.is_file()
+    if json:
+        content = read_json(path)
+    for name, known in FORMATS.items():
+        if known.json:
+            why = reader_of(name).recognise(content) if json else None
+        else:
+            why = reader_of(name).recognise(path)
+        if why:
             return name, why
-    raise BadInput(
-        f"{path} is in no known format of key points: name it, reading.format=NAME of "
-        f"{', '.join(FORMATS)}"
-    )
+    raise BadInput(f"{path}{_kind(path)} is in no known format of key points: {_remedy()}")
+
+
+def _kind(path: Path) -> str:
+    """What a file is instead, as part of a sentence."""
+    from stgcn_lightning.files.kinds import kind_of
+
+    kind = kind_of(path) if path.is_file() else None
+    return f" is {kind}, which" if kind and kind != "a JSON file" else ""
+
+
+def _remedy() -> str:
+    return f"name it, reading.format=NAME of {', '.join(FORMATS)}, or move the file away"
+
+
+def list_recordings(path: Path, reading: "Reading") -> list[Found]:
+    """The files and folders of frames at `path` and below, sorted by name, without reading them.
+
+    Args:
+        path: a file; a folder that is one recording (a file a frame); or a folder, with folders in
+            it, of such.
+        reading: names the format, where it is not ``auto``.
+
+    Raises:
+        BadInput: there is nothing, or a file that ends like key points (`ENDINGS`) is in no known
+            format.
+    """
+    return list(_listed(path, reading))
+
+
+def _listed(path: Path, reading: "Reading") -> Iterator[Found]:
+    if not path.exists():
+        raise BadInput(f"there is no file or folder {path}; check the path")
+    if path.is_dir():
+        found = _in_folder(path, reading)
+        if (first := next(found, None)) is None:
+            raise BadInput(f"{path} has no file of key points ({', '.join(ENDINGS)}); check it")
+        yield first
+        yield from found
+    else:
+        yield _found(path, reading)
+
+
+def _found(path: Path, reading: "Reading") -> Found:
+    if reading.format != "auto":
+        reader_of(reading.format)  # or raise
+        return Found(path, reading.format, "")
+    return Found(path, *recognised(path))
+
+
+def _in_folder(folder: Path, reading: "Reading") -> Iterator[Found]:
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    files = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in ENDINGS]
+    if whole := _frames(folder, files, reading):
+        yield whole
+    else:
+        for file in files:
+            yield _found(file, reading)
+    for entry in entries:
+        if entry.is_dir():
+            yield from _in_folder(entry, reading)
+
+
+def _frames(folder: Path, files: list[Path], reading: "Reading") -> Found | None:
+    """The folder, if it holds a file a frame; other files of key points in it are refused."""
+    from stgcn_lightning.sources.frame_files import videos
+    from stgcn_lightning.sources.json_text import read_json
+
+    names = [reading.format] if reading.format != "auto" else list(FORMATS)
+    for name in names:
+        reader = reader_of(name)
+        if not FORMATS[name].json:
+            if why := reader.recognise(folder):
+                return Found(folder, name, why)
+            continue
+        jsons = [file for file in files if file.suffix.lower() == ".json"]
+        numbered = [file for frames in videos(jsons).values() for file in frames.values()]
+        if not FORMATS[name].frames or not numbered:
+            continue
+        if not (why := reader.recognise(read_json(numbered[0]))):
+            continue
+        for file in files:
+            if file not in numbered:
+                raise BadInput(
+                    f"{file} is among the frames of a recording, but its name ends in no number of "
+                    "a frame; move it away"
+                )
+        return Found(folder, name, f"of {numbered[0].name}, a frame, {why}")
+    return None
 
 
 def read_recordings(path: Path, reading: "Reading") -> "list[Recording]":
     """What a file or folder holds, settled and with linked persons, in the order of their names.
 
     Args:
-        path: a file; a folder that is one recording (a file a frame); or a folder, with folders in
-            it, of such.
+        path: as `list_recordings` takes it.
         reading: what the user says about the files.
 
     Raises:
         BadInput: nothing there can be read, or one file cannot be.
     """
-    name, why = recognised(path) if reading.format == "auto" else (reading.format, "")
-    found: list[Recording] = reader_of(name).read(path, reading)
-    said = (f"{path} is taken for {name}, because {why}",) if why else ()
-    return [replace(one, remarks=(*said, *one.remarks)) for one in found]
+    recordings = [
+        recording
+        for found in _listed(path, reading)
+        for recording in read_found(found, reading, path if path.is_dir() else path.parent)
+    ]
+    twice = [id for id, times in Counter(one.id for one in recordings).items() if times > 1]
+    if twice:
+        raise BadInput(f"{path} has two recordings of the name {twice[0]}; rename one of them")
+    return recordings
+
+
+def read_found(found: Found, reading: "Reading", root: Path) -> "list[Recording]":
+    """The recordings of one file or folder of frames, settled and with linked persons.
+
+    Args:
+        found: one of `list_recordings`.
+        reading: what the user says about the files.
+        root: folder below which paths become ids.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    path, name, _ = found
+    recordings: list[Recording]
+    if not FORMATS[name].json:
+        recordings = reader_of(name).read(path, reading)
+    elif path.is_dir():
+        recordings = _read_frames(path, name, reading)
+    else:
+        from stgcn_lightning.sources.json_text import read_json
+
+        recordings = reader_of(name).read(read_json(path), path.stem, str(path), reading)
+    below = path.parent.relative_to(root) if path != root else Path()
+    return [
+        _finished(replace(one, id=(below / one.id).as_posix()), found, reading)
+        for one in recordings
+    ]
+
+
+def _read_frames(folder: Path, name: str, reading: "Reading") -> "list[Recording]":
+    """One recording of each video whose frames are in a folder."""
+    from stgcn_lightning.sources.frame_files import videos
+    from stgcn_lightning.sources.json_text import read_json
+
+    reader = reader_of(name)
+    found = videos(sorted(folder.glob("*.json")))
+    recordings: list[Recording] = []
+    for video, files in found.items():
+        frames = {
+            number: reader.people(read_json(file), str(file)) for number, file in files.items()
+        }
+        id = f"{folder.name}:{video}" if len(found) > 1 else folder.name
+        about = f"{folder} ({len(files)} frames)"
+        recordings.append(reader.recording(frames, id, about, reading))
+    return recordings
+
+
+def read_text(text: str | bytes, reading: "Reading", name: str = "-") -> "list[Recording]":
+    """The recordings of JSON that comes from elsewhere than a file, such as standard input.
+
+    Args:
+        text: one JSON value in any of the formats that are JSON, such as a whole file, or a line of
+            JSON Lines.
+        reading: what the user says about it.
+        name: becomes the recordings' id.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    from stgcn_lightning.sources.json_text import parsed
+
+    about = "standard input" if name == "-" else name
+    content = parsed(text, about)
+    for format, known in FORMATS.items():
+        if known.json and reading.format in ("auto", format):
+            reader = reader_of(format)
+            if why := reader.recognise(content):
+                found = Found(Path(about), format, why if reading.format == "auto" else "")
+                recordings = reader.read(content, name, about, reading)
+                return [_finished(one, found, reading) for one in recordings]
+    raise BadInput(f"{about} is in no known format of key points: {_remedy()}")
+
+
+def _finished(recording: "Recording", found: Found, reading: "Reading") -> "Recording":
+    """Settled, with linked persons, and with the word about what the file was taken for."""
+    from stgcn_lightning.sources.settling import settled
+
+    said = f"{found.path} is taken for {found.format}, because {found.why}" if found.why else ""
+    if said:
+        recording = replace(recording, remarks=(said, *recording.remarks))
+    # persons are linked here, in pixels and without holes
+    return settled(recording, reading)

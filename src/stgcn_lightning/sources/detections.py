@@ -1,0 +1,148 @@
+"""Persons as detectors write them, frame by frame, put together to a recording.
+
+Axes: M persons, T frames, V joints, C coordinates.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.sources.recordings import Recording, Unit
+
+MOST_VALUES = 1 << 28  # of one recording: 1 GiB in float32
+LEAST_FRAME, MOST_FRAME = -(1 << 62), 1 << 62  # numbers of frames, which are int64
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One person in one frame.
+
+    Attributes:
+        keypoint: (V, C), NaN where a joint was not found.
+        score: (V,); None where the file has no scores.
+        track: name of the person in all frames; None where the file has no tracks.
+    """
+
+    keypoint: NDArray[np.float64]
+    score: NDArray[np.float64] | None = None
+    track: str | None = None
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a recording is put together from.
+
+    Attributes:
+        detections: by number of frame; a frame in which nobody was found has none.
+        about: the file, for the sentence of an error.
+        img_shape: (height, width) in pixels, where the file says so.
+        unit: of the coordinates, where the format or the file says so.
+        remarks: of the reader.
+    """
+
+    detections: Mapping[int, Sequence[Detection]]
+    about: str
+    img_shape: tuple[int, int] | None = None
+    unit: Unit = "unknown"
+    remarks: tuple[str, ...] = ()
+
+
+def scored_points(values: NDArray[np.float64], where: str, C: int = 2) -> Detection:
+    """A person of a flat list x, y, (z,) score, x, y, ...: a joint of score 0 was not found.
+
+    Args:
+        values: as the file has them.
+        where: of what they are, for the sentence of an error.
+        C: coordinates before each score.
+
+    Raises:
+        BadInput: the number of values is not a multiple of C + 1.
+    """
+    if values.ndim != 1 or not values.size or values.size % (C + 1):
+        letters = "x, y, z" if C == 3 else "x, y"
+        raise BadInput(
+            f"{where}: {values.size} numbers are not {letters}, score for every key point; write "
+            "them again"
+        )
+    rows = values.reshape(-1, C + 1)  # V, C + 1
+    found = (rows[:, C] != 0)[:, None]  # a NaN of the score is left to settling
+    return Detection(np.where(found, rows[:, :C], np.nan), rows[:, C])
+
+
+def number_of_joints(frames: Frames) -> int:
+    """V, of all persons.
+
+    Raises:
+        BadInput: there is no person at all, or they have different numbers of joints.
+    """
+    V, of = 0, 0
+    for number, detections in frames.detections.items():
+        for detection in detections:
+            if not V:
+                V, of = len(detection.keypoint), number
+            if len(detection.keypoint) != V:
+                raise BadInput(
+                    f"{frames.about} has persons of {V} key points (frame {of}) and of "
+                    f"{len(detection.keypoint)} (frame {number}); write one skeleton to a file"
+                )
+    if not V:
+        raise BadInput(f"{frames.about} has no person in any frame; leave it out")
+    return V
+
+
+def assembled(frames: Frames, id: str, joints: tuple[str, ...], skeleton: str | None) -> Recording:
+    """The recording of these frames.
+
+    Persons keep their tracks where all have one; otherwise they are in the order of the file, and
+    the recording is not tracked unless there is but one in each frame.
+
+    Raises:
+        BadInput: a number of a frame is absurd, a track is twice in one frame, or there are more
+            values than memory should be asked for.
+    """
+    order = sorted(frames.detections)
+    everybody = [detection for number in order for detection in frames.detections[number]]
+    names = list(dict.fromkeys(one.track for one in everybody))
+    tracked = None not in names
+    M = len(names) if tracked else max(len(found) for found in frames.detections.values())
+    T, V, C = len(order), len(joints), everybody[0].keypoint.shape[1]
+    if M * T * V * C > MOST_VALUES:
+        raise BadInput(
+            f"{frames.about} has {M:,} persons in {T:,} frames, which is more than fits into "
+            "memory; divide it into shorter recordings"
+        )
+    if not (order[0] > LEAST_FRAME and order[-1] < MOST_FRAME):
+        raise BadInput(f"{frames.about} has the frame {order[-1]}; number frames from 0")
+    keypoint = np.full((M, T, V, C), np.nan, np.float32)
+    scored = any(one.score is not None for one in everybody)
+    score = np.zeros((M, T, V), np.float32)
+    row = {name: m for m, name in enumerate(names)}
+    for t, number in enumerate(order):
+        taken: set[int] = set()
+        for place, one in enumerate(frames.detections[number]):
+            m = row[one.track] if tracked else place
+            if m in taken:
+                raise BadInput(
+                    f"{frames.about} has the track {one.track} twice in frame {number}; give every "
+                    "person a track of its own"
+                )
+            taken.add(m)
+            with np.errstate(over="ignore"):  # settling refuses what is infinite
+                keypoint[m, t] = one.keypoint
+                score[m, t] = 1 if one.score is None else one.score
+    return Recording(
+        id=id,
+        keypoint=keypoint,
+        joints=joints,
+        score=score if scored else None,
+        skeleton=skeleton,
+        unit=frames.unit,
+        img_shape=frames.img_shape,
+        frames=np.array(order, np.int64),
+        tracked=tracked or M == 1,
+        persons=tuple(str(name) for name in names) if tracked else (),
+        remarks=frames.remarks,
+    )

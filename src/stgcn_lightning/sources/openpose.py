@@ -1,0 +1,74 @@
+"""OpenPose: one JSON file a frame, ``people[].pose_keypoints_2d`` as x, y, score of each joint.
+
+Which joints, their number tells: 25 of the model BODY_25 or 18 of COCO. Old versions write
+``pose_keypoints``; AlphaPose's ``--format open`` writes the same form, its ``--format cmu`` one
+with ``bodies[].joints``. Coordinates are in pixels, [0, 1] or [-1, 1] by ``--keypoint_scale``,
+which the file does not say (see `settling`). People are in any order in each frame. Face, hands and
+3D are not read.
+
+Source: OpenPose, doc/02_output.md; AlphaPose, docs/output.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stgcn_lightning.sources.detections import (
+    Detection,
+    Frames,
+    assembled,
+    number_of_joints,
+    scored_points,
+)
+from stgcn_lightning.sources.known_joints import joints_of
+from stgcn_lightning.sources.json_text import many, numbers, table
+from stgcn_lightning.sources.recordings import Reading, Recording
+
+SKELETONS = ("openpose25", "openpose18")
+PERSONS = {"people": ("pose_keypoints_2d", "pose_keypoints"), "bodies": ("joints",)}
+
+
+def recognise(content: object) -> str | None:
+    """See `formats`."""
+    if isinstance(content, dict) and isinstance(content.get("people"), list):
+        return "it has people, as OpenPose writes a frame"
+    if isinstance(content, dict) and isinstance(content.get("bodies"), list):
+        return "it has bodies, as AlphaPose's --format cmu writes a frame"
+    return None
+
+
+def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
+    """A file that is read alone is a recording of one frame; see `formats`."""
+    return [recording({0: people(content, about)}, id, about, reading)]
+
+
+def people(content: object, about: str) -> list[Detection]:
+    """The persons of one frame's file; one without any joint is left out.
+
+    Raises:
+        BadInput: the file is not built as the format says.
+    """
+    frame = table(content, about)
+    key = "people" if "people" in frame else "bodies"
+    found = [_points(one, key, about) for one in many(frame.get(key), f"{about}: {key}")]
+    return [scored_points(points, f"{about}: key points") for points in found if points.size]
+
+
+def _points(person: Any, key: str, about: str) -> Any:
+    fields = table(person, f"{about}: a person")
+    for name in PERSONS[key]:
+        if name in fields:
+            return numbers(fields[name], f"{about}: {name}")
+    return numbers([], about)
+
+
+def recording(
+    frames: Mapping[int, Sequence[Detection]], id: str, about: str, reading: Reading
+) -> Recording:
+    """The frames of one video as a recording.
+
+    Raises:
+        BadInput: nobody is in any frame, or the number of key points is none of OpenPose's.
+    """
+    found = Frames(frames, about)
+    skeleton, joints = joints_of(number_of_joints(found), SKELETONS, reading.skeleton, about)
+    return assembled(found, id, joints, skeleton)

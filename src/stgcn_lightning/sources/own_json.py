@@ -1,0 +1,43 @@
+"""This package's own form of a recording as JSON: the keys of `own_npz`, with nested lists.
+
+One object is a recording; a list of them, or lines of one each (``.jsonl``), are several. An object
+may have ``id`` besides. null is a number that is not known.
+"""
+
+from typing import Any
+
+from stgcn_lightning.errors import BadInput, nearest
+from stgcn_lightning.sources.json_text import first_table, many, table
+from stgcn_lightning.sources.own_form import KEYS, recording_of
+from stgcn_lightning.sources.recordings import Reading, Recording
+
+
+def recognise(content: object) -> str | None:
+    """See `formats`."""
+    first: Any = content if isinstance(content, dict) else first_table(content)
+    return "it has keypoint, as this package's own form" if "keypoint" in first else None
+
+
+def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
+    """See `formats`."""
+    if isinstance(content, dict):
+        return [_recording(content, id, about, reading)]
+    return [
+        _recording(table(one, f"{about}: recording {i}"), id, f"{about}, recording {i}", reading, i)
+        for i, one in enumerate(many(content, about))
+    ]
+
+
+def _recording(
+    content: dict[str, Any], id: str, about: str, reading: Reading, number: int | None = None
+) -> Recording:
+    for key in content:
+        if key not in (*KEYS, "id"):
+            raise BadInput(f"{about} has the key {key}: {nearest(key, KEYS)}")
+    if "keypoint" not in content:
+        raise BadInput(f"{about} has no keypoint; add it")
+    name = content.get("id")
+    if not isinstance(name, str | None):
+        raise BadInput(f"{about} has an id that is no text; write a text")
+    within = name or number
+    return recording_of(content, id if within is None else f"{id}:{within}", about, reading)
