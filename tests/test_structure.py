@@ -68,6 +68,8 @@ PACKAGES = {
     "graph": "numpy",
     "sources": "numpy",
     "sources.synthetic": "numpy filelock",
+    "sources.linking": "numpy scipy",
+    "sources.joint_names": "",
     "sources.registry": "",
     "data": "numpy torch",
     "data.names": "",

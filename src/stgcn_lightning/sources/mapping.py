@@ -44,23 +44,25 @@ RULES: dict[str, tuple[Mix, ...]] = {
     "head": (_EARS, _mean("nose")),
 }
 for _side in ("left_", "right_"):
-    RULES |= {
-        f"{_side}eye": (_mean("nose"),),
-        f"{_side}ear": (_mean(f"{_side}eye"),),
-        f"{_side}eye_inner": (_mean(f"{_side}eye"),),
-        f"{_side}eye_outer": (_mean(f"{_side}eye"),),
-        f"{_side}mouth": (_mean("nose"),),
-        f"{_side}collar": (_mean("neck", f"{_side}shoulder"),),
-        f"{_side}hand": (_mean(f"{_side}index", f"{_side}pinky"), _mean(f"{_side}wrist")),
-        f"{_side}hand_tip": (_mean(f"{_side}hand"),),
-        f"{_side}thumb": (_mean(f"{_side}hand"),),
-        f"{_side}index": (_mean(f"{_side}hand_tip"), _mean(f"{_side}wrist")),
-        f"{_side}pinky": (_mean(f"{_side}index"),),
-        f"{_side}foot": (_mean(f"{_side}toe"), _mean(f"{_side}ankle")),
-        f"{_side}toe": (_mean(f"{_side}foot"),),
-        f"{_side}small_toe": (_mean(f"{_side}toe"),),
-        f"{_side}heel": (_mean(f"{_side}ankle"),),
-    }
+    RULES.update(
+        {
+            f"{_side}eye": (_mean("nose"),),
+            f"{_side}ear": (_mean(f"{_side}eye"),),
+            f"{_side}eye_inner": (_mean(f"{_side}eye"),),
+            f"{_side}eye_outer": (_mean(f"{_side}eye"),),
+            f"{_side}mouth": (_mean("nose"),),
+            f"{_side}collar": (_mean("neck", f"{_side}shoulder"),),
+            f"{_side}hand": (_mean(f"{_side}index", f"{_side}pinky"), _mean(f"{_side}wrist")),
+            f"{_side}hand_tip": (_mean(f"{_side}hand"),),
+            f"{_side}thumb": (_mean(f"{_side}hand"),),
+            f"{_side}index": (_mean(f"{_side}hand_tip"), _mean(f"{_side}wrist")),
+            f"{_side}pinky": (_mean(f"{_side}index"),),
+            f"{_side}foot": (_mean(f"{_side}toe"), _mean(f"{_side}ankle")),
+            f"{_side}toe": (_mean(f"{_side}foot"),),
+            f"{_side}small_toe": (_mean(f"{_side}toe"),),
+            f"{_side}heel": (_mean(f"{_side}ankle"),),
+        }
+    )
 
 
 def mapped(recording: Recording, skeleton: Skeleton) -> Recording:
