@@ -53,7 +53,7 @@ class Best:
 
     def __call__(self, scores: Any) -> list[tuple[int, str, float]]:
         """Number, name and score of classes, the highest score first."""
-        order = np.argsort(-scores, kind="stable")[: self.top].tolist()
+        order: list[int] = np.argsort(-scores, kind="stable")[: self.top].tolist()
         return [(i, self.classes[i], float(f"{scores[i]:.7g}")) for i in order]
 
 

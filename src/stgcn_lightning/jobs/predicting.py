@@ -6,7 +6,7 @@ Answers go to standard output or a file, all remarks to standard error.
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +15,22 @@ from stgcn_lightning.checkpoints.weights import checkpoint_in
 from stgcn_lightning.checkpoints.zoo import ADDRESS, ZOO, checkpoint_file
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
-from stgcn_lightning.jobs.answer_forms import Best, Form, form_named
+from stgcn_lightning.jobs.answer_forms import Best, form_named
 from stgcn_lightning.jobs.fetching import downloads_of
 from stgcn_lightning.jobs.fusing import weights_of
-from stgcn_lightning.jobs.incoming import Fault, asked_in, reading_of
+from stgcn_lightning.jobs.incoming import Fault, Incoming
 from stgcn_lightning.jobs.judging import Judges, device_named, load_judges
 from stgcn_lightning.jobs.picturing import Pictures
 from stgcn_lightning.jobs.pieces import Answered, Asked, Piece, pieces_of
+from stgcn_lightning.jobs.telling import Telling
 from stgcn_lightning.settings import groups
 from stgcn_lightning.settings.doors import PredictSettings
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.frozen import thawed
-from stgcn_lightning.terminal import counted, fitting
+from stgcn_lightning.sources.recordings import Reading
+from stgcn_lightning.terminal import counted
 
-TOGETHER = 16  # pieces that are answered at once
+TOGETHER = 16  # pieces that are answered at once; those of standard input as they come
 Pair = tuple[Asked, list[Piece]]
 
 
@@ -39,7 +41,8 @@ def predict(settings: PredictSettings) -> None:
         BadInput: nothing can be answered; or, when all others are written, some recordings of a
             folder could not be.
     """
-    judges = judges_of(settings)
+    telling = Telling(settings)
+    judges = judges_of(settings, telling.remark)
     best = Best(judges.classes, settings.top)
     about = {
         "checkpoint": thawed(settings.checkpoint),
@@ -49,23 +52,32 @@ def predict(settings: PredictSettings) -> None:
     if len(judges.predictors) > 1:
         about["weights"] = dict(judges.weights)
     form = form_named(settings.format, best, about)
-    remark("scores are not calibrated probabilities: they order the classes")
-    source = path_of("source", settings.source)
-    reading = reading_of(asdict(settings.reading))
-    found = asked_in(source, reading, judges, split=settings.split, map_to=settings.map)
-    pictures = Pictures(settings, judges.classes, judges.skeleton, remark)
+    incoming = Incoming(
+        judges, reading_of(settings, judges), split=settings.split, map_to=settings.map
+    )
+    source = source_of(settings)
+    found = incoming.from_lines(sys.stdin.buffer) if source is None else incoming.at(source)
+    pictures = Pictures(settings, judges.classes, judges.skeleton, telling.remark)
+    telling.remark("scores are not calibrated probabilities: they order the classes")
     answered, faults = 0, 0
     with written_to(settings.out) as write:
         write(form.head())
-        for one in answers(found, judges, settings):
-            write(said(one, form))
+        for one in answers(found, judges, settings, telling):
             if isinstance(one, Answered):
+                answered += 1
+                write(form.answered(one))
                 pictures.add(one)
-            answered += isinstance(one, Answered)
-            faults += isinstance(one, Fault)
+                telling.progress(answered)
+            else:
+                faults += 1
+                telling.remark(one.reason)
+                write(form.fault(one))
         write(form.tail())
+    telling.end()
     if not answered and not faults:
-        raise BadInput(f"{source} holds no recordings: give key points, source=FILE or a folder")
+        raise BadInput(
+            f"source={settings.source} holds no recordings: give key points, a file or a folder"
+        )
     if faults:
         raise BadInput(
             f"{faults} of {counted(answered + faults, 'recording', 'recordings')} could not be "
@@ -73,7 +85,28 @@ def predict(settings: PredictSettings) -> None:
         )
 
 
-def judges_of(settings: PredictSettings) -> Judges:
+def source_of(settings: PredictSettings) -> Path | None:
+    """The file or folder to answer for; None: standard input.
+
+    Raises:
+        BadInput: the user names none.
+    """
+    if settings.source == "-":
+        return None
+    if settings.source is None:
+        raise BadInput("say what to answer for: source=FILE, a folder, or - for standard input")
+    return path_of("source", settings.source)
+
+
+def reading_of(settings: PredictSettings, judges: Judges) -> Reading:
+    """What the user says about files; of several persons, those are kept that checkpoints see."""
+    said = Reading(**asdict(settings.reading))
+    if said.persons is not None or settings.per_person:
+        return said
+    return replace(said, persons=max(one.persons for one in judges.predictors.values()))
+
+
+def judges_of(settings: PredictSettings, say: Callable[[str], object]) -> Judges:
     """The checkpoints that answer.
 
     Raises:
@@ -97,32 +130,34 @@ def judges_of(settings: PredictSettings) -> Judges:
         key = f"checkpoint.{name}".rstrip(".")
         if not isinstance(one, str):
             raise BadInput(f"{key}={one} is no path: give a file or the folder of a run")
-        files[str(name)] = file_of(key, one, settings.downloads)
+        files[str(name)] = file_of(key, one, settings.downloads, say)
     return load_judges(files, weights, device_named(settings.device))
 
 
-def file_of(key: str, named: str, downloads: groups.Downloads) -> Path:
+def file_of(
+    key: str, named: str, downloads: groups.Downloads, say: Callable[[str], object]
+) -> Path:
     """The file that a checkpoint's name means; it is downloaded if need be, and that is said."""
     if named.startswith(ZOO) or ADDRESS.match(named):
         from rich.console import Console
 
         return checkpoint_file(named, downloads_of(downloads), Console(stderr=True))
-    return checkpoint_in(path_of(key, named), remark)
+    return checkpoint_in(path_of(key, named), say)
 
 
 def answers(
-    found: Iterable[Asked | Fault], judges: Judges, settings: PredictSettings
+    found: Iterable[Asked | Fault], judges: Judges, settings: PredictSettings, telling: Telling
 ) -> Iterator[Answered | Fault]:
     """Recordings with their answers, in the order in which they come, several computed at once."""
     waiting: list[Pair] = []
+    together = 1 if settings.source == "-" else TOGETHER
     for one in found:
         if isinstance(one, Fault):
             yield from answered_together(waiting, judges)
             waiting = []
             yield one
             continue
-        for text in one.remarks:
-            remark(text)
+        telling.about(one)
         try:
             pieces = pieces_of(
                 one,
@@ -134,7 +169,7 @@ def answers(
             yield Fault(one.id, str(error))
             continue
         waiting.append((one, pieces))
-        if sum(len(pieces) for _, pieces in waiting) >= TOGETHER:
+        if sum(len(pieces) for _, pieces in waiting) >= together:
             yield from answered_together(waiting, judges)
             waiting = []
     yield from answered_together(waiting, judges)
@@ -158,14 +193,6 @@ def answered_together(waiting: list[Pair], judges: Judges) -> Iterator[Answered 
         yield Answered(asked, pieces, own)
 
 
-def said(one: Answered | Fault, form: Form) -> str:
-    """The text of an answer; a fault is named at once on standard error."""
-    if isinstance(one, Answered):
-        return form.answered(one)
-    remark(one.reason)
-    return form.fault(one)
-
-
 @contextmanager
 def written_to(out: Path | None) -> Iterator[Callable[[str], object]]:
     """What takes the text of the answers: standard output, or a file that is then complete.
@@ -180,8 +207,3 @@ def written_to(out: Path | None) -> Iterator[Callable[[str], object]]:
         raise BadInput(f"out={out} exists already: remove it or choose another name")
     with write_atomically(out) as file:
         yield lambda text: file.write(text.encode(errors="backslashreplace"))
-
-
-def remark(text: str) -> None:
-    """Say something on standard error, where no answer goes."""
-    print(fitting(text, sys.stderr), file=sys.stderr, flush=True)
