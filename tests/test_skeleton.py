@@ -14,7 +14,7 @@ from stgcn_lightning.data.normalise import upright
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.shipped import skeleton_named
 from stgcn_lightning.skeleton import Normalisation, Skeleton
-from stgcn_lightning.sources.joint_names import concepts
+from stgcn_lightning.sources.concepts import concepts
 from stgcn_lightning.sources.mapping import mapped
 from stgcn_lightning.sources.recordings import Recording
 from stgcn_lightning.sources.synthetic_bodies import articulate, make_bodies

@@ -69,7 +69,7 @@ PACKAGES = {
     "sources": "numpy",
     "sources.synthetic": "numpy filelock",
     "sources.linking": "numpy scipy",
-    "sources.joint_names": "",
+    "sources.concepts": "",
     "sources.registry": "",
     "data": "numpy torch",
     "data.names": "",

@@ -6,7 +6,7 @@ from helpers import skeleton
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.shipped import CONF
-from stgcn_lightning.sources.joint_names import concepts, plain
+from stgcn_lightning.sources.concepts import concepts, plain
 from stgcn_lightning.sources.mapping import RULES, mapped
 from stgcn_lightning.sources.recordings import Recording
 

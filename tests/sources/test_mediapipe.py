@@ -3,7 +3,7 @@ import pytest
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.formats import read_recordings
-from stgcn_lightning.sources.known_joints import MEDIAPIPE33
+from stgcn_lightning.sources.joint_names import MEDIAPIPE33
 from stgcn_lightning.sources.recordings import Reading
 
 

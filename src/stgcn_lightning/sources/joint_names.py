@@ -1,118 +1,201 @@
-"""What a joint is, whatever a file calls it: `LeftShoulder`, `shoulder_left`, `LShoulder`, ...
+"""The joints of the skeletons that key-point files do not name, in the files' order.
 
-`concepts` gives every joint one plain name, side first: `left_shoulder`. Words that mean the same
-joint in every skeleton are exchanged for one (`SAME`). A word that means different joints to
-different authors is read as its own naming means it: to animators `LeftShoulder` is the collar bone
-and `LeftArm` the shoulder, and Human3.6M calls the ankle a foot (`ANIMATION`, `OF_SKELETON`).
-
-Sources: MMPose's data set files, OpenPose's, MediaPipe's and SMPL's own lists; Autodesk's HumanIK
-naming, which Mixamo, CMU's .bvh files and Human3.6M's 32 joints follow.
+They are those of ``conf/skeleton`` under the same names, which a test states; a file in which the
+number of joints says enough needs no configuration to be read. Left and right are the person's own.
+Sources: COCO, OpenPose's 02_output.md, Halpe Full-Body, COCO-WholeBody, MediaPipe's PoseLandmark.
 """
 
-import re
 from collections.abc import Sequence
 
-SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
-# words that name one joint in every skeleton
-SAME = {
-    **dict.fromkeys(
-        (
-            *("hip", "hips", "mid_hip", "middle_hip", "hip_centre", "hip_center", "center_hip"),
-            *("centre_hip", "spine_base", "root", "c_hip", "body_center", "body_centre"),
-        ),
-        "pelvis",
+from stgcn_lightning.errors import BadInput
+
+FACE = ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]
+COCO17 = FACE + [
+    f"{side}_{part}"
+    for part in ["shoulder", "elbow", "wrist", "hip", "knee", "ankle"]
+    for side in ("left", "right")
+]
+OPENPOSE18 = [
+    "nose",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_eye",
+    "left_eye",
+    "right_ear",
+    "left_ear",
+]
+OPENPOSE25 = [
+    "nose",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "mid_hip",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_eye",
+    "left_eye",
+    "right_ear",
+    "left_ear",
+    "left_big_toe",
+    "left_small_toe",
+    "left_heel",
+    "right_big_toe",
+    "right_small_toe",
+    "right_heel",
+]
+HALPE26 = COCO17 + [
+    "head",
+    "neck",
+    "hip",
+    "left_big_toe",
+    "right_big_toe",
+    "left_small_toe",
+    "right_small_toe",
+    "left_heel",
+    "right_heel",
+]
+MEDIAPIPE33 = [
+    "nose",
+    "left_eye_inner",
+    "left_eye",
+    "left_eye_outer",
+    "right_eye_inner",
+    "right_eye",
+    "right_eye_outer",
+    "left_ear",
+    "right_ear",
+    "mouth_left",
+    "mouth_right",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_pinky",
+    "right_pinky",
+    "left_index",
+    "right_index",
+    "left_thumb",
+    "right_thumb",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+    "left_heel",
+    "right_heel",
+    "left_foot_index",
+    "right_foot_index",
+]
+HAND21 = [
+    *["wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"],
+    *(
+        f"{finger}_{part}"
+        for finger in ("index_finger", "middle_finger", "ring_finger", "pinky")
+        for part in ("mcp", "pip", "dip", "tip")
     ),
-    **dict.fromkeys(
-        ("spine_shoulder", "shoulder_centre", "shoulder_center", "thorax", "mid_shoulder"), "thorax"
-    ),
-    "neck_base": "neck",
-    **dict.fromkeys(("spine_mid", "mid_spine", "spine_middle"), "spine"),
-    "head_centre": "head",
+]
+FACE68 = [f"face-{i}" for i in range(68)]
+
+
+def _hand(side: str) -> list[str]:
+    """The 21 joints of one hand of COCO-WholeBody and Halpe."""
+    fingers = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+    return [
+        f"{side}_hand_root",
+        *(f"{side}_{finger}{i}" for finger in fingers for i in range(1, 5)),
+    ]
+
+
+FEET = [
+    "left_big_toe",
+    "left_small_toe",
+    "left_heel",
+    "right_big_toe",
+    "right_small_toe",
+    "right_heel",
+]  # COCO-WholeBody's
+BOTH_HANDS = _hand("left") + _hand("right")
+
+JOINTS: dict[str, tuple[str, ...]] = {
+    name: tuple(joints)
+    for name, joints in {
+        "coco17": COCO17,
+        "openpose18": OPENPOSE18,
+        "openpose25": OPENPOSE25,
+        "halpe26": HALPE26,
+        "halpe136": HALPE26 + FACE68 + BOTH_HANDS,
+        "coco_wholebody133": COCO17 + FEET + FACE68 + BOTH_HANDS,
+        "mediapipe33": MEDIAPIPE33,
+        "hand21": HAND21,
+    }.items()
 }
-# words of one side's joints
-SAME_OF_A_SIDE = {
-    "big_toe": "toe",
-    "foot_index": "toe",  # MediaPipe's tip of the foot
-    "toe_base": "toe",
-    "bigtoe": "toe",
-    "smalltoe": "small_toe",
-    "clavicle": "collar",
-}
-# What animators call the joints of limbs: the word is that of the bone that begins there.
-ANIMATION = {
-    "shoulder": "collar",
-    "arm": "shoulder",
-    "upper_arm": "shoulder",
-    "fore_arm": "elbow",
-    "forearm": "elbow",
-    "hand": "wrist",
-    "up_leg": "hip",
-    "upleg": "hip",
-    "leg": "knee",
-    "foot": "ankle",
-    "toe_base": "toe",
-}
-# joints that a skeleton names differently from all others
-OF_SKELETON = {"h36m17": {"left_foot": "left_ankle", "right_foot": "right_ankle"}}
-_GLUED = (
-    *("shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot", "heel", "bigtoe"),
-    *("smalltoe", "eye", "ear", "collar", "toe", "thumb", "pinky", "index"),
-)
 
 
-def plain(name: str) -> str:
-    """Words of a name in small letters, joined by `_`, the side first.
-
-    Example:
-        >>> plain("LeftShoulder"), plain("shoulder_left"), plain("RBigToe"), plain("lknee")
-        ('left_shoulder', 'left_shoulder', 'right_big_toe', 'left_knee')
-        >>> plain("mixamorig:LeftUpLeg"), plain("NOSE"), plain("Shoulder.L")
-        ('left_up_leg', 'nose', 'left_shoulder')
-    """
-    name = name.rsplit(":", 1)[-1].strip()
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", name.lower()) if word]
-    if len(words) == 1:
-        words = _apart(words[0])
-    side = next((SIDES[word] for word in words if word in SIDES), None)
-    rest = [word for word in words if word not in SIDES]
-    return "_".join([side, *rest] if side else rest)
-
-
-def _apart(word: str) -> list[str]:
-    """`lknee`, `leftknee` and `kneeleft` as two words."""
-    for part in _GLUED:
-        for side in SIDES:
-            if word in (side + part, part + side):
-                return [side, part]
-    return [word]
-
-
-def concepts(joints: Sequence[str], skeleton: str | None = None) -> tuple[str, ...]:
-    """One name for every joint, the same for the same joint in all skeletons.
+def joints_of(
+    V: int, usual: Sequence[str], given: str | None, about: str
+) -> tuple[str | None, tuple[str, ...]]:
+    """The skeleton of V joints that a file does not name, and the joints' names.
 
     Args:
-        joints: names, as a file or a skeleton has them.
-        skeleton: the skeleton they are of, if that is known.
+        V: number of joints.
+        usual: skeletons that the format has, of different numbers of joints.
+        given: by the user, ``reading.skeleton``; it need not be one of `JOINTS`.
+        about: the file, for the sentence of an error.
 
-    Example:
-        >>> concepts(["RHip", "MidHip", "LBigToe"])
-        ('right_hip', 'pelvis', 'left_toe')
-        >>> concepts(["Hips", "LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"])
-        ('pelvis', 'left_collar', 'left_shoulder', 'left_elbow', 'left_wrist')
+    Raises:
+        BadInput: the format has no skeleton of V joints and the user names none, or names one of
+            another number.
     """
-    found = [plain(name) for name in joints]
-    own = OF_SKELETON.get(skeleton or "", {})
-    animated = any({f"left_{bone}", f"right_{bone}"} <= set(found) for bone in ("arm", "up_leg"))
+    if given is not None:
+        if len(names := JOINTS.get(given, ())) not in (0, V):
+            raise BadInput(
+                f"{about} has {V} key points a person but reading.skeleton={given} has "
+                f"{len(names)}; name the skeleton of the file"
+            )
+        return given, names or numbered(V)
+    for name in usual:
+        if len(JOINTS[name]) == V:
+            return name, JOINTS[name]
+    known = ", ".join(f"{len(JOINTS[name])} ({name})" for name in usual)
+    raise BadInput(
+        f"{about} has {V} key points a person, where the format has {known}; set "
+        "reading.skeleton=NAME if the joints are of another skeleton"
+    )
 
-    def concept(name: str) -> str:
-        side, _, part = name.partition("_")
-        if side not in ("left", "right"):
-            return SAME.get(name, name)
-        if name in own:
-            return own[name]
-        if animated and part in ANIMATION:
-            return f"{side}_{ANIMATION[part]}"
-        return f"{side}_{SAME_OF_A_SIDE.get(part, part)}"
 
-    return tuple(concept(name) for name in found)
+def skeleton_of(joints: Sequence[str]) -> str | None:
+    """The skeleton whose joints these are, in its order; None: of none that is known here."""
+    plain = tuple(plain_name(joint) for joint in joints)
+    return next((name for name, names in JOINTS.items() if names == plain), None)
+
+
+def plain_name(joint: str) -> str:
+    """A joint's name as skeletons write it: ``LEFT_SHOULDER`` and `left shoulder` are one."""
+    return "_".join(joint.strip().lower().replace(".", " ").replace("_", " ").split())
+
+
+def numbered(V: int) -> tuple[str, ...]:
+    """Names of joints that nobody has named."""
+    return tuple(map(str, range(V)))

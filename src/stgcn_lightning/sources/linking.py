@@ -19,7 +19,12 @@ their centre, of which a body that stands is about four high.
 Axes: M detections in a frame, later persons; P tracks, T frames, V joints, C coordinates.
 """
 
+# NumPy's stubs lose the element type when an array is transposed or reduced, and SciPy has none:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +44,7 @@ JOIN_FRAMES = 8  # of a piece from which velocity and size at its end are taken
 JOIN_BLOCK = 1000  # pieces joined at once: bounds memory
 MOST_NUMBERS = 1 << 29  # coordinates of a linked recording: 2 GiB
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
@@ -80,7 +85,7 @@ def linked(recording: Recording, reading: Reading) -> Recording:
 def seen_joints(recording: Recording) -> Bools:
     """(M, T, V): joints that were found."""
     keypoint = recording.keypoint
-    seen = np.isfinite(keypoint).all(-1) & keypoint.any(-1)
+    seen = np.all(np.isfinite(keypoint), axis=-1) & np.any(keypoint, axis=-1)
     if recording.score is not None:
         seen &= recording.score > 0
     return seen
@@ -118,7 +123,7 @@ def pieces(points: Floats, seen: Bools, size: Floats, number: Integers, gap: int
         number: (T,) of frames.
         gap: most frames without a detection within a piece.
     """
-    there = seen.any(2)
+    there = np.any(seen, axis=2)
     found = np.full(there.shape, -1, np.int64)
     live = _Live(*points.shape[2:])
     for t in np.flatnonzero(there.any(0)):
@@ -126,6 +131,16 @@ def pieces(points: Floats, seen: Bools, size: Floats, number: Integers, gap: int
         live.drop_older_than(int(number[t]) - gap - 1)
         found[who, t] = live.take(int(number[t]), points[who, t], seen[who, t], size[who, t])
     return found
+
+
+def assigned(distance: Floats, gate: Floats) -> tuple[Integers, Integers]:
+    """Rows and columns that belong together: least sum of distances, all below their gates.
+
+    To leave a row and a column alone costs as much as their gate.
+    """
+    rows, columns = linear_sum_assignment(np.minimum(distance, gate))
+    near = distance[rows, columns] < gate[rows, columns]
+    return rows[near], columns[near]
 
 
 def joined(found: Integers, centre: Floats, size: Floats, number: Integers, gap: int) -> Integers:
@@ -155,9 +170,8 @@ def joined(found: Integers, centre: Floats, size: Floats, number: Integers, gap:
         distance, gate = _join_distance(
             [ends[piece] for piece in earlier], [begins[piece] for piece in later], gap
         )
-        rows, columns = linear_sum_assignment(np.minimum(distance, gate))
-        near = distance[rows, columns] < gate[rows, columns]
-        for before, after in zip(earlier[rows[near]], later[columns[near]], strict=True):
+        rows, columns = assigned(distance, gate)
+        for before, after in zip(earlier[rows], later[columns], strict=True):
             person[after] = before
             free.discard(int(before))
     for piece in order:  # those before have their person already
@@ -225,9 +239,7 @@ class _Live:
         away = (frame - self.last).astype(np.float32)  # P
         expected = self.at + (self.velocity * away[:, None])[:, None]
         distance = self._distance(expected, points, seen, size)  # P, M
-        rows, columns = linear_sum_assignment(np.minimum(distance, GATE))
-        near = distance[rows, columns] < GATE
-        rows, columns = rows[near], columns[near]
+        rows, columns = assigned(distance, np.full_like(distance, GATE))
         self._move(rows, frame, (expected[rows], points[columns]), seen[columns], size[columns])
         names[columns] = self.name[rows]
         new = np.flatnonzero(names < 0)

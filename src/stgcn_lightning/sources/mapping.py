@@ -1,6 +1,6 @@
 """Joints of one skeleton from those of another: by name, else imputed, else absent.
 
-A joint that the recording has under the same or another name (`joint_names`) is taken as it is. One
+A joint that the recording has under the same or another name (`concepts`) is taken as it is. One
 that it lacks is imputed where a rule of `RULES` makes it of joints that the recording has: a
 weighted mean of them, frame by frame, with the lowest of their scores; not found where one of them
 is not. No rule extrapolates. All other joints are absent: all zero, with score 0.
@@ -15,7 +15,7 @@ import numpy as np
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.joint_names import concepts
+from stgcn_lightning.sources.concepts import concepts
 from stgcn_lightning.sources.recordings import Recording
 
 Mix = Mapping[str, float]  # concept -> weight; weights sum to 1

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.csv_tables import header, read_table
 from stgcn_lightning.sources.detections import Detection, Frames, assembled
-from stgcn_lightning.sources.known_joints import HAND21, JOINTS, MEDIAPIPE33, plain_name
+from stgcn_lightning.sources.joint_names import HAND21, JOINTS, MEDIAPIPE33, plain_name
 from stgcn_lightning.sources.recordings import Reading, Recording
 from stgcn_lightning.sources.wide_tables import Columns, columns_of, detections_of
 

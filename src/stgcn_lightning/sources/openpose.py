@@ -20,7 +20,7 @@ from stgcn_lightning.sources.detections import (
     scored_points,
 )
 from stgcn_lightning.sources.json_text import many, numbers, table
-from stgcn_lightning.sources.known_joints import joints_of
+from stgcn_lightning.sources.joint_names import joints_of
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 SKELETONS = ("openpose25", "openpose18")
