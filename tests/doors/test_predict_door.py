@@ -100,7 +100,7 @@ def test_a_file_a_folder_annotations_and_standard_input_have_the_same_answers(
     predict, joint, tmp_path, monkeypatch
 ):
     samples = embedded()
-    annotations = write_embedded(tmp_path / "embedded.pkl")
+    annotations = write_embedded(tmp_path / "embedded.pkl", np.float32)
     with_labels, _ = predict(f"checkpoint={joint}", f"source={annotations}", "split=val", ALL)
     want = scores_of(with_labels)
     names = with_labels["classes"]
