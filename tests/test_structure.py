@@ -41,7 +41,7 @@ ROOMS = {
     "predictor": "errors skeleton data engine checkpoints models sources",
     "settings": "errors skeleton terminal",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
-    "engine evaluation report checkpoints recognizer callbacks settings shipped",
+    "engine evaluation report checkpoints recognizer callbacks predictor settings shipped",
     "shipped": "errors skeleton",
     "launching": "errors ranks distributed terminal shipped files settings jobs",
     # the front doors
@@ -52,6 +52,7 @@ ROOMS = {
     "prepare": "launching",
     "export": "launching",
     "inspect": "launching",
+    "predict": "launching",
     "sweeps": "errors terminal launching",
     "__main__": "errors terminal launching sweeps",
 }
@@ -83,6 +84,10 @@ PACKAGES = {
     "evaluation.published": "yaml",
     "report": "numpy",
     "report.pages": "numpy jinja2",
+    "report.colours": "",
+    "report.animation": "numpy PIL imageio_ffmpeg",
+    "report.lettering": "PIL",
+    "report.timeline_picture": "PIL",
     "checkpoints": "torch",
     "checkpoints.safetensors": "torch safetensors",
     "checkpoints.onnx": "torch onnxruntime",

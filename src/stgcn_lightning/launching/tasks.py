@@ -51,6 +51,7 @@ TASKS = {
         "stgcn_lightning.jobs.inspecting:inspect",
         "say what a file or folder is, what is in it, and what will hurt",
     ),
+    "predict": Task("stgcn_lightning.jobs.predicting:predict", "say which actions key points show"),
 }
 
 
