@@ -57,6 +57,13 @@ FORMATS = {
     "openpose": Format(
         "openpose", "OpenPose --write_json: a .json a frame", json=True, frames=True
     ),
+    "pose": Format("pose_files", "pose-format's .pose"),
+    "h36m": Format("h36m_npz", "Human3.6M as VideoPose3D packs it: data_3d_h36m.npz"),
+    "deeplabcut": Format("deeplabcut", "DeepLabCut's and Lightning Pose's .h5 and .csv"),
+    "sleap": Format("sleap", "SLEAP's analysis .h5 and .csv"),
+    "bvh": Format("bvh", "motion capture, .bvh"),
+    "c3d": Format("c3d_files", "motion capture, .c3d (by ezc3d)"),
+    "trc": Format("trc", "markers of OpenSim, Pose2Sim and others, .trc"),
 }
 # files of other endings in a folder are no key points: pictures, videos, notes
 ENDINGS = (
