@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def is_hdf5(path: Path) -> bool:
 
 
 @contextmanager
-def hdf5(path: Path) -> Iterator[Any]:
+def hdf5(path: Path) -> Generator[Any, None, None]:
     """An HDF5 file, opened for reading.
 
     Raises:
