@@ -64,5 +64,5 @@ def test_a_damaged_archive_is_refused(tmp_path):
     path = tmp_path / "data_3d_h36m.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("positions_3d.npy", b"\x93NUMPY\x01\x00")
-    with pytest.raises(BadInput, match="cannot be read as .npz"):
+    with pytest.raises(BadInput, match=r"cannot be read as \.npz"):
         read(path, READING)

@@ -123,7 +123,7 @@ def test_against_pose_format(tmp_path):
     [
         (
             header(0.2, [BODY]) + struct.pack("<fIH", 25, 4_000_000_000, 9),
-            "more than fits into memory",
+            "more than fits",
         ),
         (header(0.2, [BODY]) + struct.pack("<fIH", 25, 1_000_000, 1), "header promises 36,000"),
         (header(0.2, [BODY])[:40], "ends at byte 40"),

@@ -45,7 +45,7 @@ def test_markers_are_read_with_rate_unit_and_numbers_of_frames(tmp_path):
         (
             "\t3\t2\tmm",
             "\t1000000000\t2\tmm",
-            "promises 1000000000 frames of 2 markers but has 3 of 2",
+            "promises 1000000000 frames of 2",
         ),
         ("\t3\t2\tmm", "\t3\t9\tmm", "promises 3 frames of 9 markers"),
         ("100.5", "far", "a cell that is no number"),

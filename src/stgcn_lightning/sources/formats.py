@@ -2,8 +2,9 @@
 
 A reader is a module of this room. Of a format that is not JSON it has two functions:
 
-- ``recognise(path) -> str | None``: why the file or folder `path` is in its format, in a few words
-  that complete "because ..."; None if it is not. It reads no more than it needs.
+- ``recognise(path) -> str | None``: why the file `path` (or a folder, `Format.folders`) is in its
+  format, in a few words that complete "because ..."; None if it is not. It reads no more than it
+  needs.
 - ``read(path, reading) -> list[Recording]``: what it holds (see `recordings`), not settled. Wrong
   content is refused with a BadInput that names file, place, value and remedy. An id begins with
   ``path.stem``; of several recordings in a file, each has its own after a colon.
@@ -13,8 +14,9 @@ Of a format in JSON, the file has been parsed (`json_text`):
 - ``recognise(content) -> str | None``;
 - ``read(content, id, about, reading) -> list[Recording]``: `id` for the recordings, `about` for the
   sentences of errors;
-- where a file may hold one frame (`Format.frames`), besides ``people(content, about) ->
-  list[Detection]`` and ``recording(frames, id, about, reading) -> Recording`` of a whole folder.
+- where a file may hold one frame (`Format.frames`), besides ``is_frame(content) -> bool``,
+  ``people(content, about) -> list[Detection]`` and, of all files of a video in a folder,
+  ``recording(frames, id, about, reading) -> Recording``.
 
 Importing this file imports neither numpy nor a reader.
 """
@@ -40,23 +42,22 @@ class Format:
         module: of its reader, in this room.
         about: what writes it, and how its files are called.
         json: its files are JSON.
+        folders: `recognise` and `read` take a folder of frames as well as a file.
         frames: such a file may be one frame, and a folder of them one recording.
     """
 
     module: str
     about: str
     json: bool = False
+    folders: bool = False
     frames: bool = False
 
 
 # the more particular ones first: the first that recognises a file reads it
 FORMATS = {
     "npz": Format("own_npz", "this package's own form: .npz with keypoint (docs/sources.md)"),
-    "json": Format("own_json", "this package's own form as JSON or JSON Lines", json=True),
-    "mediapipe": Format("mediapipe", "tables of MediaPipe's landmarks: x1, y1, z1, v1, ..., v33"),
-    "openpose": Format(
-        "openpose", "OpenPose --write_json: a .json a frame", json=True, frames=True
-    ),
+    "json": Format("own_json", "this package's own form as .json or .jsonl", json=True),
+    "annotations": Format("recorded_annotations", "MMAction2's and PYSKL's pickles"),
     "pose": Format("pose_files", "pose-format's .pose"),
     "h36m": Format("h36m_npz", "Human3.6M as VideoPose3D packs it: data_3d_h36m.npz"),
     "deeplabcut": Format("deeplabcut", "DeepLabCut's and Lightning Pose's .h5 and .csv"),
@@ -64,11 +65,30 @@ FORMATS = {
     "bvh": Format("bvh", "motion capture, .bvh"),
     "c3d": Format("c3d_files", "motion capture, .c3d (by ezc3d)"),
     "trc": Format("trc", "markers of OpenSim, Pose2Sim and others, .trc"),
+    "mediapipe": Format("mediapipe", "tables of MediaPipe's landmarks: x1, y1, z1, v1, ..., v33"),
+    "mediapipe_json": Format("mediapipe_json", "MediaPipe's results as JSON", json=True),
+    "mediapipe_numpy": Format(
+        "mediapipe_numpy", "arrays of landmarks, .npy or .npz, of a frame or of all", folders=True
+    ),
+    "mediapipe_parquet": Format("mediapipe_parquet", "Kaggle's tables of MediaPipe Holistic"),
+    "openpose": Format(
+        "openpose", "OpenPose --write_json: a .json a frame", json=True, frames=True
+    ),
+    "coco": Format("coco", "COCO's annotations and results; COCO-WholeBody", json=True),
+    "alphapose": Format("alphapose", "AlphaPose's alphapose-results.json; Halpe", json=True),
+    "mmpose": Format("mmpose", "MMPose's predictions", json=True, frames=True),
+    "ultralytics": Format(
+        "ultralytics_json", "Ultralytics' to_json(): a .json a frame", json=True, frames=True
+    ),
+    "ultralytics_txt": Format(
+        "ultralytics_txt", "Ultralytics' save_txt: a .txt a frame", folders=True
+    ),
+    "csv": Format("own_csv", "this package's own form as a table (docs/sources.md)"),
 }
 # files of other endings in a folder are no key points: pictures, videos, notes
 ENDINGS = (
     ".json", ".jsonl", ".npz", ".npy", ".csv", ".parquet", ".pkl", ".pickle", ".pose", ".h5",
-    ".bvh", ".c3d", ".trc",
+    ".hdf5", ".bvh", ".c3d", ".trc",
 )  # fmt: skip
 
 
@@ -105,7 +125,7 @@ def recognised(path: Path) -> tuple[str, str]:
     """
     from stgcn_lightning.sources.json_text import read_json
 
-    content, json = None, path.suffix.lower() == ".json" and path.is_file()
+    content, json = None, path.suffix.lower() in (".json", ".jsonl") and path.is_file()
     if json:
         content = read_json(path)
     for name, known in FORMATS.items():
@@ -184,26 +204,27 @@ def _frames(folder: Path, files: list[Path], reading: "Reading") -> Found | None
     from stgcn_lightning.sources.json_text import read_json
 
     names = [reading.format] if reading.format != "auto" else list(FORMATS)
+    jsons = [file for file in files if file.suffix.lower() == ".json"]
+    numbered = [file for frames in videos(jsons).values() for file in frames.values()]
+    # the first frames may have nobody in them, and be empty lists
+    first = next((file for file in numbered if read_json(file) != []), None)
     for name in names:
-        reader = reader_of(name)
-        if not FORMATS[name].json:
+        reader, why = reader_of(name), None
+        if FORMATS[name].folders:
             if why := reader.recognise(folder):
                 return Found(folder, name, why)
-            continue
-        jsons = [file for file in files if file.suffix.lower() == ".json"]
-        numbered = [file for frames in videos(jsons).values() for file in frames.values()]
-        if not FORMATS[name].frames or not numbered:
-            continue
-        if not (why := reader.recognise(read_json(numbered[0]))):
-            continue
-        for file in files:
-            if file not in numbered:
-                raise BadInput(
-                    f"{file} is among the frames of a recording, but its name ends in no number of "
-                    "a frame; move it away"
-                )
-        return Found(folder, name, f"of {numbered[0].name}, a frame, {why}")
-    return None
+        elif FORMATS[name].frames and first and reader.is_frame(content := read_json(first)):
+            why = reader.recognise(content)
+            break
+    else:
+        return None
+    for file in files:
+        if file not in numbered:
+            raise BadInput(
+                f"{file} is among the frames of a recording, but its name ends in no number of a "
+                "frame; move it away"
+            )
+    return Found(folder, name, f"of {first.name}, a frame, {why}")
 
 
 def read_recordings(path: Path, reading: "Reading") -> "list[Recording]":

@@ -22,7 +22,7 @@ EXTRA = 'pip install "stgcn_lightning[formats]"'
 
 def is_hdf5(path: Path) -> bool:
     """Whether a file begins as HDF5 files do."""
-    if path.suffix.lower() not in (".h5", ".hdf5", ".hdf") or not path.is_file():
+    if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return False
     with opened(path) as file:
         return file.read(len(SIGNATURE)) == SIGNATURE

@@ -36,6 +36,11 @@ def recognise(content: object) -> str | None:
     return None
 
 
+def is_frame(content: object) -> bool:
+    """See `formats`."""
+    return recognise(content) is not None
+
+
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
     """A file that is read alone is a recording of one frame; see `formats`."""
     return [recording({0: people(content, about)}, id, about, reading)]
