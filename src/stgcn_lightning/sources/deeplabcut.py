@@ -182,9 +182,7 @@ def _frame(
             "DeepLabCut's have scorer, (individuals,) bodyparts, coords: write it again"
         )
     if table.ndim != 2 or table.shape[1] != len(columns) or not len(table):
-        raise BadInput(
-            f"{about} has {table.shape} values for {len(columns)} columns; copy it again"
-        )
+        raise BadInput(f"{about} has {len(table)} frames for {len(columns)} columns; copy it again")
     named = [(column[1] if len(column) == 4 else "", column[-2], column[-1]) for column in columns]
     increasing = index is not None and len(index) == len(table) and (np.diff(index) > 0).all()
     return _Frame(
