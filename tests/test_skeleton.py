@@ -1,13 +1,23 @@
 """The skeletons that ship, and the sentences that refuse one that contradicts itself."""
 
+import json
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers import shared
 from omegaconf import OmegaConf
+from scipy.spatial.transform import Rotation
 
+from stgcn_lightning.data.normalise import upright
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.shipped import skeleton_named
 from stgcn_lightning.skeleton import Normalisation, Skeleton
+from stgcn_lightning.sources.concepts import concepts
+from stgcn_lightning.sources.mapping import mapped
+from stgcn_lightning.sources.recordings import Recording
+from stgcn_lightning.sources.synthetic_bodies import articulate, make_bodies
 
 TABLES = sorted((Path(__file__).parents[1] / "conf" / "skeleton").glob("*.yaml"))
 
@@ -22,9 +32,10 @@ TORSO = {
 }
 
 
-def test_five_skeletons_ship():
+def test_thirteen_skeletons_ship():
     assert {path.stem for path in TABLES} == {
-        "coco17", "ntu25", "openpose18", "jhmdb15", "kinect20"
+        "coco17", "ntu25", "openpose18", "jhmdb15", "kinect20", "mediapipe33", "openpose25",
+        "halpe26", "coco_wholebody133", "h36m17", "smpl24", "hand21", "ap10k17",
     }  # fmt: skip
 
 
@@ -41,8 +52,11 @@ def test_each_shipped_skeleton_is_called_like_its_file_and_survives_a_round_trip
 def test_each_shipped_skeleton_pairs_every_left_joint_with_its_right(path):
     skeleton = Skeleton.from_dict(OmegaConf.to_container(OmegaConf.load(path)))
     pairs = {(skeleton.joints[left], skeleton.joints[right]) for left, right in skeleton.left_right}
-    lefts = [name for name in skeleton.joints if name.startswith("left_")]
-    assert pairs == {(name, name.replace("left_", "right_")) for name in lefts}
+    lefts = [name for name in skeleton.joints if "left" in name]
+    # the points of a face are numbered from side to side
+    assert {(left, right) for left, right in pairs if not left.startswith("face-")} == {
+        (name, name.replace("left", "right")) for name in lefts
+    }
     # A mirrored body has the same graph and the same bones.
     mirror = list(range(skeleton.num_joints))
     for left, right in skeleton.left_right:
@@ -52,6 +66,55 @@ def test_each_shipped_skeleton_pairs_every_left_joint_with_its_right(path):
     }
     parents = skeleton.bone_parents
     assert [mirror[parents[mirror[joint]]] for joint in range(len(parents))] == list(parents)
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_edges_and_bones_of_each_shipped_skeleton_are_trees(path):
+    skeleton = skeleton_named(path.stem)
+    # the constructor checks that all joints are reached from the centre
+    assert len(skeleton.edges) == skeleton.num_joints - 1
+    roots = [joint for joint, parent in enumerate(skeleton.bone_parents) if parent == joint]
+    assert len(roots) == 1
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_each_shipped_skeleton_is_that_of_the_formats(path):
+    known = json.loads(shared("skeletons.json").read_text())
+    other = {"openpose25": "openpose_body25", "openpose18": "openpose_coco18"}
+    other |= {"ap10k17": "ap10k_animal17", "ntu25": "kinect_v2_25"}
+    name = other.get(path.stem, path.stem)
+    if name not in known:
+        pytest.skip(f"the table of the formats has no {name}")
+    stated, skeleton = known[name], skeleton_named(path.stem)
+
+    def pairs(found):
+        return {frozenset(pair) for pair in found}
+
+    assert concepts(skeleton.joints) == concepts(stated["joints"])
+    assert pairs(skeleton.left_right) == pairs(stated["left_right"])
+    assert skeleton.graph_centre == stated["centre"]
+    assert pairs(skeleton.edges) == pairs(stated["edges"])
+
+
+@pytest.mark.parametrize("name", ["ntu25", "mediapipe33", "h36m17", "smpl24"])
+@pytest.mark.parametrize("yaw", [-45, 0, 45])
+@pytest.mark.parametrize("y_down", [False, True])
+def test_a_body_that_stands_before_the_camera_ends_upright(name, yaw, y_down):
+    skeleton = skeleton_named(name)
+    body = make_bodies(seed=5, subjects=1)
+    joints = articulate(np.zeros((15, 1), np.float32), body.lengths.T)  # 3, J, 1; right is +x
+    face = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+    standing = Recording("body", joints.T[None], (*skeleton_named("ntu25").joints, *face))
+    turn = Rotation.from_euler("y", yaw, degrees=True) * Rotation.from_euler("x", 15, degrees=True)
+    if name != "ntu25":  # right is -x
+        turn *= Rotation.from_euler("z" if y_down else "y", 180, degrees=True)
+    found = mapped(standing, skeleton).keypoint @ turn.as_matrix().astype(np.float32).T
+    ended = upright(np.nan_to_num(found), skeleton.normalise)[0, 0]
+    of = dict(zip(concepts(skeleton.joints, name), ended, strict=True))
+    trunk = of["left_shoulder"] + of["right_shoulder"] - of["left_hip"] - of["right_hip"]
+    left, right = skeleton.normalise.shoulders
+    for vector, axis in ((trunk, 2), (ended[right] - ended[left], 0)):
+        assert vector[axis] / np.linalg.norm(vector) > np.cos(np.radians(8))
 
 
 def test_a_skeleton_is_built_from_its_table():

@@ -58,6 +58,13 @@ FORMATS = {
     "npz": Format("own_npz", "this package's own form: .npz with keypoint (docs/sources.md)"),
     "json": Format("own_json", "this package's own form as .json or .jsonl", json=True),
     "annotations": Format("recorded_annotations", "MMAction2's and PYSKL's pickles"),
+    "pose": Format("pose_files", "pose-format's .pose"),
+    "h36m": Format("h36m_npz", "Human3.6M as VideoPose3D packs it: data_3d_h36m.npz"),
+    "deeplabcut": Format("deeplabcut", "DeepLabCut's and Lightning Pose's .h5 and .csv"),
+    "sleap": Format("sleap", "SLEAP's analysis .h5 and .csv"),
+    "bvh": Format("bvh", "motion capture, .bvh"),
+    "c3d": Format("c3d_files", "motion capture, .c3d (by ezc3d)"),
+    "trc": Format("trc", "markers of OpenSim, Pose2Sim and others, .trc"),
     "mediapipe": Format("mediapipe", "tables of MediaPipe's landmarks: x1, y1, z1, v1, ..., v33"),
     "mediapipe_json": Format("mediapipe_json", "MediaPipe's results as JSON", json=True),
     "mediapipe_numpy": Format(
@@ -81,7 +88,7 @@ FORMATS = {
 # files of other endings in a folder are no key points: pictures, videos, notes
 ENDINGS = (
     ".json", ".jsonl", ".npz", ".npy", ".csv", ".parquet", ".pkl", ".pickle", ".pose", ".h5",
-    ".bvh", ".c3d", ".trc",
+    ".hdf5", ".bvh", ".c3d", ".trc",
 )  # fmt: skip
 
 

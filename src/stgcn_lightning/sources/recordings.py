@@ -42,6 +42,7 @@ class Recording:
         persons: M names of persons or tracks, where there are any.
         remarks: what was decided about it, a sentence each, for the user.
         settled: `settling.settled` made it.
+        edges: (child, parent) pairs of joints, where the file itself states them.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Recording:
     persons: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     settled: bool = False
+    edges: tuple[tuple[int, int], ...] = ()
 
     def sample(self, label: int | None = None) -> Sample:
         """The recording as a sample of a data set."""
