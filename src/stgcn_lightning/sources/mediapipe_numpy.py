@@ -8,6 +8,10 @@ it ``landmarks``, ``pose`` or ``pose_landmarks``.
 Axes: T frames, V landmarks.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import zipfile
 from pathlib import Path
 

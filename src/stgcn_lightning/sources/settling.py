@@ -26,6 +26,10 @@ frame rate     as the user says, else as the file does; else not known, which on
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -41,6 +45,7 @@ OUTSIDE = 0.1  # of the picture's sides: detectors place joints a little beyond 
 OF_PICTURE, OF_PICTURE_SHARE = 2.0, 0.9  # what is no pixel; joints may be out of the picture
 SIGNED_SHARE = 0.1  # of coordinates below zero, where they are in [-1, 1]
 METRES, CENTIMETRES = 5.0, 300.0  # largest side of a body in that unit
+MIRROR_Y, HALF_TURN = np.array([1, -1], np.float32), np.array([-1, -1, 1], np.float32)
 PER_METRE: dict[Unit, float] = {"metres": 1, "centimetres": 100, "millimetres": 1000}
 LONGEST_HOLE = 1000  # frames; about half a minute of video
 FACE, SHOULDERS = ("nose", "left_eye", "right_eye"), ("left_shoulder", "right_shoulder")
@@ -82,7 +87,7 @@ def settled(recording: Recording, reading: Reading) -> Recording:
 
 def _found(recording: Recording) -> NDArray[np.bool_]:
     """(M, T, V) whether a joint was found, once `_not_found` has marked the others with NaN."""
-    return np.isfinite(recording.keypoint).all(-1)
+    return np.asarray(np.isfinite(recording.keypoint).all(-1))
 
 
 def _not_found(recording: Recording, reading: Reading) -> tuple[Recording, str]:
@@ -278,11 +283,11 @@ def _direction(recording: Recording, reading: Reading) -> tuple[Recording, str]:
     if keypoint.shape[-1] == 2:
         if y == "down" or recording.img_shape is None:
             return replace(recording, y="down"), ""
-        keypoint = keypoint * np.float32([1, -1]) + np.float32([0, recording.img_shape[0]])
+        keypoint = keypoint * MIRROR_Y + np.array([0, recording.img_shape[0]], np.float32)
         return replace(recording, keypoint=keypoint, y="down"), "y grows upwards and is turned down"
     if y == "up":
         return replace(recording, y="up"), ""
-    keypoint = keypoint * np.float32([-1, -1, 1])
+    keypoint = keypoint * HALF_TURN
     said = "y grows downwards: the body is turned upright about z, which keeps left and right"
     return replace(recording, keypoint=keypoint, y="up"), said
 
