@@ -73,7 +73,6 @@ PACKAGES = {
     "sources.concepts": "",
     "sources.own_skeletons": "",
     "sources.hdf5_files": "numpy h5py",
-    "sources.c3d_files": "numpy ezc3d",
     "sources.registry": "",
     "data": "numpy torch",
     "data.names": "",

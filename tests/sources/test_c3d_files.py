@@ -1,7 +1,6 @@
-"""C3D: markers, written and read by ezc3d, and beside the library c3d."""
+"""C3D: markers, by hand, and beside the libraries ezc3d, which writes the files, and c3d."""
 
 import struct
-import sys
 import warnings
 
 import c3d
@@ -83,13 +82,47 @@ def test_a_header_that_promises_more_than_the_file_holds_is_refused(tmp_path):
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"walk\.c3d promises 3 markers in 60,000 frames"):
         read(path, READING)
+    path.write_bytes(content[:700])
+    with pytest.raises(BadInput, match=r"walk\.c3d (ends within its|has no) parameters"):
+        read(path, READING)
     path.write_bytes(content[:100])
     with pytest.raises(BadInput, match=r"walk\.c3d has no header"):
         read(path, READING)
 
 
-def test_without_ezc3d_a_sentence_names_what_to_install(tmp_path, monkeypatch):
-    path = written(tmp_path)
-    monkeypatch.setitem(sys.modules, "ezc3d", None)
-    with pytest.raises(BadInput, match=r'needs ezc3d: pip install "stgcn_lightning\[formats\]"'):
-        read(path, READING)
+def of_int16(order, up="+Y"):
+    """A file of int16 with two markers in two frames, of one of three processors, by hand."""
+
+    def real(value):
+        if order != "DEC":
+            return struct.pack(f"{order}f", value)
+        low, high = struct.unpack("<2H", struct.pack("<f", 4 * value))
+        return struct.pack("<2H", high, low)
+
+    mark = "<" if order == "DEC" else order
+
+    def word(*values):
+        return struct.pack(f"{mark}{len(values)}H", *values)
+
+    header = bytes([2, 0x50]) + word(2, 1, 1, 2, 0) + real(0.5) + word(3, 1) + real(50)
+    processor = {"<": 84, "DEC": 85, ">": 86}[order]
+    point = b"\x05\xffPOINT" + word(3) + b"\0"
+    labels = b"\x06\x01LABELS" + word(2 + 4 + 4 + 1) + bytes([255, 2, 2, 2]) + b"AABB" + b"\0"
+    screen = b"\x08\x01Y_SCREEN" + word(0) + bytes([255, 1, 2]) + up.encode() + b"\0"
+    parameters = bytes([1, 0x50, 1, processor]) + point + labels + screen
+    data = b"".join(
+        struct.pack(f"{mark}9h", 2, 4, -6, 0, 20, 40, 60, fourth, 99) for fourth in (0, -1)
+    )
+    return header.ljust(512, b"\0") + parameters.ljust(512, b"\0") + data
+
+
+@pytest.mark.parametrize("order", ["<", ">", "DEC"])
+def test_whole_numbers_are_scaled_in_the_order_of_each_processor(tmp_path, order):
+    path = tmp_path / "old.c3d"
+    path.write_bytes(of_int16(order))
+    (found,) = read(path, READING)
+    assert found.joints == ("AA", "BB")
+    assert found.fps == 50
+    assert found.keypoint[0, :, 0].tolist() == [[1, 2, -3]] * 2
+    assert found.keypoint[0, 0, 1].tolist() == [10, 20, 30]
+    assert np.isnan(found.keypoint[0, 1, 1]).all()
