@@ -56,8 +56,21 @@ class Format:
 # the more particular ones first: the first that recognises a file reads it
 FORMATS = {
     "npz": Format("own_npz", "this package's own form: .npz with keypoint (docs/sources.md)"),
-    "json": Format("own_json", "this package's own form as JSON", json=True),
+    "json": Format("own_json", "this package's own form as .json or .jsonl", json=True),
+    "annotations": Format("recorded_annotations", "MMAction2's and PYSKL's pickles"),
+    "pose": Format("pose_files", "pose-format's .pose"),
+    "h36m": Format("h36m_npz", "Human3.6M as VideoPose3D packs it: data_3d_h36m.npz"),
+    "deeplabcut": Format("deeplabcut", "DeepLabCut's and Lightning Pose's .h5 and .csv"),
+    "sleap": Format("sleap", "SLEAP's analysis .h5 and .csv"),
+    "bvh": Format("bvh", "motion capture, .bvh"),
+    "c3d": Format("c3d_files", "motion capture, .c3d"),
+    "trc": Format("trc", "markers of OpenSim, Pose2Sim and others, .trc"),
     "mediapipe": Format("mediapipe", "tables of MediaPipe's landmarks: x1, y1, z1, v1, ..., v33"),
+    "mediapipe_json": Format("mediapipe_json", "MediaPipe's results as JSON", json=True),
+    "mediapipe_numpy": Format(
+        "mediapipe_numpy", "arrays of landmarks, .npy or .npz, of a frame or of all", folders=True
+    ),
+    "mediapipe_parquet": Format("mediapipe_parquet", "Kaggle's tables of MediaPipe Holistic"),
     "openpose": Format(
         "openpose", "OpenPose --write_json: a .json a frame", json=True, frames=True
     ),
@@ -70,11 +83,12 @@ FORMATS = {
     "ultralytics_txt": Format(
         "ultralytics_txt", "Ultralytics' save_txt: a .txt a frame", folders=True
     ),
+    "csv": Format("own_csv", "this package's own form as a table (docs/sources.md)"),
 }
 # files of other endings in a folder are no key points: pictures, videos, notes
 ENDINGS = (
     ".json", ".jsonl", ".npz", ".npy", ".csv", ".parquet", ".pkl", ".pickle", ".pose", ".h5",
-    ".bvh", ".c3d", ".trc",
+    ".hdf5", ".bvh", ".c3d", ".trc",
 )  # fmt: skip
 
 
@@ -111,7 +125,7 @@ def recognised(path: Path) -> tuple[str, str]:
     """
     from stgcn_lightning.sources.json_text import read_json
 
-    content, json = None, path.suffix.lower() == ".json" and path.is_file()
+    content, json = None, path.suffix.lower() in (".json", ".jsonl") and path.is_file()
     if json:
         content = read_json(path)
     for name, known in FORMATS.items():

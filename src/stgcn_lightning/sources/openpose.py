@@ -19,8 +19,8 @@ from stgcn_lightning.sources.detections import (
     number_of_joints,
     scored_points,
 )
-from stgcn_lightning.sources.json_text import many, numbers, table
 from stgcn_lightning.sources.joint_names import joints_of
+from stgcn_lightning.sources.json_text import fields, many, numbers, table
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 SKELETONS = ("openpose25", "openpose18")
@@ -29,9 +29,10 @@ PERSONS = {"people": ("pose_keypoints_2d", "pose_keypoints"), "bodies": ("joints
 
 def recognise(content: object) -> str | None:
     """See `formats`."""
-    if isinstance(content, dict) and isinstance(content.get("people"), list):
+    frame = fields(content)
+    if isinstance(frame.get("people"), list):
         return "it has people, as OpenPose writes a frame"
-    if isinstance(content, dict) and isinstance(content.get("bodies"), list):
+    if isinstance(frame.get("bodies"), list):
         return "it has bodies, as AlphaPose's --format cmu writes a frame"
     return None
 
@@ -59,10 +60,10 @@ def people(content: object, about: str) -> list[Detection]:
 
 
 def _points(person: Any, key: str, about: str) -> Any:
-    fields = table(person, f"{about}: a person")
+    found = table(person, f"{about}: a person")
     for name in PERSONS[key]:
-        if name in fields:
-            return numbers(fields[name], f"{about}: {name}")
+        if name in found:
+            return numbers(found[name], f"{about}: {name}")
     return numbers([], about)
 
 

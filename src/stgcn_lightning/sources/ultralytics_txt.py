@@ -10,6 +10,10 @@ once.
 Source: ultralytics 8, engine/results.py (save_txt); docs.ultralytics.com/datasets/pose.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from pathlib import Path
 
 import numpy as np
