@@ -198,3 +198,13 @@ def test_people_whose_order_flips_become_persons(tmp_path):
     assert starts == [100, 600]
     for person in found.keypoint[..., 0, 0]:
         assert np.abs(np.diff(person)).max() == 1  # one pixel a frame, never to the other
+
+
+def test_person_id_is_the_track_where_openpose_tracks():
+    def tracked(*ids):
+        people = [{"person_id": [id], "pose_keypoints_2d": flat((10 + id, 9, 1))} for id in ids]
+        return openpose.people({"people": people}, "x")
+
+    found = openpose.recording({0: tracked(4, 7), 1: tracked(7)}, "x", "x", Reading())
+    assert (found.tracked, found.persons) == (True, ("4", "7"))
+    assert np.nan_to_num(found.keypoint[:, :, 0, 0]).tolist() == [[14, 0], [17, 17]]
