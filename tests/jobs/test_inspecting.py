@@ -94,6 +94,14 @@ def in_shape(h, w):
     return lambda sample: {"img_shape": (h, w)}
 
 
+def renamed_as(ids, other):
+    """Some samples by the name of the subject of another, `P001` of `S001C001P001R001A001`."""
+    names = {id: id[:8] + other[8:12] + id[12:] for id in ids}
+    samples = [replace(s, id=names.get(s.id, s.id)) for s in good().samples]
+    splits = {name: [names.get(id, id) for id in of] for name, of in good().splits.items()}
+    return Annotations(samples, splits)
+
+
 HURTS = {
     "NaN": (changed(keypoint(put(np.nan, 0, 3, 5)), 5), "hold joints of NaN", "look"),
     "infinity": (changed(keypoint(put(np.inf, 0, 3, 5)), 9), "has coordinate inf", "fault"),
@@ -122,12 +130,14 @@ HURTS = {
         "look",
     ),
     "subjects in both": (
+        renamed_as(good().splits["val"][:3], good().splits["train"][0]),
+        "of the split 'val' are of subjects of 'train'",
+        "look",
+    ),
+    "copied": (
         Annotations(
-            [*good().samples, replace(good().samples[0], id=good().samples[0].id[:-4] + "A099")],
-            {
-                "train": good().splits["train"],
-                "val": [*good().splits["val"], good().samples[0].id[:-4] + "A099"],
-            },
+            [*good().samples, replace(good().samples[0], id="S001C001P999R001A001")],
+            good().splits | {"val": [*good().splits["val"], "S001C001P999R001A001"]},
         ),
         "of the split 'val' have the same key points as samples of 'train'",
         "look",
