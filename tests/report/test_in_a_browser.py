@@ -82,10 +82,10 @@ def opened(tmp_path):
     if browser is None:
         pytest.skip(f"there is no browser: none of {', '.join(BROWSERS)} is on the PATH")
 
-    def use(html, width=1280):
+    def use(html, width=1280, script=LAST):
         with HTTPServer(("127.0.0.1", 0), Verdict) as server:
             server.timeout, server.verdict = 40, None
-            last = LAST.replace("PORT", str(server.server_port))
+            last = script.replace("PORT", str(server.server_port))
             path = tmp_path / "page.html"
             path.write_text(html.replace("<body>", "<body>" + FIRST).replace("</body>", last))
             command = [

@@ -137,9 +137,9 @@ def all_faults(
             check()
         except BadInput as error:
             sentences.append(str(error))
-    # that labels reach too far was said of all of them
-    labels = [sample.label for sample in annotations.samples if isinstance(sample.label, int)]
-    classes = max([classes, *(label + 1 for label in labels)])
+    if sentences:  # that labels reach too far was said of all of them
+        labels = [sample.label for sample in annotations.samples if isinstance(sample.label, int)]
+        classes = max([classes, *(label + 1 for label in labels if label < 2 * classes)])
     kinds: dict[str, list[str]] = {}  # a fault without its numbers -> of each sample that has it
     good: list[Sample] = []
     for sample in annotations.samples:

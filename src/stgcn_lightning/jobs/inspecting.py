@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.inspection.asked import Asked
 from stgcn_lightning.jobs.inspection.bodies import inspect_skeleton
-from stgcn_lightning.jobs.inspection.inspected import Inspected
+from stgcn_lightning.jobs.inspection.inspected import Inspected, measured
 from stgcn_lightning.jobs.inspection.paging import page_of
 from stgcn_lightning.jobs.inspection.printing import print_inspected
 from stgcn_lightning.jobs.inspection.recognising import kind_at
@@ -32,6 +33,7 @@ INSPECTORS = {
     "onnx": "stgcn_lightning.jobs.inspection.models:inspect",
     "sidecar": "stgcn_lightning.jobs.inspection.models:inspect_sidecar",
 }
+LARGE = 300_000_000  # bytes of a file from which on its reading is announced: seconds, or minutes
 
 
 def inspect(settings: InspectSettings) -> None:
@@ -96,6 +98,9 @@ def inspected(settings: InspectSettings) -> Inspected:
         skeleton=settings.skeleton,
         subject=settings.subject,
     )
+    if path.is_file() and path.stat().st_size > LARGE:
+        size = measured(path.stat().st_size, "bytes")
+        print(f"reading {shown(path)}, {size}, once: this takes a while", file=sys.stderr)
     module, _, function = INSPECTORS[kind].partition(":")
     inspector: Callable[[Asked], Inspected] = getattr(importlib.import_module(module), function)
     return inspector(asked)

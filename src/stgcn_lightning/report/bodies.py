@@ -82,8 +82,12 @@ def drawn(
                 *(8.0 * outwards, "start" if outwards > 0 else "end"),
             )
         )
+    ends: list[tuple[float, float]] = points.tolist()
     bones = [
-        Bone(*points[one], *points[other], _of_both(sides[one], sides[other]))
+        Bone(
+            *(ends[one][0], ends[one][1], ends[other][0], ends[other][1]),
+            _of_both(sides[one], sides[other]),
+        )
         for one, other in skeleton.edges
     ]
     radius = 4.5 if numbered else 2.4

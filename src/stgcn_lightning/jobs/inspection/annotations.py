@@ -44,7 +44,9 @@ def inspect(asked: Asked) -> Inspected:
             faults.append(f"split {name!r} has no samples; list ids in it, or remove it")
     own = benchmark_like(annotations, found, benchmark_tables(conf)) if conf else None
     benchmark = own or benchmark_like(annotations, found, benchmark_tables())
-    classes = benchmark.classes if benchmark else [str(i) for i in range(found.taken.classes)]
+    # good samples may have greater labels, where all of them count from 1
+    most = max([found.taken.classes, *(1 + (sample.label or 0) for sample in found.good)])
+    classes = benchmark.classes if benchmark else [str(i) for i in range(most)]
     ids = [sample.id for sample in annotations.samples if isinstance(sample.id, str)]  # pyright: ignore
     subject = pattern_of(ids, asked.subject)
     store = store_of(found.good, annotations.splits, found.counts["digest"], found.taken.skeleton)
@@ -78,7 +80,7 @@ def inspect(asked: Asked) -> Inspected:
         remarks=remarks,
         tables=[_splits(annotations)],
         drawing=found.body,
-        histograms=[*_classes(labels, classes), lengths(frames)],
+        histograms=[*_classes([sample.label for sample in found.good], classes), lengths(frames)],
         commands=[]
         if faults
         else next_of_own(asked.source, own)

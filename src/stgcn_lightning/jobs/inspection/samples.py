@@ -89,8 +89,10 @@ def judged(samples: Sequence[Sample], known: Sequence[Skeleton], given: bool = F
     taken = sharper(taken, [] if given else known, survey.bodies)
     normalise = taken.normalise if pictures or taken.dimension == "3d" else "none"
     nan = bool(counts["nan"].any())
+    # 3D is judged as metres even where its skeleton cannot be turned
+    judged_as = normalise if taken.dimension == "2d" else "3d"
     spec = StoreSpec(
-        taken.skeleton, taken.dimension, normalise, taken.classes, missing=NAN if nan else "error"
+        taken.skeleton, taken.dimension, judged_as, taken.classes, missing=NAN if nan else "error"
     )
     data = Surveyed(survey, counts, [sample.id for sample in good], spec)
     findings = list[Finding]()
@@ -209,7 +211,9 @@ def lengths(frames: NDArray[np.int64]) -> Histogram:
     least, most = int(frames.min()), int(frames.max())
     usual = int(np.quantile(frames, USUAL))
     top = usual if most > 2 * usual else most
-    edges = np.unique(np.linspace(least, top + 1, min(BINS, top - least + 1) + 1).astype(int))
+    edges = np.unique(
+        np.linspace(least, top + 1, min(BINS, len(np.unique(frames))) + 1).astype(int)
+    )
     if top < most:  # a few that are far longer share the last range
         edges = np.append(edges, most + 1)
     counts, _ = np.histogram(frames, edges)

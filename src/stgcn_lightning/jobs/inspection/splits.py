@@ -104,7 +104,7 @@ def judge_pairs(store: Store, classes: Sequence[str], subject: str | None) -> li
 def _alone(name: str, counts: NDArray[np.int64], classes: Sequence[str]) -> Iterator[Finding]:
     if len(classes) > 1 and (counts > 0).sum() == 1:
         yield Finding(
-            f"the split {name!r} has samples of one class alone, {classes[counts.argmax()]!r}",
+            f"the split {name!r} has samples of one class alone, {classes[int(counts.argmax())]!r}",
             "",
             "give samples of the others: whoever always answers that class is right",
         )

@@ -18,6 +18,7 @@ from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Sample
 
 Dimension = Literal["2d", "3d"]
+MOST_CLASSES = 10_000  # greater labels are faults: tables of so many classes fill the memory
 DIMENSIONS: dict[int, Dimension] = {2: "2d", 3: "3d"}
 
 
@@ -114,6 +115,6 @@ def classes_of(samples: Sequence[Sample]) -> int:
     labels = {sample.label for sample in samples if sample.label is not None and sample.label >= 0}
     if not labels:
         return 1
-    least, most = min(labels), max(labels)
+    least, most = min(labels), min(max(labels), MOST_CLASSES - 1)
     from_one = least == 1 and len(labels) >= LABELS_FROM_ONE * most
     return max(1, most if from_one else most + 1)
