@@ -66,6 +66,8 @@ PACKAGES = {
     "files.writing": "",
     "graph": "numpy",
     "sources": "numpy",
+    "sources.formats": "",
+    "sources.mediapipe_parquet": "numpy pyarrow",
     "sources.synthetic": "numpy filelock",
     "sources.linking": "numpy scipy",
     "sources.concepts": "",

@@ -1,8 +1,9 @@
 """AlphaPose: one JSON file for all pictures, with 17 (COCO), 26 or 136 (Halpe) joints a person.
 
 A list of ``{image_id: "12.jpg", keypoints: [x, y, c, ...], score, idx}`` in pixels; c of some
-models goes up to 6. ``idx`` is the track where tracking was on, and else the same for all. With ``--format open`` or ``cmu`` the file has by picture what OpenPose writes to one file a frame
-(see `openpose`), with 18 joints.
+models goes up to 6. ``idx`` is the track where tracking was on, and else the same for all. With
+``--format open`` or ``cmu`` the file has by picture what OpenPose writes to one file a frame (see
+`openpose`), with 18 joints.
 
 Source: AlphaPose, docs/output.md and alphapose/utils/pPose_nms.py (write_json).
 """

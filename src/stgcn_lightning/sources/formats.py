@@ -56,8 +56,14 @@ class Format:
 # the more particular ones first: the first that recognises a file reads it
 FORMATS = {
     "npz": Format("own_npz", "this package's own form: .npz with keypoint (docs/sources.md)"),
-    "json": Format("own_json", "this package's own form as JSON", json=True),
+    "json": Format("own_json", "this package's own form as .json or .jsonl", json=True),
+    "annotations": Format("recorded_annotations", "MMAction2's and PYSKL's pickles"),
     "mediapipe": Format("mediapipe", "tables of MediaPipe's landmarks: x1, y1, z1, v1, ..., v33"),
+    "mediapipe_json": Format("mediapipe_json", "MediaPipe's results as JSON", json=True),
+    "mediapipe_numpy": Format(
+        "mediapipe_numpy", "arrays of landmarks, .npy or .npz, of a frame or of all", folders=True
+    ),
+    "mediapipe_parquet": Format("mediapipe_parquet", "Kaggle's tables of MediaPipe Holistic"),
     "openpose": Format(
         "openpose", "OpenPose --write_json: a .json a frame", json=True, frames=True
     ),
@@ -70,6 +76,7 @@ FORMATS = {
     "ultralytics_txt": Format(
         "ultralytics_txt", "Ultralytics' save_txt: a .txt a frame", folders=True
     ),
+    "csv": Format("own_csv", "this package's own form as a table (docs/sources.md)"),
 }
 # files of other endings in a folder are no key points: pictures, videos, notes
 ENDINGS = (
@@ -111,7 +118,7 @@ def recognised(path: Path) -> tuple[str, str]:
     """
     from stgcn_lightning.sources.json_text import read_json
 
-    content, json = None, path.suffix.lower() == ".json" and path.is_file()
+    content, json = None, path.suffix.lower() in (".json", ".jsonl") and path.is_file()
     if json:
         content = read_json(path)
     for name, known in FORMATS.items():

@@ -20,6 +20,8 @@ BRIEF = 40  # characters of a value that a sentence quotes
 def read_json(path: Path) -> object:
     """What a JSON file holds; do not change it, since the last one is kept for the next call.
 
+    Lines of JSON (``.jsonl``) are a list.
+
     Raises:
         BadInput: the file cannot be read, or is no JSON.
     """
@@ -47,6 +49,9 @@ def _read(path: Path, changed: int, size: int) -> object:
         raise BadInput(
             f"{path} is {kind_of(path) or 'no JSON'}; give the file of key points itself"
         )
+    if path.suffix.lower() == ".jsonl":
+        lines = [line for line in text.splitlines() if line.strip()]
+        return [parsed(line, f"{path}, line {i}") for i, line in enumerate(lines, 1)]
     return parsed(text, str(path))
 
 

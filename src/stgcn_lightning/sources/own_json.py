@@ -1,7 +1,8 @@
 """This package's own form of a recording as JSON: the keys of `own_npz`, with nested lists.
 
-One object is a recording; a list of them, or lines of one each (``.jsonl``), are several. An object
-may have ``id`` besides. null is a number that is not known.
+One object is a recording; a list of them, or JSON Lines with one in each (``.jsonl``), are several.
+An object may have ``id`` besides. null is a number that is not known. A frame of a stream is a
+recording of one frame.
 """
 
 from typing import Any

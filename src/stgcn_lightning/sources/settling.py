@@ -18,6 +18,8 @@ not found      a joint with NaN, with a score of 0 or below `least_score`, in 2D
 scores         clipped to [0, 1]; those of up to 100 with one above 10 are percent
 frames         numbers that are left out in a file were frames without persons: they are filled with
                empty ones, up to 1,000 in a row; a larger hole is closed
+sides          left and right are the person's own; that they look as the viewer's (or the picture
+               mirrored) is said, and nothing changed
 frame rate     as the user says, else as the file does; else not known, which only times need
 =============  =====================================================================================
 
@@ -41,6 +43,8 @@ SIGNED_SHARE = 0.1  # of coordinates below zero, where they are in [-1, 1]
 METRES, CENTIMETRES = 5.0, 300.0  # largest side of a body in that unit
 PER_METRE: dict[Unit, float] = {"metres": 1, "centimetres": 100, "millimetres": 1000}
 LONGEST_HOLE = 1000  # frames; about half a minute of video
+FACE, SHOULDERS = ("nose", "left_eye", "right_eye"), ("left_shoulder", "right_shoulder")
+FACE_SEEN, FACING_SHARE = 0.5, 0.8  # least score of a face that is seen; share of such frames
 PERCENT, MOST_PERCENT = 10.0, 100.0  # scores of detectors that are no probability end below 10
 
 
@@ -67,6 +71,7 @@ def settled(recording: Recording, reading: Reading) -> Recording:
         _direction,
         _metres,
         _rate,
+        _sides,
     )
     for step in steps:
         recording, said = step(recording, reading)
@@ -300,6 +305,26 @@ def _rate(recording: Recording, reading: Reading) -> tuple[Recording, str]:
         return recording, ""
     said = "frames per second are not known: times are counted in frames (reading.fps says them)"
     return replace(recording, fps=None), said
+
+
+def _sides(recording: Recording, reading: Reading) -> tuple[Recording, str]:
+    """Whether left and right look as the viewer's: a word, since it cannot be known."""
+    del reading
+    place = {joint: v for v, joint in enumerate(recording.joints)}
+    if recording.keypoint.shape[-1] == 3 or not place.keys() >= {*FACE, *SHOULDERS}:
+        return recording, ""
+    seen = _found(recording)
+    if recording.score is not None:
+        seen &= recording.score >= FACE_SEEN
+    facing = seen[..., [place[joint] for joint in (*FACE, *SHOULDERS)]].all(-1)  # M, T
+    left, right = (recording.keypoint[..., place[joint], 0] for joint in SHOULDERS)
+    crossed = facing & (left < right)
+    if not facing.any() or crossed.sum() < FACING_SHARE * facing.sum():
+        return recording, ""
+    return recording, (
+        "left and right may be the viewer's: faces are seen, yet left shoulders are left in the "
+        "picture, as if it were mirrored or its joints named from outside"
+    )
 
 
 def _zeroed(recording: Recording) -> Recording:

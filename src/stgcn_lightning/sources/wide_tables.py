@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.csv_tables import Table
@@ -99,9 +100,7 @@ def detections_of(
         if columns.person is not None:
             raise BadInput(f"{table.about} has persons but no column frame; add it")
     else:
-        numbers = table.numbers([columns.frame])[:, 0]
-        if not (np.isfinite(numbers) & (np.abs(numbers) < 2.0**53)).all():
-            raise BadInput(f"{table.about} has a frame without a number; number frames from 0")
+        numbers = frame_numbers(table, columns.frame)
     found: dict[int, list[Detection]] = {}
     for row, (number, points) in enumerate(zip(numbers, values, strict=True)):
         track = None if columns.person is None else table.rows[row][columns.person]
@@ -115,3 +114,20 @@ def detections_of(
         if np.isfinite(points[:, :C]).any():
             here.append(Detection(points[:, :C], score, track))
     return found
+
+
+def frame_numbers(table: Table, column: int) -> NDArray[np.int64]:
+    """The numbers of the frames of a table's rows.
+
+    Raises:
+        BadInput: a cell is empty, or no whole number that int64 has.
+    """
+    found = table.numbers([column])[:, 0]
+    wrong = ~(np.isfinite(found) & (np.abs(found) < 2.0**53)) | (found != np.floor(found))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise BadInput(
+            f"{table.about} has the frame {brief(table.rows[row][column])} in row {row + 1}; give "
+            "whole numbers from 0"
+        )
+    return found.astype(np.int64)
