@@ -76,6 +76,13 @@ FORMATS = {
     "ultralytics_txt": Format(
         "ultralytics_txt", "Ultralytics' save_txt: a .txt a frame", folders=True
     ),
+    "pose": Format("pose_files", "pose-format's .pose"),
+    "h36m": Format("h36m_npz", "Human3.6M as VideoPose3D packs it: data_3d_h36m.npz"),
+    "deeplabcut": Format("deeplabcut", "DeepLabCut's and Lightning Pose's .h5 and .csv"),
+    "sleap": Format("sleap", "SLEAP's analysis .h5 and .csv"),
+    "bvh": Format("bvh", "motion capture, .bvh"),
+    "c3d": Format("c3d_files", "motion capture, .c3d (by ezc3d)"),
+    "trc": Format("trc", "markers of OpenSim, Pose2Sim and others, .trc"),
     "csv": Format("own_csv", "this package's own form as a table (docs/sources.md)"),
 }
 # files of other endings in a folder are no key points: pictures, videos, notes
@@ -321,10 +328,10 @@ def read_text(text: str | bytes, reading: "Reading", name: str = "-") -> "list[R
 
 def _finished(recording: "Recording", found: Found, reading: "Reading") -> "Recording":
     """Settled, with linked persons, and with the word about what the file was taken for."""
+    from stgcn_lightning.sources.linking import linked
     from stgcn_lightning.sources.settling import settled
 
     said = f"{found.path} is taken for {found.format}, because {found.why}" if found.why else ""
     if said:
         recording = replace(recording, remarks=(said, *recording.remarks))
-    # persons are linked here, in pixels and without holes
-    return settled(recording, reading)
+    return linked(settled(recording, reading), reading)
