@@ -46,9 +46,11 @@ def chosen_name(path: Path, given: str | None) -> str:
     plain = unicodedata.normalize("NFKD", path.resolve().stem).encode("ascii", "ignore").decode()
     name = given or re.sub(r"\W+", "_", plain).strip("_").lower()
     name = f"data_{name}".rstrip("_") if not NAME.fullmatch(name) else name
-    for group in ("benchmark", "experiment"):
+    for group, one in (("benchmark", "a benchmark"), ("experiment", "an experiment")):
         if (CONF / group / f"{name}.yaml").exists():
-            raise BadInput(f"there is a {group} {name} already: choose another, name=NAME")
+            raise BadInput(
+                f"the name {name} is taken by {one} that ships: choose another, name=NAME"
+            )
     return name
 
 
