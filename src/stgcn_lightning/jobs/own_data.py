@@ -21,7 +21,7 @@ from stgcn_lightning.jobs.own_splits import Splits, split_up
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.terminal import console, counted
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -39,6 +39,7 @@ def bring_in(settings: PrepareSettings) -> tuple[PrepareSettings, str]:
     path = path_of("data", settings.recordings)
     files = OwnFiles.claimed(path, settings.out, chosen_name(path, settings.name))
     found = read_labelled(path, settings)
+    _refuse_twice(found)
     skeleton = skeleton_of([one.recording for one in found], settings.skeleton, files.name)
     classes = _classes(found, settings.class_order)
     splits = split_up(found, settings)
@@ -46,7 +47,6 @@ def bring_in(settings: PrepareSettings) -> tuple[PrepareSettings, str]:
         replace(one.recording, id=id).sample(classes.index(one.entry.label))
         for one, id in zip(found, splits.ids, strict=True)
     ]
-    _refuse_twice(samples)
     _say_remarks(found)
     _print_table(found, classes, splits)
     dimension = f"{samples[0].keypoint.shape[-1]}d"
@@ -103,9 +103,9 @@ def _normalise(given: str | None, dimension: str, skeleton: Skeleton) -> str:
     return "none" if dimension == "3d" and skeleton.normalise is None else dimension
 
 
-def _refuse_twice(samples: Sequence[Sample]) -> None:
+def _refuse_twice(found: Sequence[Labelled]) -> None:
     """Refuse a recording that is named twice."""
-    id, times = Counter(sample.id for sample in samples).most_common(1)[0]
+    id, times = Counter(one.recording.id for one in found).most_common(1)[0]
     if times > 1:
         raise BadInput(f"{id} is named {times} times: name each recording or interval once")
 

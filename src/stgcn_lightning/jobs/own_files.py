@@ -46,9 +46,11 @@ def chosen_name(path: Path, given: str | None) -> str:
     plain = unicodedata.normalize("NFKD", path.resolve().stem).encode("ascii", "ignore").decode()
     name = given or re.sub(r"\W+", "_", plain).strip("_").lower()
     name = f"data_{name}".rstrip("_") if not NAME.fullmatch(name) else name
-    for group in ("benchmark", "experiment"):
+    for group, one in (("benchmark", "a benchmark"), ("experiment", "an experiment")):
         if (CONF / group / f"{name}.yaml").exists():
-            raise BadInput(f"there is a {group} {name} already: choose another, name=NAME")
+            raise BadInput(
+                f"the name {name} is taken by {one} that ships: choose another, name=NAME"
+            )
     return name
 
 
@@ -125,6 +127,7 @@ class OwnFiles:
                 f"cannot write {shown(self.out)}: {error.strerror}; choose another folder, "
                 "out=FOLDER"
             ) from None
+        self._record()  # a process that is stopped here may begin again
         write_annotations(self.annotations, annotations)
         skeleton, benchmark = settings.skeleton, settings.benchmark
         if not (CONF / "skeleton" / f"{skeleton.name}.yaml").exists():
@@ -149,10 +152,14 @@ class OwnFiles:
         )
         self._keep_or_write(
             f"experiment/{self.name}.yaml",
-            f"# @package _global_\n# A training for {len(train)} recordings, made by `prepare`: change "
-            f"what you like.\n# {self.command()}",
+            f"# @package _global_\n# A training on {len(train)} recordings: change what you like.\n"
+            f"# {self.command()}",
             {"defaults": [{"override /benchmark": self.name}]} | _experiment(train, settings),
         )
+        self._record()
+
+    def _record(self) -> None:
+        """Keep of what the folder is made, and what its user has not changed."""
         record = {"made_of": str(self.source.resolve()), "written": self.written}
         with write_atomically(self.out / RECORD) as file:
             file.write(json.dumps(record, indent=2).encode())

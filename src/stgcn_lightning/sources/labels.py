@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from stgcn_lightning.errors import BadInput, nearest
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import opened
 
 # column -> headings that mean it, in small letters and without spaces around them
@@ -104,7 +104,7 @@ def entries_of_table(table: Path) -> tuple[list[Entry], list[str]]:
         BadInput: a column is missing, or a line has a value that cannot be.
     """
     lines = _lines(table)
-    if not lines:
+    if not lines[0].strip():
         raise BadInput(f"{table} is empty: begin it with a line `file,label`")
     separator = max(SEPARATORS, key=lambda mark: len(_known(lines[0].split(mark))))
     rows = list(csv.reader(lines, delimiter=separator))
@@ -112,9 +112,9 @@ def entries_of_table(table: Path) -> tuple[list[Entry], list[str]]:
     columns = _known(heads)
     for needed in ("file", "label"):
         if needed not in columns:
-            near = nearest(needed, heads) if heads else ""
             raise BadInput(
-                f"{table} has no column `{needed}` in its first line: name one so ({near})"
+                f"{table} has the columns {', '.join(heads)} and none called `{needed}`: rename "
+                "the one that is meant, or add it"
             )
     if ("start" in columns or "end" in columns) and ("start_s" in columns or "end_s" in columns):
         raise BadInput(
@@ -150,7 +150,7 @@ def _lines(table: Path) -> list[str]:
         text = "\0"
     if "\0" in text:
         raise BadInput(f"{table} is not UTF-8 text: save it as CSV in UTF-8")
-    return re.split(r"\r\n|\r|\n", text.rstrip())
+    return re.split(r"\r\n|\r|\n", text.rstrip("\r\n"))
 
 
 def _known(heads: Sequence[str]) -> dict[str, int]:
