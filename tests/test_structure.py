@@ -41,7 +41,7 @@ ROOMS = {
     "predictor": "errors skeleton data engine checkpoints models sources",
     "settings": "errors skeleton terminal",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
-    "engine evaluation report checkpoints recognizer callbacks predictor settings",
+    "engine evaluation report checkpoints recognizer callbacks predictor shipped settings",
     "shipped": "errors skeleton",
     "launching": "errors ranks distributed terminal shipped files settings jobs",
     # the front doors

@@ -19,8 +19,8 @@ from stgcn_lightning.sources.detections import (
     number_of_joints,
     scored_points,
 )
-from stgcn_lightning.sources.json_text import many, numbers, table
 from stgcn_lightning.sources.joint_names import joints_of
+from stgcn_lightning.sources.json_text import many, numbers, table
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 SKELETONS = ("openpose25", "openpose18")
