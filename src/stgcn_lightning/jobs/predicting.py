@@ -48,7 +48,7 @@ def predict(settings: PredictSettings) -> None:
     about = {
         "checkpoint": thawed(settings.checkpoint),
         "skeleton": judges.skeleton.name,
-        "stream": " + ".join(one.stream.name for one in judges.predictors.values()),
+        "stream": " + ".join(str(one.card["stream"]) for one in judges.predictors.values()),
     }
     if len(judges.predictors) > 1:
         about["weights"] = dict(judges.weights)
