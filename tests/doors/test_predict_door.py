@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -340,3 +341,19 @@ def test_the_folder_of_a_run_is_its_best_checkpoint(door, predict, recording, tm
     (tmp_path / "run" / "checkpoints" / "best.ckpt").write_bytes(CHECKPOINT.read_bytes())
     _, err = predict("checkpoint=run", f"source={recording}")
     assert "run is a folder: its best.ckpt is taken" in err
+
+
+def test_what_other_packages_log_is_no_answer(door, joint, recording, monkeypatch):
+    from stgcn_lightning.jobs.judging import Judges
+
+    scores = Judges.scores
+
+    def logging_scores(judges, samples):
+        logging.getLogger("matplotlib.font_manager").warning("generated new fontManager")
+        return scores(judges, samples)
+
+    monkeypatch.setattr(Judges, "scores", logging_scores)
+    status, out, err = door("predict", f"checkpoint={joint}", f"source={recording}", "format=json")
+    assert status == 0, err
+    json.loads(out)
+    assert "generated new fontManager" in err

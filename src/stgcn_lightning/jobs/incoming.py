@@ -15,8 +15,8 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.judging import Judges
 from stgcn_lightning.jobs.pieces import Asked
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.formats import find_recordings, read_found, read_recordings, read_text
 from stgcn_lightning.sources.concepts import concepts
+from stgcn_lightning.sources.formats import find_recordings, read_found, read_recordings, read_text
 from stgcn_lightning.sources.mapping import mapped
 from stgcn_lightning.sources.mmaction2 import read_annotations
 from stgcn_lightning.sources.recordings import Reading, Recording

@@ -17,6 +17,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.answer_forms import Best, form_named
 from stgcn_lightning.jobs.fetching import downloads_of
+from stgcn_lightning.jobs.filming import Filming
 from stgcn_lightning.jobs.fusing import weights_of
 from stgcn_lightning.jobs.incoming import Fault, Incoming
 from stgcn_lightning.jobs.judging import Judges, device_named, load_judges
@@ -47,22 +48,18 @@ def predict(settings: PredictSettings) -> None:
     about = {
         "checkpoint": thawed(settings.checkpoint),
         "skeleton": judges.skeleton.name,
-        "stream": " + ".join(one.stream.name for one in judges.predictors.values()),
+        "stream": " + ".join(str(one.card["stream"]) for one in judges.predictors.values()),
     }
     if len(judges.predictors) > 1:
         about["weights"] = dict(judges.weights)
     form = form_named(settings.format, best, about)
-    incoming = Incoming(
-        judges, reading_of(settings, judges), split=settings.split, map_to=settings.map
-    )
-    source = source_of(settings)
-    found = incoming.from_lines(sys.stdin.buffer) if source is None else incoming.at(source)
+    found = found_by(settings, judges, telling)
     pictures = Pictures(settings, judges.classes, judges.skeleton, telling.remark)
     telling.remark("scores are not calibrated probabilities: they order the classes")
     answered, faults = 0, 0
     with written_to(settings.out) as write:
         write(form.head())
-        for one in answers(found, judges, settings, telling):
+        for one in found:
             if isinstance(one, Answered):
                 answered += 1
                 write(form.answered(one))
@@ -76,7 +73,8 @@ def predict(settings: PredictSettings) -> None:
     telling.end()
     if not answered and not faults:
         raise BadInput(
-            f"source={settings.source} holds no recordings: give key points, a file or a folder"
+            f"{settings.source or settings.video} holds nobody to answer for: give key points of "
+            "persons"
         )
     if faults:
         raise BadInput(
@@ -85,17 +83,30 @@ def predict(settings: PredictSettings) -> None:
         )
 
 
-def source_of(settings: PredictSettings) -> Path | None:
-    """The file or folder to answer for; None: standard input.
+def found_by(
+    settings: PredictSettings, judges: Judges, telling: Telling
+) -> Iterator[Answered | Fault]:
+    """The answers for a source, a video or a camera, one after the other.
 
     Raises:
-        BadInput: the user names none.
+        BadInput: the user names none of them, or more than one; or it cannot be used.
     """
-    if settings.source == "-":
-        return None
-    if settings.source is None:
+    source, reading = settings.source, reading_of(settings, judges)
+    if settings.video is not None:
+        if source is not None:
+            raise BadInput(f"source={source} and video={settings.video}: give one of the two")
+        filming = Filming(settings.video, settings, judges, reading, telling.remark)
+        if isinstance(settings.video, int):
+            return filming.live()
+        return answers(filming.whole(), judges, settings, telling)
+    if source is None:
         raise BadInput("say what to answer for: source=FILE, a folder, or - for standard input")
-    return path_of("source", settings.source)
+    incoming = Incoming(judges, reading, split=settings.split, map_to=settings.map)
+    if source == "-":
+        found = incoming.from_lines(sys.stdin.buffer)
+    else:
+        found = incoming.at(path_of("source", source))
+    return answers(found, judges, settings, telling)
 
 
 def reading_of(settings: PredictSettings, judges: Judges) -> Reading:

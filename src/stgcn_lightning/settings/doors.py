@@ -42,6 +42,13 @@ def check_resume(key: str, value: Any) -> str:
     return value
 
 
+def check_video(key: str, value: Any) -> str | int:
+    """Return a camera's number or the path of a video, or raise BadInput."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return str(fields.path_of(key, value))
+
+
 def _body(_: str, value: Any) -> Skeleton:
     return Skeleton.from_dict(value)
 
@@ -293,6 +300,14 @@ class PredictSettings(Settings):
     source: Any = fields.anything(
         "key points to answer for", "a file, a folder, annotations (.pkl), or - (standard input)"
     )
+    video: str | int | None = fields.checked(
+        "video or camera to answer for, in which rtmlib finds people",
+        "a file, or the number of a camera", check_video, null="source",
+    )  # fmt: skip
+    estimator: Any = fields.choice(
+        "what finds people in videos, from fast to accurate",
+        "lightweight", "balanced", "performance",
+    )  # fmt: skip
     split: str | None = fields.name("split of annotations to answer for", null="all samples")
     map: str | None = fields.name(
         "skeleton to map joints to", null="only joints that are all known by their names"
