@@ -108,11 +108,11 @@ def filled(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 
     Of a group that was chosen by the name of its file, what another file says is not mixed in.
     """
-    found: dict[str, Any] = {}
-    for group in DESCRIBED:
-        ours, theirs = given[group], known.get(group)
-        found[group] = thawed(ours) if is_whole(group, ours) else merged(theirs or {}, ours)
-    return found
+    found = {
+        group: thawed(ours) if is_whole(group, ours) else merged(known.get(group) or {}, ours)
+        for group, ours in given.items()
+    }
+    return {group: keys for group, keys in found.items() if keys}
 
 
 def is_whole(group: str, ours: Mapping[str, Any]) -> bool:
