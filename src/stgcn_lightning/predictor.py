@@ -249,4 +249,3 @@ def two_sides(img_shape: Any) -> tuple[int, int]:
             f"img_shape={img_shape!r} is no size of a picture: give (height, width) in pixels"
         ) from None
     return img_shape[0], img_shape[1]
-

@@ -4,10 +4,11 @@ A file may come from anybody, so every value has a type, a length and a range he
 data: no text in it is a path to open, a module to import or an interpolation to compute.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from stgcn_lightning.data.names import MISSING, MODES
 from stgcn_lightning.errors import BadInput
@@ -16,10 +17,13 @@ from stgcn_lightning.skeleton import Skeleton
 
 LONGEST = 1000  # letters of a name
 MOST_CLASSES = 1_000_000
-MOST_JOINTS = 2000
+MOST_JOINTS = 1000
 MOST_SUBJECTS = 1_000_000
 MOST_OPTIONS = 1000  # of a model, at all depths
 NOT_PLAIN = 10**9  # options, as which values count that a card must not have
+MOST_NUMBERS = (
+    10**8
+)  # key points of a sample's clips; ten clips of 100 frames with two persons: 5e4
 COUNTS = {"clip_frames": 100_000, "test_clips": 10_000, "persons": 1000}
 MOST_SIZES = 20  # of the embedded data set
 
@@ -52,7 +56,7 @@ class Card:
     classes: tuple[str, ...]
     stream: str
     benchmark: str
-    dimension: str
+    dimension: Literal["2d", "3d"]
     normalise: str
     missing: str
     clip_frames: int
@@ -78,18 +82,24 @@ class Card:
         card = Reader(table, path)
         training = Reader(card.table("training", {}), path)
         subjects = card.get("held_out_subjects", None)
+        skeleton = card.skeleton()
+        counts = {key: card.count(key) for key in COUNTS}
+        if math.prod(counts.values()) * skeleton.num_joints > MOST_NUMBERS:
+            sizes = ", ".join(f"{key} {value}" for key, value in counts.items())
+            raise BadInput(
+                f"{path} has a card with {sizes} and {skeleton.num_joints} joints, which fill no "
+                "memory that there is: train it again"
+            )
         return cls(
             model=card.model(),
-            skeleton=card.skeleton(),
+            skeleton=skeleton,
             classes=card.names("classes", 2, MOST_CLASSES),
             stream=card.name("stream"),
             benchmark=card.name("benchmark"),
             dimension=card.one_of("dimension", ("2d", "3d")),
             normalise=card.one_of("normalise", MODES),
             missing=card.one_of("missing", MISSING, "error"),
-            clip_frames=card.count("clip_frames"),
-            test_clips=card.count("test_clips"),
-            persons=card.count("persons"),
+            **counts,
             held_out_subjects=None if subjects is None else card.names("held_out_subjects", 1),
             train_split=training.name_or_none("benchmark.train_split"),
             val_split=training.name_or_none("benchmark.val_split"),
@@ -134,7 +144,7 @@ class Reader:
         value = self.get(key, None)
         return value if value is None or is_name(value) else self._refuse(key, value)
 
-    def one_of(self, key: str, choices: tuple[str, ...], *default: str) -> str:
+    def one_of(self, key: str, choices: tuple[str, ...], *default: str) -> Any:
         """One of a few names."""
         value = self.get(key, *default)
         if not isinstance(value, str) or value not in choices:

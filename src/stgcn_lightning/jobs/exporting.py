@@ -17,7 +17,12 @@ from stgcn_lightning.checkpoints.classes import unnamed
 from stgcn_lightning.checkpoints.names import from_reference, to_reference
 from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, to_onnx
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
-from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
+from stgcn_lightning.checkpoints.weights import (
+    load,
+    read_weights,
+    refuse_other_card,
+    refuse_other_size,
+)
 from stgcn_lightning.checkpoints.zoo import card_of
 from stgcn_lightning.data.names import MODES
 from stgcn_lightning.data.streams import check_stream
@@ -100,6 +105,8 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
     refuse_other_card((card or card_of(checkpoint)) | chosen, ours, checkpoint)
     named = {} if unnamed(ours["classes"]) else {"classes": classes}
     card = ours | card | chosen | named
+    if what.model.target is None:
+        refuse_other_size(what.model.name, what.model.options, state, checkpoint)
     model = build_model(what.model, what.skeleton, len(card["classes"]))
     load(model, state, checkpoint)
     return model.eval(), card

@@ -15,7 +15,12 @@ from rich.table import Table
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.classes import mapped, unnamed
-from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
+from stgcn_lightning.checkpoints.weights import (
+    load,
+    read_weights,
+    refuse_other_card,
+    refuse_other_size,
+)
 from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
@@ -61,6 +66,8 @@ def test(settings: TestSettings) -> None:
         state = mapped(state, table.get("classes", []), classes, checkpoint)
         table = table | {"classes": classes}
     refuse_other_card(table, model_card(settings, classes), checkpoint)
+    if settings.model.target is None:
+        refuse_other_size(settings.model.name, settings.model.options, state, checkpoint)
     if card or not table:
         say_what_led(settings, card, checkpoint)
     built = build(

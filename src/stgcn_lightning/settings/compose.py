@@ -44,7 +44,7 @@ def settings_of(door: str, cfg: "DictConfig", folders: Sequence[str] = ()) -> An
         return read(DOORS[door], plain, composed=frozen(plain), part=part)
     if door not in LED:
         return read(DOORS[door], plain, composed=frozen(plain))
-    given = dict.fromkeys(DESCRIBED, {}) | stated({group: plain[group] for group in DESCRIBED})
+    given = {group: stated({group: plain[group]}).get(group, {}) for group in DESCRIBED}
     downloads: dict[str, Any] = {"folders": folders, "downloads": plain["downloads"]}
     reference = defaults_of(**downloads) if led else {}
     find = partial(benchmark_named, **downloads)

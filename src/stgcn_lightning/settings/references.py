@@ -1,4 +1,4 @@
-"""What the files of conf/ say about data and model, beside what a user chooses on a command line."""
+"""What the files of conf/ say about data and model, beside what a command line chooses."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
