@@ -5,9 +5,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stgcn_lightning.settings.doors import DOORS, FindBenchmark, Settings, TestSettings, Trained
-from stgcn_lightning.settings.fields import Row, describe, read, refuse_unknown, statements
+from stgcn_lightning.settings.fields import Row, describe, read, statements
 from stgcn_lightning.settings.frozen import frozen, thawed
 from stgcn_lightning.settings.references import DESCRIBED, benchmark_named, defaults_of
+from stgcn_lightning.settings.unknown import refuse_unknown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -37,8 +38,7 @@ def settings_of(door: str, cfg: "DictConfig", folders: Sequence[str] = ()) -> An
 
     led = door in LED and bool(OmegaConf.missing_keys(cfg))
     plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=not led)
-    for cls in classes_of(door):
-        refuse_unknown(cls, plain, besides=KNOWN)
+    refuse_unknown(classes_of(door), plain, besides=KNOWN)
     if door == "reproduce":
         part = partial(part_of, cfg)
         return read(DOORS[door], plain, composed=frozen(plain), part=part)
