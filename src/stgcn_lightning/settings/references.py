@@ -1,14 +1,13 @@
 """What the files of conf/ say about data and model, beside what a command line chooses."""
 
+import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from stgcn_lightning.settings.frozen import frozen, thawed
 from stgcn_lightning.shipped import CONF
 
+WRITABLE = re.compile(r"[\w.-]+")  # names of files that an override can choose
 DESCRIBED = ("skeleton", "benchmark", "stream", "data", "model")  # what a card is made from
 
 
@@ -24,7 +23,7 @@ def benchmark_named(
     """
     roots = [CONF, *map(Path, folders)]
     known = {file.stem for root in roots for file in (root / "benchmark").glob("[!_]*.yaml")}
-    if name not in known:
+    if name not in known or not WRITABLE.fullmatch(name):
         return None
     return groups_of(("benchmark", "skeleton"), name, folders, downloads)
 
@@ -41,24 +40,13 @@ def groups_of(
     downloads: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Groups of `train`'s configuration, with one benchmark, as plain containers."""
-    flat = frozen(sorted((key, value) for key, value in downloads.items()))
-    return thawed(_groups(tuple(groups), benchmark, tuple(map(str, folders)), flat))
-
-
-@cache  # a door asks twice: before its folder is made, and when its job begins
-def _groups(
-    groups: tuple[str, ...],
-    benchmark: str | None,
-    folders: tuple[str, ...],
-    downloads: tuple[tuple[str, Any], ...],
-) -> Mapping[str, Any]:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     opened = GlobalHydra.instance()
     door, opened.hydra = opened.hydra, None  # the one that is open goes on afterwards
-    chosen = [] if benchmark is None else [f"benchmark={_quoted(benchmark)}"]
+    chosen = [] if benchmark is None else [f"benchmark={benchmark}"]
     places = ",".join(_quoted(f"file://{folder}") for folder in folders)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -66,11 +54,10 @@ def _groups(
     finally:
         GlobalHydra.instance().hydra = door
     cfg.downloads = dict(downloads)
-    found = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in groups}
-    return MappingProxyType(frozen(found))
+    return {name: OmegaConf.to_container(cfg[name], resolve=True) for name in groups}
 
 
 def _quoted(text: str) -> str:
     """Text as the value of an override, whatever letters it has."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
