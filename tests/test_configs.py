@@ -76,7 +76,7 @@ def test_experiment_composes_and_instantiates(name, files, tmp_path):
 def test_benchmark_composes_and_opens(name, files, tmp_path):
     cfg = composed("test", f"benchmark={name}", f"run_dir={tmp_path}")
     cfg.data.store_dir = str(tmp_path / "stores")
-    if not cfg.benchmark.get("synthetic"):
+    if not name.startswith("synthetic"):
         cfg.benchmark.annotations = str(files[len(cfg.skeleton.joints)])
     else:
         cfg.benchmark.synthetic.train_samples = cfg.benchmark.synthetic.val_samples = 20

@@ -39,7 +39,7 @@ ROOMS = {
     "recognizer": "errors recipe distributed files data models engine checkpoints evaluation",
     "callbacks": "errors terminal distributed files evaluation report",
     "predictor": "errors skeleton data engine checkpoints models sources",
-    "settings": "errors skeleton terminal",
+    "settings": "errors skeleton terminal shipped",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
     "engine evaluation report checkpoints recognizer callbacks predictor settings shipped",
     "shipped": "errors skeleton",
@@ -106,6 +106,7 @@ PACKAGES = {
     "settings": "",
     "settings.compose": "hydra omegaconf",
     "settings.objects": "hydra omegaconf",
+    "settings.references": "hydra omegaconf",
     "jobs": "numpy torch lightning rich filelock",
     "jobs.own_files": "numpy yaml",
     "shipped": "yaml",

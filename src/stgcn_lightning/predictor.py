@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.weights import load_model
 from stgcn_lightning.data.batch import ClipGatherer
 from stgcn_lightning.data.checks import COORDINATES
@@ -23,7 +24,6 @@ from stgcn_lightning.data.streams import Stream, stream_named
 from stgcn_lightning.data.thresholds import SCALED, SMALLEST_PICTURE
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Sample
 
 CLIPS_AT_ONCE = 160  # sixteen recordings of ten clips
@@ -72,29 +72,21 @@ class Predictor:
             reason = str(error).split("\n", 1)[0]
             raise BadInput(f"device={device} cannot be used: {reason}; try device='cpu'") from None
         self.engine = Engine(self.model)
-        try:
-            self.skeleton = Skeleton.from_dict(self.card["skeleton"])
-            self.classes = [str(name) for name in self.card["classes"]]
-            self.stream = stream or stream_named(self.card["stream"])
-            if self.stream.name != self.card["stream"]:
-                raise BadInput(
-                    f"{path} was trained with stream {self.card['stream']}, not {self.stream.name}:"
-                    " give the stream that it was trained on"
-                )
-            self.clip_frames, self.test_clips, self.persons = (
-                whole(self.card[key], key) for key in ("clip_frames", "test_clips", "persons")
+        card = Card.from_dict(self.card, path)
+        self.skeleton = card.skeleton
+        self.classes = [*card.classes]
+        self.stream = stream or stream_named(card.stream)
+        if self.stream.name != card.stream:
+            raise BadInput(
+                f"{path} was trained with stream {card.stream}, not {self.stream.name}:"
+                " give the stream that it was trained on"
             )
-            self.dimension = self.card["dimension"]
-            self.coordinates = COORDINATES[self.dimension]
-            self.spec = StoreSpec(
-                self.skeleton,
-                self.dimension,
-                self.card["normalise"],
-                len(self.classes),
-                missing=self.card.get("missing", "error"),  # older cards do not say
-            )
-        except (KeyError, TypeError) as error:
-            raise BadInput(f"{path} has a card without {error}: train it again") from None
+        self.clip_frames, self.test_clips = card.clip_frames, card.test_clips
+        self.persons, self.dimension = card.persons, card.dimension
+        self.coordinates = COORDINATES[self.dimension]
+        self.spec = StoreSpec(
+            card.skeleton, card.dimension, card.normalise, len(self.classes), missing=card.missing
+        )
 
     def __call__(
         self,
@@ -257,14 +249,3 @@ def two_sides(img_shape: Any) -> tuple[int, int]:
             f"img_shape={img_shape!r} is no size of a picture: give (height, width) in pixels"
         ) from None
     return img_shape[0], img_shape[1]
-
-
-def whole(value: Any, key: str) -> int:
-    """A card's count, which is a whole number of at least 1.
-
-    Raises:
-        BadInput: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100_000:
-        raise BadInput(f"the checkpoint's card has {key} {value!r}: train it again")
-    return value

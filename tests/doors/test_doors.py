@@ -166,7 +166,8 @@ def test_training_is_repeatable_and_the_checkpoint_carries_its_card(door):
     assert len(card["classes"]) == 12
     assert read_checkpoint(Path("run0/checkpoints/best.ckpt"))["stgcn_lightning"] == card
 
-    refused(door("test", *TINY, "checkpoint=run0/checkpoints/best.ckpt"), "stream=bone")
+    other = ["stream=joint", "checkpoint=run0/checkpoints/best.ckpt"]
+    refused(door("test", *TINY, *other), "stream bone, not joint: set stream=bone")
     refused(
         door(
             "test",

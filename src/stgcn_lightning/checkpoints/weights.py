@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.classes import HEAD_PARTS, agree, refuse_other_classes
 from stgcn_lightning.checkpoints.contents import Say, first_names, network_like, weights_of
 from stgcn_lightning.checkpoints.names import (
@@ -160,19 +161,9 @@ def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> N
     ours = model.state_dict()
     differing = sorted(state.keys() ^ ours.keys())
     if differing:
-        other = family_of_ours(state)
-        if other is not None:
-            name = registry.name_of(other)
-            raise BadInput(f"{checkpoint} holds {other.title}: set model={name}")
-        raise BadInput(
-            f"{checkpoint} holds other weights than this version's model, {differing[0]} among them"
-            ": test it with the version that wrote it"
-        )
+        refuse_other_names(state, differing[0], checkpoint)
     configured = type(model).options_of(ours)
-    for option, value in type(model).options_of(state).items():
-        if value != configured[option]:
-            name = option.replace("_", " ")
-            raise BadInput(f"{checkpoint} has {value} {name}: set model.{option}={value}")
+    refuse_other_options(type(model).options_of(state), configured, checkpoint)
     for name, value in ours.items():
         if value.is_floating_point() and not state[name].is_floating_point():
             kind = str(state[name].dtype).removeprefix("torch.")
@@ -197,6 +188,48 @@ def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> N
     model.load_state_dict(state)
 
 
+def refuse_other_names(state: Mapping[str, Any], name: str, checkpoint: Path) -> NoReturn:
+    """Refuse weights that are not named as the model's, `name` among them."""
+    other = family_of_ours(state)
+    if other is not None:
+        family = registry.name_of(other)
+        raise BadInput(f"{checkpoint} holds {other.title}: set model={family}")
+    raise BadInput(
+        f"{checkpoint} holds other weights than this version's model, {name} among them: test it "
+        "with the version that wrote it"
+    )
+
+
+def refuse_other_options(
+    found: Mapping[str, Any], configured: Mapping[str, Any], checkpoint: Path
+) -> None:
+    """Refuse options of a model that the shapes of its weights contradict."""
+    for option, value in found.items():
+        if value != configured.get(option, value):
+            name = option.replace("_", " ")
+            raise BadInput(f"{checkpoint} has {value} {name}: set model.{option}={value}")
+
+
+def refuse_other_size(
+    name: str, options: Mapping[str, Any], state: Mapping[str, Any], checkpoint: Path
+) -> None:
+    """Refuse a width that the weights have not, before a model of it is made.
+
+    A card may be anybody's, and a model of the width that it names larger than the memory.
+
+    Args:
+        name: of the backbone.
+        options: of its constructor.
+        state: the weights.
+        checkpoint: for sentences.
+    """
+    try:
+        found = registry.family_of(name).options_of(state)
+    except KeyError as error:
+        refuse_other_names(state, str(error).strip("'"), checkpoint)
+    refuse_other_options(found, options, checkpoint)
+
+
 def load_model(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
     """The plain model in a checkpoint with a card, in evaluation mode, and the card.
 
@@ -211,6 +244,8 @@ def load_model(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
             "format=safetensors, which adds that (a Recognizer of your own writes what it is given "
             "as card=)"
         )
+    checked = Card.from_dict(card, path)
+    refuse_other_size(checked.model["name"], checked.model, state, path)
     model = model_of(card, path)
     load(model, state, path)
     return model.eval(), card
@@ -261,10 +296,11 @@ def fine_tune(
     return len(state) - len(skipped), skipped, card
 
 
-def refuse_other_family(name: str, checkpoint: Path) -> NoReturn:
+def refuse_other_family(name: str, checkpoint: Path, ours: str = "") -> NoReturn:
     """Refuse weights of another family than the model's; it may be one that is not registered."""
     own = "" if name in registry.names() else " --config-dir=FOLDER, where it is registered"
-    raise BadInput(f"{checkpoint} holds another model: set model={name}{own}")
+    instead = f", not {ours}" if ours else ""
+    raise BadInput(f"{checkpoint} holds another model: set model={name}{own}{instead}")
 
 
 def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Path) -> None:
@@ -292,11 +328,14 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
     model = {key: value for key, value in card.get("model", {}).items() if key not in HOW}
     name = model.get("name")
     if name != ours["model"]["name"] and name is not None:
-        refuse_other_family(name, checkpoint)
+        refuse_other_family(name, checkpoint, ours["model"]["name"])
     differing = [key for key, value in model.items() if ours["model"].get(key) != value]
     if differing:
-        settings = " ".join(f"model.{key}={card['model'][key]}" for key in differing)
-        raise BadInput(f"{checkpoint} holds another model: set {settings}")
+        theirs, given = (
+            " ".join(f"model.{key}={one.get(key)}" for key in differing)
+            for one in (model, ours["model"])
+        )
+        raise BadInput(f"{checkpoint} holds another model: set {theirs} instead of {given}")
     if "skeleton" in card and (difference := other_body(card["skeleton"], ours["skeleton"])):
         name = card["skeleton"].get("name")
         raise BadInput(

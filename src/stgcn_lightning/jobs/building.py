@@ -63,6 +63,7 @@ def build(
     split: str | None = None,
     subjects: Sequence[Any] | None = None,
     training: bool = True,
+    any_split: bool = False,
 ) -> Built:
     """Data, untrained model and the description of a run.
 
@@ -71,6 +72,7 @@ def build(
         split: to test on: None is the benchmark's own, ``holdout`` the samples of `subjects`.
         subjects: held out of the training split, where the settings do not say it.
         training: it trains; a test needs only the split that is tested.
+        any_split: a test takes the only split that there is, where it is not the benchmark's.
 
     Raises:
         BadInput: the annotations lack a split, or labels that are needed.
@@ -81,6 +83,8 @@ def build(
         console.print(batch.line)
     names = class_names(benchmark.classes)
     store = open_store_of(settings)
+    if any_split and split is None and benchmark.val_split not in store.splits:
+        split = only_split(store)
     train_split, val_split = splits_of(settings, store, split, training)
     kept_aside = aside(settings, store, subjects) if train_split else None
     data = SkeletonData(
@@ -181,6 +185,15 @@ def splits_of(
         except BadInput as error:
             raise BadInput(f"{error}; {remedy}") from None
     return train_split, val_split
+
+
+def only_split(store: Store) -> str | None:
+    """The name of the only split that there is, which is said; None: there are several."""
+    if len(store.splits) != 1:
+        return None
+    (name,) = store.splits
+    console.print(f"tested is {name}, the only split of the annotations")
+    return name
 
 
 def refuse_unlabelled(data: SkeletonData, training: bool) -> None:

@@ -57,6 +57,7 @@ def training_card(
     training = {
         "benchmark.train_split": settings.benchmark.train_split,
         "benchmark.val_split": settings.benchmark.val_split,
+        "benchmark.synthetic": thawed(settings.benchmark.synthetic),
         "data.frame_order": settings.data.frame_order,
         "trainer.precision": settings.trainer.precision,
         "trainer.gradient_clip_val": settings.trainer.get("gradient_clip_val"),

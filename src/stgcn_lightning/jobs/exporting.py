@@ -12,11 +12,17 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.classes import unnamed
 from stgcn_lightning.checkpoints.names import from_reference, to_reference
 from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, to_onnx
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
-from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
+from stgcn_lightning.checkpoints.weights import (
+    load,
+    read_weights,
+    refuse_other_card,
+    refuse_other_size,
+)
 from stgcn_lightning.checkpoints.zoo import card_of
 from stgcn_lightning.data.names import MODES
 from stgcn_lightning.data.streams import check_stream
@@ -27,9 +33,10 @@ from stgcn_lightning.jobs.building import build_model
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import checkpoint_of
+from stgcn_lightning.jobs.leading import described_as_published, described_by
 from stgcn_lightning.jobs.sidecar import describe, known_stream
 from stgcn_lightning.models.backbone import Backbone
-from stgcn_lightning.settings.compose import merged, trained
+from stgcn_lightning.settings.compose import filled, trained
 from stgcn_lightning.settings.doors import ExportSettings, Trained
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.terminal import console, shown
@@ -82,8 +89,12 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
             card and the configuration does not say enough.
     """
     state, card = read_weights(checkpoint, console.print)
-    known = described_by(card, checkpoint) if card else settings.reference
-    whole = merged(known, settings.given)
+    if card:
+        known = described_by(Card.from_dict(card, checkpoint))
+    else:
+        published = described_as_published(checkpoint, settings.benchmark_named)
+        known = dict(settings.reference) | published
+    whole = filled(known, settings.given)
     refuse_unknown(whole, checkpoint)
     what = trained(whole)
     refuse_other_names(what)
@@ -94,6 +105,8 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
     refuse_other_card((card or card_of(checkpoint)) | chosen, ours, checkpoint)
     named = {} if unnamed(ours["classes"]) else {"classes": classes}
     card = ours | card | chosen | named
+    if what.model.target is None:
+        refuse_other_size(what.model.name, what.model.options, state, checkpoint)
     model = build_model(what.model, what.skeleton, len(card["classes"]))
     load(model, state, checkpoint)
     return model.eval(), card
@@ -129,24 +142,6 @@ def refuse_other_names(what: Trained) -> None:
         raise BadInput(
             f"benchmark.normalise={what.benchmark.normalise} is none of {', '.join(MODES)}"
         )
-
-
-def described_by(card: Mapping[str, Any], checkpoint: Path) -> dict[str, Any]:
-    """A card as the groups of keys that it was made from."""
-    try:
-        benchmark = {"name": card["benchmark"], "classes": card["classes"]}
-        benchmark |= {key: card[key] for key in ("dimension", "normalise")}
-        return {
-            "model": card["model"],
-            "skeleton": card["skeleton"],
-            "stream": {"name": card["stream"]},
-            "benchmark": benchmark,
-            "data": {key: card[key] for key in ("clip_frames", "test_clips", "persons")}
-            | {"holdout_subjects": card.get("held_out_subjects")}
-            | {"missing": card.get("missing", "error")},  # older cards do not say
-        }
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"{checkpoint} has a card without {error}: train it again") from None
 
 
 def refuse_out(out: Path, sidecar: Path, suffix: str) -> None:

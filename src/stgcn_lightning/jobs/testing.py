@@ -13,8 +13,14 @@ from lightning.pytorch.loggers import Logger
 from rich.table import Table
 
 from stgcn_lightning import ranks
+from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.classes import mapped, unnamed
-from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_card
+from stgcn_lightning.checkpoints.weights import (
+    load,
+    read_weights,
+    refuse_other_card,
+    refuse_other_size,
+)
 from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
@@ -24,7 +30,9 @@ from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs.answers import Answers, print_classes
 from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import model_card
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import checkpoint_of
+from stgcn_lightning.jobs.leading import led, say_what_led
 from stgcn_lightning.jobs.reporting import published_for, report_test
 from stgcn_lightning.jobs.sidecar import card_beside
 from stgcn_lightning.jobs.trainers import build_tester, passing_on_ctrl_c
@@ -33,7 +41,6 @@ from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.report.pages import Figure
 from stgcn_lightning.settings.doors import TestSettings
 from stgcn_lightning.settings.fields import path_of
-from stgcn_lightning.settings.groups import check_subjects
 from stgcn_lightning.terminal import console, shown
 
 if TYPE_CHECKING:  # it imports wandb, which takes a second
@@ -48,32 +55,30 @@ def test(settings: TestSettings) -> None:
     refuse_other_zoo(settings, settings.checkpoint)
     checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, settings.model.name)
     out = scores_path(settings.scores, settings.run_dir, checkpoint)
-    state, card = read_weights(checkpoint, console.print)
-    held_out = None
-    if settings.split == "holdout":
-        held_out = card.get("held_out_subjects")
-        if not held_out:
-            raise BadInput(
-                f"{checkpoint} was trained without holding subjects out: there is no split=holdout "
-                "unless it is trained with data.holdout_subjects=0.1"
-            )
-        check_subjects("data.holdout_subjects", held_out)
-    built = build(settings, split=settings.split, subjects=held_out, training=False)
-    card = card or card_of(checkpoint) or card_beside(checkpoint)
-    if "stream" not in card:
-        benchmark = settings.benchmark
-        console.print(
-            f"{shown(checkpoint)} does not say what it was trained on: taken are stream "
-            f"{settings.stream.name}, {benchmark.dimension} key points normalised "
-            f"{benchmark.normalise}, {settings.data.persons} persons"
-        )
+    state, table = read_weights(checkpoint, console.print)
+    table = table or card_beside(checkpoint)
+    card = Card.from_dict(table, checkpoint) if table else None
+    settings = led(settings, card, checkpoint)
+    held_out = held_out_of(settings, card, checkpoint)
+    classes = class_names(settings.benchmark.classes)
+    table = table or card_of(checkpoint)
     if settings.classes == "mapped":
-        state = mapped(state, card.get("classes", []), built.classes, checkpoint)
-        card = card | {"classes": built.classes}
-    refuse_other_card(card, model_card(settings, built.classes, built.run), checkpoint)
+        state = mapped(state, table.get("classes", []), classes, checkpoint)
+        table = table | {"classes": classes}
+    refuse_other_card(table, model_card(settings, classes), checkpoint)
+    if settings.model.target is None:
+        refuse_other_size(settings.model.name, settings.model.options, state, checkpoint)
+    if card or not table:
+        say_what_led(settings, card, checkpoint)
+    built = build(
+        settings,
+        split=settings.split,
+        subjects=held_out,
+        training=False,
+        any_split=not {"name", "val_split"} & settings.given["benchmark"].keys(),
+    )
     load(built.model, state, checkpoint)
-    built = replace(built, classes=named_classes(built.classes, card, checkpoint))
-    say_other_clips(card, settings)
+    built = replace(built, classes=named_classes(built.classes, table, checkpoint))
     with watching(settings, "test", trained_by=run_of(checkpoint), run=built.run.card()) as loggers:
         run_test(built, checkpoint, out, loggers)
 
@@ -92,19 +97,32 @@ def named_classes(ours: list[str], card: Mapping[str, Any], checkpoint: Path) ->
     return ours
 
 
-def say_other_clips(card: Mapping[str, Any], settings: TestSettings) -> None:
-    """Say that clips have another length than those that the weights were trained with."""
-    before, now = card.get("clip_frames"), settings.data.clip_frames
-    if before not in (None, now):
-        console.print(f"clips have {now} frames, in the training they had {before}")
+def held_out_of(
+    settings: TestSettings, card: Card | None, checkpoint: Path
+) -> tuple[str, ...] | None:
+    """The subjects that ``split=holdout`` tests; None for any other split.
+
+    Raises:
+        BadInput: the checkpoint was trained without holding any out.
+    """
+    if settings.split != "holdout":
+        return None
+    if card is None or not card.held_out_subjects:
+        raise BadInput(
+            f"{checkpoint} was trained without holding subjects out: there is no split=holdout "
+            "unless it is trained with data.holdout_subjects=0.1"
+        )
+    return card.held_out_subjects
 
 
 def refuse_other_zoo(settings: TestSettings, named: str) -> None:
     """Refuse a published checkpoint of another stream or dimension before it is downloaded."""
     entry = zoo_entries().get(named.removeprefix(ZOO))
     if entry and named.startswith(ZOO):
-        stream, dimension = settings.stream.name, settings.benchmark.dimension
         trained_in = entry.benchmark.rsplit("_", 1)[-1]
+        given = settings.given  # the rest is as the zoo's table says
+        stream = given["stream"].get("name", entry.stream)
+        dimension = given["benchmark"].get("dimension", trained_in)
         if (entry.stream, trained_in) != (stream, dimension):
             raise BadInput(
                 f"{named} was trained on the stream {entry.stream} in {trained_in}, not on "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stgcn_lightning.errors import BadInput, nearest
-from stgcn_lightning.settings.compose import KNOWN
+from stgcn_lightning.settings.compose import KNOWN, classes_of
 from stgcn_lightning.settings.doors import DOORS
 from stgcn_lightning.settings.fields import describe, statements
 from stgcn_lightning.shipped import CONF
@@ -100,8 +100,8 @@ def refuse_unused(door: str, arguments: Sequence[str]) -> None:
         if key.startswith("+") and (CONF / group).is_dir() and group not in SEVERAL:
             raise BadInput(f"a group is chosen without plus signs: {group}={value}")
         added = ADDED.match(argument)
-        own = statements(DOORS[door]).keys()
-        if added and added["key"] in KNOWN - own - {"sweep", "reference"}:
+        own = {key for cls in classes_of(door) for key in statements(cls)}
+        if added and added["key"] in KNOWN - own - {"sweep"}:
             others = ", ".join(name for name in DOORS if added["key"] in statements(DOORS[name]))
             near = nearest(added["key"], [*own])
             raise BadInput(f"{argument} is nothing that {door} uses, but {others}: {near}")

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from stgcn_lightning import ranks
 from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.launching.composing import config_folders
 from stgcn_lightning.launching.devices import check_devices, devices_of
 from stgcn_lightning.launching.rank import PARENT, SIGNALLED
 from stgcn_lightning.launching.tasks import job_of
@@ -60,7 +61,7 @@ def run(door: str, cfg: DictConfig) -> Any:
     devices = devices_of(cfg)
     check_devices(cfg, devices)
     if ranks.world_size() > 1 or devices == 1:
-        return job_of(door, cfg)()
+        return job_of(door, cfg, config_folders())()
     settings_of(door, cfg)  # a mistake in them starts no process
     job = Job(door, cfg, devices)
     with passing_on([job]):
@@ -98,7 +99,8 @@ class Job:
             placed.run_dir = cfg.run_dir  # other values keep following it: `reproduce` changes it
             file.write(OmegaConf.to_yaml(placed).encode())
         with write_atomically(self.folder / "job.json") as file:
-            file.write(json.dumps({"door": door, "program": sys.argv[0]}).encode())
+            job = {"door": door, "program": sys.argv[0], "folders": config_folders()}
+            file.write(json.dumps(job).encode())
         shared: dict[str, object] = {PARENT: os.getpid()}
         if processes > 1:
             shared |= self._meeting_point(processes)

@@ -38,7 +38,7 @@ def main() -> None:
     assert isinstance(cfg, DictConfig)
     status, message, result = 0, "", None
     try:
-        result = job_of(job["door"], cfg)()
+        result = job_of(job["door"], cfg, job["folders"])()
     except KeyboardInterrupt:
         status, message = 130, "interrupted"
     except (BadInput, HydraException, OmegaConfBaseException) as error:

@@ -14,7 +14,13 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("run_dir", run_dir, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("new_folder", named_by_time, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("cache_folder", cache_folder, replace=True)
+    OmegaConf.register_new_resolver("given_names", given_names, replace=True)
     OmegaConf.register_new_resolver("no_wandb_account", no_wandb_account, replace=True)
+
+
+def given_names(*names: str | None) -> str:
+    """Those names that are given, joined; ``test`` where the checkpoint says all of them."""
+    return "_".join(name for name in names if name) or "test"
 
 
 def cache_folder() -> str:

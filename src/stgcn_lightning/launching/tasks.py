@@ -5,7 +5,7 @@ are answered without PyTorch.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,12 +55,13 @@ TASKS = {
 }
 
 
-def job_of(door: str, cfg: DictConfig) -> Callable[[], Any]:
+def job_of(door: str, cfg: DictConfig, folders: Sequence[str]) -> Callable[[], Any]:
     """The job of a door, ready to be called in this process, the only one or one of several ranks.
 
     Args:
         door: a name of `TASKS`.
         cfg: the composed configuration of that door; here it becomes settings.
+        folders: of configuration besides conf/.
 
     Returns:
         A function without arguments, which returns figures by name, or None.
@@ -69,5 +70,5 @@ def job_of(door: str, cfg: DictConfig) -> Callable[[], Any]:
         BadInput: a value is not what its setting allows; then nothing heavy was imported.
     """
     module, _, function = TASKS[door].job.partition(":")
-    settings = settings_of(door, cfg)
+    settings = settings_of(door, cfg, folders)
     return partial(getattr(importlib.import_module(module), function), settings)

@@ -24,6 +24,7 @@ from stgcn_lightning.settings.trainer import Trainer, working_callbacks
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.terminal import shown_value
 
+FindBenchmark = Callable[[str], Mapping[str, Any] | None]
 NAMED = "a file, the folder of a run, an address (https://), or zoo:NAME"
 
 
@@ -139,8 +140,19 @@ class TrainSettings(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class TestSettings(Common):
-    """What the test door takes."""
+    """What the test door takes.
 
+    Attributes:
+        given: what the user states of skeleton, benchmark, stream, data and model, plain groups of
+            keys; the others are those of `train` where nothing is chosen.
+        benchmark_named: the name of a benchmark -> what its file says, if there is one.
+        led_by: the same groups as a checkpoint knows them -> settings that hold these, and of what
+            is given the given values.
+    """
+
+    given: Mapping[str, Any]
+    benchmark_named: FindBenchmark
+    led_by: Callable[[Mapping[str, Any]], "TestSettings"]
     logger: Mapping[str, Object] | None = _loggers()
     split: str | None = fields.anything(
         "split to test on; null: benchmark.val_split",
@@ -248,11 +260,13 @@ class ExportSettings(Settings):
 
     Attributes:
         reference: what a checkpoint without a card is unless the user states something else.
-        given: what the user states about the checkpoint: the keys that are not null.
+        given: what the user states about the checkpoint, plain groups of keys.
+        benchmark_named: the name of a benchmark -> what its file says, if there is one.
     """
 
     reference: Mapping[str, Any]
     given: Mapping[str, Any]
+    benchmark_named: FindBenchmark
     downloads: Downloads = fields.group(Downloads)
     checkpoint: str | None = fields.checked(
         "weights to export", NAMED, check_checkpoint, null="none"

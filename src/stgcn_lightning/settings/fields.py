@@ -255,7 +255,7 @@ def refuse_unknown(cls: type, table: Mapping[str, Any], besides: Collection[str]
     for key in _unknown(cls, table):
         if key not in besides:
             known = [row.key for row in describe(cls, table)] + ([] if "." in key else [*besides])
-            raise BadInput(f"there is no key {key}: {nearest(key, known)}")
+            raise BadInput(f"there is no key {key}: {nearest(key, [*dict.fromkeys(known)])}")
 
 
 def _unknown(cls: type, table: Any, prefix: str = "") -> Iterator[str]:
