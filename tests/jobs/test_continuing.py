@@ -20,7 +20,7 @@ from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.jobs import training
 from stgcn_lightning.jobs.continuing import rate_line
 from stgcn_lightning.launching.composing import composed
-from stgcn_lightning.recognizer import cosine
+from stgcn_lightning.optimisation import cosine
 from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations

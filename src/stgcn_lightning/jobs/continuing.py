@@ -17,7 +17,7 @@ from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
-from stgcn_lightning.recognizer import HYPER_PARAMETERS, cosine, trained_with
+from stgcn_lightning.optimisation import HYPER_PARAMETERS, cosine, trained_with
 from stgcn_lightning.terminal import counted, shown, shown_value
 
 PROBED = 256  # samples whose first frame tells key points apart: read in a second from any disk
