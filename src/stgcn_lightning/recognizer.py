@@ -210,8 +210,8 @@ class Recognizer(lightning.LightningModule):
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of one clip per sample, and their accuracy for the progress bar.
 
-        With class weights it is their weighted mean. `loss` is what is differentiated, `entropy` the
-        batch's own; they differ where batches are accumulated.
+        With class weights it is their weighted mean. `loss` is what is differentiated,
+        `batch_loss` the mean of the batch; they differ where batches are accumulated.
         """
         logits = self(batch)[:, 0]
         smoothing, weights = self.optimisation.label_smoothing, self.class_weights
@@ -221,13 +221,13 @@ class Recognizer(lightning.LightningModule):
         if not loss.is_cuda:
             self.check_loss()
         top1 = (logits.detach().argmax(-1) == batch.labels).float().mean()
-        size, mean, entropy = len(batch.labels), loss.detach(), loss.detach()
+        size, mean, batch_loss = len(batch.labels), loss.detach(), loss.detach()
         if self.trainer.accumulate_grad_batches > 1:
             mass = size if weights is None else weights[batch.labels].sum()
             loss, mean = self.accumulation.add(loss, mass), self.accumulation.mean
         self.log("train/loss", mean, prog_bar=True, batch_size=size, sync_dist=True)
         self.log("train/top1", top1, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        return {"loss": loss, "top1": top1, "entropy": entropy}
+        return {"loss": loss, "top1": top1, "batch_loss": batch_loss}
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Make accumulated gradients those of one large batch, before they are clipped."""

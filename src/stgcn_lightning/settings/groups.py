@@ -207,7 +207,8 @@ def check_betas(key: str, value: Any) -> tuple[float, float]:
     rates = listed(value)
     if len(rates) != 2 or not all(type(one) in (int, float) and 0 <= one < 1 for one in rates):
         raise BadInput(
-            f"{key}={shown_value(value)} must be two numbers of at least 0 and below 1, [0.9, 0.999]"
+            f"{key}={shown_value(value)} must be two numbers of at least 0 and below 1: "
+            "[0.9, 0.999]"
         )
     return rates[0], rates[1]
 
@@ -239,7 +240,9 @@ class Recipe:
         "how often an epoch goes through the training split", 1, 2**16 - 1
     )
     accumulate: int = fields.whole(
-        "batches whose gradients make one step; the global batch is so many times larger", 1, 100_000
+        "batches whose gradients make one step; the global batch is so many times larger",
+        1,
+        100_000,
     )
     momentum: float | None = fields.number("momentum of SGD", 0, 1, null="with adamw")
     nesterov: bool | None = fields.choice(
@@ -278,8 +281,8 @@ class Recipe:
                     raise BadInput(f"recipe.{name}=null: {optimizer} needs it, give a value")
                 if not ours and value is not None:
                     raise BadInput(
-                        f"recipe.{name}={shown_value(value)} is of {optimizer}: leave it out, or set "
-                        f"recipe.optimizer={optimizer}"
+                        f"recipe.{name}={shown_value(value)} is of {optimizer}: leave it out, or "
+                        f"set recipe.optimizer={optimizer}"
                     )
         if self.nesterov and not self.momentum:
             raise BadInput("recipe.nesterov=true needs momentum: set recipe.nesterov=false as well")
