@@ -58,10 +58,9 @@ def reproduce(settings: ReproduceSettings) -> dict[str, float]:
             if ranks.global_rank() == 0:
                 for seed, fused in zip(seeds, runs[preset], strict=True):
                     out = folder / preset / f"seed_{seed}" / "scores.npz"
+                    published = known_figure(settings, preset, fused)
                     write_scores(out, fused)
-                    write_figures(
-                        out, fused, figures_of(fused), known_figure(settings, preset, fused)
-                    )
+                    write_figures(out, fused, figures_of(fused), published)
 
     name = settings.benchmark.name
     known = {run: known_figure(settings, run, scores[0]) for run, scores in runs.items()}

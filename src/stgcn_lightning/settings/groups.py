@@ -133,6 +133,10 @@ class Data:
         "refused and the others are used as they are",
         "error", "zero", "interpolate",
     )  # fmt: skip
+    max_frames: int | None = fields.whole(
+        "frames of a sample at most; data.on_bad_sample says what becomes of longer ones",
+        1, 2**40, unit="frames", null="any length",
+    )  # fmt: skip
     holdout_subjects: float | tuple[Any, ...] | None = fields.checked(
         "training subjects held out to select the checkpoint by, samples without benchmark.subject",
         "a list, or a share between 0 and 1",
@@ -281,7 +285,7 @@ class Recipe:
                     raise BadInput(f"recipe.{name}=null: {optimizer} needs it, give a value")
                 if not ours and value is not None:
                     raise BadInput(
-                        f"recipe.{name}={shown_value(value)} is of {optimizer}: leave it out, or "
+                        f"recipe.{name}={shown_value(thawed(value))} is of {optimizer}: leave it out, or "
                         f"set recipe.optimizer={optimizer}"
                     )
         if self.nesterov and not self.momentum:
