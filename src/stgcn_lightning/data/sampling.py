@@ -133,12 +133,12 @@ def balanced_passes(
         >>> sorted(zip(train_pass.tolist(), sample.tolist()))
         [(0, 0), (0, 1), (0, 2), (1, 2)]
     """
-    classes = labels.unique()
+    classes = labels.bincount().nonzero()[:, 0]
     classes = classes[torch.randperm(len(classes), generator=generator)]
     passes: list[Tensor] = []
     samples: list[Tensor] = []
-    for i, label in enumerate(classes):
-        members = (labels == label).nonzero()[:, 0]
+    for i, label in enumerate(classes.tolist()):
+        members: Tensor = (labels == label).nonzero()[:, 0]
         members = members[torch.randperm(len(members), generator=generator)]
         times = torch.arange(total // len(classes) + (i < total % len(classes)))
         passes.append(times // len(members))

@@ -285,8 +285,8 @@ class Recipe:
                     raise BadInput(f"recipe.{name}=null: {optimizer} needs it, give a value")
                 if not ours and value is not None:
                     raise BadInput(
-                        f"recipe.{name}={shown_value(thawed(value))} is of {optimizer}: leave it out, or "
-                        f"set recipe.optimizer={optimizer}"
+                        f"recipe.{name}={shown_value(thawed(value))} is of {optimizer}: leave it "
+                        f"out, or set recipe.optimizer={optimizer}"
                     )
         if self.nesterov and not self.momentum:
             raise BadInput("recipe.nesterov=true needs momentum: set recipe.nesterov=false as well")
