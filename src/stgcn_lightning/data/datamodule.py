@@ -264,16 +264,28 @@ class SkeletonData(lightning.LightningDataModule):
         feed, training, batch_size = self.feed, clips is None, self.feed.batch_size
         if clips is not None:
             batch_size = max(batch_size, self.evaluated_at_once // clips)
-        balanced = training and feed.balanced
-        draws = (BalancedDraws if balanced else Draws)(
-            self.store.labels[numbers] if balanced else len(numbers),
-            batch_size,
-            passes=feed.passes if training else 1,
-            seed=feed.seed if training else None,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            ranks=self.trainer.world_size if self.trainer else 1,
-            begin=self.begin if training else (0, 0),
-        )
+        trainer = self.trainer
+        rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        if training and feed.balanced:
+            draws = BalancedDraws(
+                self.store.labels[numbers],
+                batch_size,
+                passes=feed.passes,
+                seed=feed.seed,
+                rank=rank,
+                ranks=ranks,
+                begin=self.begin,
+            )
+        else:
+            draws = Draws(
+                len(numbers),
+                batch_size,
+                passes=feed.passes if training else 1,
+                seed=feed.seed if training else None,
+                rank=rank,
+                ranks=ranks,
+                begin=self.begin if training else (0, 0),
+            )
         dataset = ClipDataset(
             self.gather,
             numbers,

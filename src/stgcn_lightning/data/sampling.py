@@ -137,8 +137,8 @@ def balanced_passes(
     classes = classes[torch.randperm(len(classes), generator=generator)]
     passes: list[Tensor] = []
     samples: list[Tensor] = []
-    for i, label in enumerate(classes.tolist()):
-        members: Tensor = (labels == label).nonzero()[:, 0]
+    for i in range(len(classes)):
+        members = labels.eq(classes[i]).nonzero()[:, 0]
         members = members[torch.randperm(len(members), generator=generator)]
         times = torch.arange(total // len(classes) + (i < total % len(classes)))
         passes.append(times // len(members))

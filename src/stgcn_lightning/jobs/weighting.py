@@ -27,7 +27,7 @@ def class_weights(wanted: Any, labels: Tensor, classes: Sequence[str]) -> tuple[
         classes: their names.
 
     Raises:
-        BadInput: there are other classes, or all that have samples weigh nothing.
+        BadInput: there are other classes, or one that has samples weighs nothing.
     """
     if wanted is None:
         return None
@@ -49,8 +49,12 @@ def class_weights(wanted: Any, labels: Tensor, classes: Sequence[str]) -> tuple[
                 "{NAME: NUMBER}"
             )
         found = tuple(map(float, wanted))
-    if not any(found[label] for label in labels.unique().tolist()):
-        raise BadInput(f"{KEY} gives 0 to every class that has samples: give one of them more")
+    for name, weight, count in zip(classes, found, counts.tolist(), strict=True):
+        if count and not weight:  # a batch of such samples alone would have no mean
+            raise BadInput(
+                f"{KEY} gives 0 to {name}, which has samples: give it more, or take them out of the "
+                "split"
+            )
     return found
 
 
