@@ -16,6 +16,18 @@ RECIPE = [
 ]  # fmt: skip
 
 
+def test_two_processes_accumulate_what_one_does(tmp_path):
+    """24 samples: a whole group of 4 batches, and one of 2 that ends the epoch."""
+    more = ["recipe.accumulate=4", "recipe.dropout=0", "recipe.epochs=1"]
+    one = Run(tmp_path / "one", 1, None, [*more, "model.norm_group=2"])
+    two = Run(tmp_path / "two", 2, None, more)
+    assert set(one.end() + two.end()) == {0}, two.text()
+    ours, expected = two.state(), one.state()
+    assert ours["global_step"] == expected["global_step"] == 2
+    for name, value in expected["state_dict"].items():
+        torch.testing.assert_close(ours["state_dict"][name], value, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("ranks", [1, 2], ids=["1 process", "2 processes"])
 def test_they_end_with_the_weights_of_the_undisturbed_run(ranks, tmp_path):
     """6 batches of an epoch make 3 steps; signals arrive between the batches of a step, too."""

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.jobs import training
+from stgcn_lightning.jobs.introducing import say_embedded
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.optimisation import cosine
 from stgcn_lightning.settings.compose import settings_of
@@ -41,11 +42,22 @@ def last(tmp_path, run="run"):
 def test_a_training_on_made_up_data_says_so_and_what_else_could_be_trained(train):
     lines = train("recipe.epochs=1").splitlines()
     assert lines[0] == (
-        "benchmark=synthetic: 26 samples of made-up actions to train on and 12 samples to validate "
-        "on, which this package draws itself"
+        "benchmark=synthetic: made-up actions, which this package draws itself, 26 samples to "
+        "train on and 12 to validate on: 26 clips in all"
     )
     assert lines[1].startswith("your own recordings: python -m stgcn_lightning.prepare data=FOLDER")
-    assert "experiment=quickstart" in lines[1]
+    assert "experiment=quickstart" not in lines[1]
+
+
+def test_a_training_without_an_experiment_says_how_long_it_is_before_it_computes(capsys):
+    say_embedded(settings_of("train", composed("train", "run_dir=run")))
+    out = capsys.readouterr().out
+    assert "1,200 samples to train on and 400 to validate on: 96,000 clips in all" in out
+    assert out.rstrip().endswith("a first try with 7,200 clips: experiment=quickstart")
+    say_embedded(settings_of("train", composed("train", "run_dir=run", "experiment=quickstart")))
+    assert ": 7,200 clips in all" in capsys.readouterr().out
+    say_embedded(settings_of("train", composed("train", "run_dir=run", "benchmark=ntu60_xsub_2d")))
+    assert capsys.readouterr().out == ""
 
 
 def test_accumulated_steps_have_the_rate_of_their_clips_and_are_counted(train, tmp_path):

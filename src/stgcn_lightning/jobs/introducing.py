@@ -11,21 +11,24 @@ from stgcn_lightning.settings.doors import Common, TrainSettings
 from stgcn_lightning.terminal import console, counted, shown
 
 PARTS = ("train", "val")
+QUICK = 7200  # clips of experiment=quickstart
 
 
 def say_embedded(settings: TrainSettings) -> None:
     """Say before anything is computed that the data are made up, and how to train on others."""
-    size = settings.benchmark.synthetic
+    size, recipe = settings.benchmark.synthetic, settings.recipe
     if not size or ranks.global_rank() > 0:
         return
-    train, val = (counted(size.get(f"{part}_samples", 0), "sample", "samples") for part in PARTS)
+    train, val = (size.get(f"{part}_samples", 0) for part in PARTS)
+    clips = train * recipe.train_passes_per_epoch * recipe.epochs
     console.print(
-        f"benchmark={settings.benchmark.name}: {train} of made-up actions to train on and {val} to "
-        "validate on, which this package draws itself"
+        f"benchmark={settings.benchmark.name}: made-up actions, which this package draws itself, "
+        f"{train:,} samples to train on and {val:,} to validate on: {clips:,} clips in all"
     )
+    first = f"; a first try with {QUICK:,} clips: experiment=quickstart" if clips > QUICK else ""
     console.print(
         "your own recordings: python -m stgcn_lightning.prepare data=FOLDER; NTU RGB+D: "
-        "experiment=ntu60_xsub_2d_bone; a first try of about a minute: experiment=quickstart"
+        f"experiment=ntu60_xsub_2d_bone{first}"
     )
 
 

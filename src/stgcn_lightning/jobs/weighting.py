@@ -52,8 +52,8 @@ def class_weights(wanted: Any, labels: Tensor, classes: Sequence[str]) -> tuple[
     for name, weight, count in zip(classes, found, counts.tolist(), strict=True):
         if count and not weight:  # a batch of such samples alone would have no mean
             raise BadInput(
-                f"{KEY} gives 0 to {name}, which has samples: give it more, or take them out of the "
-                "split"
+                f"{KEY} gives 0 to {name}, which has samples: give it more, or take them out of "
+                "the split"
             )
     return found
 
