@@ -234,7 +234,9 @@ class Recipe:
     """The training schedule."""
 
     optimizer: Literal["sgd", "adamw"] = fields.choice("what takes the steps", "sgd", "adamw")
-    base_lr: float = fields.number("learning rate for a global batch of 128", 0, 1e30)
+    base_lr: float = fields.number(
+        "learning rate for a global batch of 128; if not given, with adamw 0.001", 0, 1e30
+    )
     scale_lr: bool = fields.choice("scale base_lr with the global batch", True, False)
     lr: float | None = fields.number(
         "learning rate of the first step", 0, 1e30, null="base_lr, scaled or not"
@@ -253,9 +255,14 @@ class Recipe:
         "Nesterov momentum of SGD; null: with adamw", True, False, None
     )
     betas: tuple[float, float] | None = fields.checked(
-        "decay rates of AdamW's two means", "[NUMBER, NUMBER]", check_betas, null="with sgd"
+        "decay rates of AdamW's two means; if not given, [0.9, 0.999]",
+        "[NUMBER, NUMBER]",
+        check_betas,
+        null="with sgd",
     )
-    weight_decay: float = fields.number("weight decay, on every parameter", 0, 1e30)
+    weight_decay: float = fields.number(
+        "weight decay, on every parameter; if not given, with adamw 0.01", 0, 1e30
+    )
     label_smoothing: float = fields.number("label smoothing of the cross entropy", 0, 1)
     dropout: float = fields.number("share of the pooled features that dropout sets to zero", 0, 1)
     class_weights: Any = fields.checked(
