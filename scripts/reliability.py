@@ -33,7 +33,7 @@ class Situation:
 SITUATIONS = {
     "accumulate_grad_batches": Situation(
         "gradients summed over several batches",
-        (r"accumulate_grad_batches=4 is not taken here.*data\.batch_size.*model\.norm_group",),
+        (r"accumulate_grad_batches=4 is not taken here.*recipe\.accumulate=8",),
         (r"loss 0\.27",),
     ),
     "ambiguous_value": Situation(

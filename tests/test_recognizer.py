@@ -13,8 +13,9 @@ from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput, NotFinite
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.optimisation import cosine
 from stgcn_lightning.recipe import Optimisation
-from stgcn_lightning.recognizer import Recognizer, cosine
+from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.sources.annotations import Sample
 
 CLASSES = 3
@@ -233,7 +234,8 @@ def test_a_checkpoint_keeps_what_it_held_and_the_numbers_besides(tmp_path):
     assert before.keys() - {"ranks"} <= content.keys()  # which a callback adds
     assert content["hyper_parameters"] == {
         "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4,
-        "label_smoothing": 0.0, "dropout": 0.25,
+        "label_smoothing": 0.0, "dropout": 0.25, "optimizer": "sgd", "betas": None,
+        "class_weights": None, "freeze": None,
     }  # fmt: skip
 
 

@@ -36,12 +36,15 @@ ROOMS = {
     "evaluation": "errors skeleton files",
     "report": "errors skeleton evaluation",
     "checkpoints": "errors skeleton files graph models engine",
-    "recognizer": "errors recipe distributed files data models engine checkpoints evaluation",
+    "optimisation": "errors recipe",
+    "recognizer": "errors recipe optimisation distributed files data models engine checkpoints "
+    "evaluation",
     "callbacks": "errors terminal distributed files evaluation report",
     "predictor": "errors skeleton data engine checkpoints models sources",
     "settings": "errors skeleton terminal shipped",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
-    "engine evaluation report checkpoints recognizer callbacks predictor settings shipped",
+    "engine evaluation report checkpoints optimisation recognizer callbacks predictor settings "
+    "shipped",
     "shipped": "errors skeleton",
     "launching": "errors ranks distributed terminal shipped files settings jobs",
     # the front doors
@@ -96,6 +99,7 @@ PACKAGES = {
     "checkpoints.safetensors": "torch safetensors",
     "checkpoints.onnx": "torch onnxruntime",
     "checkpoints.zoo": "rich yaml",
+    "optimisation": "torch",
     "recognizer": "numpy torch lightning torchmetrics typing_extensions",
     "predictor": "numpy torch",
     "callbacks": "lightning torch",

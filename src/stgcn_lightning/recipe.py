@@ -1,6 +1,7 @@
 """Parameters of the optimisation, and the reference's batch sizes; without torch, for `jobs`."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 REFERENCE_BATCH = 128  # the global batch that `recipe.base_lr` is meant for
 NORM_GROUP = 16  # clips of it on each of the reference's 8 devices
@@ -12,14 +13,23 @@ class Optimisation:
 
     Attributes:
         lr: learning rate of the first step.
-        momentum: of SGD.
-        nesterov: whether the momentum is Nesterov's.
-        weight_decay: of SGD; it acts on every parameter.
+        momentum: of SGD; None with AdamW.
+        nesterov: whether the momentum is Nesterov's; None with AdamW.
+        weight_decay: of SGD or AdamW; it acts on every parameter.
         label_smoothing: of the cross entropy, 0 is off.
+        optimizer: what takes the steps.
+        betas: decay rates of AdamW's means of gradients and of their squares; None with SGD.
+        class_weights: (classes,) weights of the classes in the cross entropy of training; None: all
+            count alike.
+        freeze: ``backbone`` keeps all but the head as it is; None trains everything.
     """
 
     lr: float = 0.1
-    momentum: float = 0.9
-    nesterov: bool = True
+    momentum: float | None = 0.9
+    nesterov: bool | None = True
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    betas: tuple[float, float] | None = None
+    class_weights: tuple[float, ...] | None = None
+    freeze: Literal["backbone"] | None = None

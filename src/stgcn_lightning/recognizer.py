@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
 from typing_extensions import Self
@@ -30,12 +31,21 @@ from stgcn_lightning.errors import BadInput, NotFinite
 from stgcn_lightning.evaluation.metrics import accuracies
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.optimisation import (
+    DEFAULT,
+    HYPER_PARAMETERS,
+    Accumulation,
+    besides_rate,
+    cosine,
+    freeze,
+    hold,
+    optimizer_of,
+    trained_with,
+)
 from stgcn_lightning.recipe import Optimisation
 
 PARTS = ("val", "holdout")  # what is validated on
 MOST_NAMES = 16  # samples that a sentence names
-DEFAULT = Optimisation()
-HYPER_PARAMETERS = "hyper_parameters"  # Lightning's key of a checkpoint for them
 
 
 class Unchecked:
@@ -80,6 +90,8 @@ class Recognizer(lightning.LightningModule):
         ('joint', 12)
     """
 
+    class_weights: Tensor | None
+
     def __init__(
         self,
         model: Backbone,
@@ -94,6 +106,14 @@ class Recognizer(lightning.LightningModule):
         self.model = model
         self.engine = Engine(model, norm_group, compile_mode)
         self.ids, self.optimisation, self.card = ids, optimisation, card or {}
+        weights = optimisation.class_weights
+        self.register_buffer(
+            "class_weights", None if weights is None else torch.tensor(weights), persistent=False
+        )
+        self.accumulation = Accumulation()
+        if optimisation.freeze:
+            freeze(model)
+            hold(model)
         classes = model.classify.out_features
         # of the data module's validation loaders, in their order
         self.validated = nn.ModuleList([accuracies(classes, f"{part}/") for part in PARTS])
@@ -166,12 +186,14 @@ class Recognizer(lightning.LightningModule):
         schedule.base_lrs = [lr for _ in schedule.base_lrs]
         rate = lr * schedule.lr_lambdas[0](schedule.last_epoch)
         for group in schedule.optimizer.param_groups:
-            group |= {"lr": rate, "initial_lr": lr} | self._of_the_optimizer()
+            group |= {"lr": rate, "initial_lr": lr} | besides_rate(self.optimisation)
 
-    def _of_the_optimizer(self) -> dict[str, Any]:
-        """Parameters of SGD but for the rate."""
-        names = ("momentum", "nesterov", "weight_decay")
-        return {name: getattr(self.optimisation, name) for name in names}
+    def train(self, mode: bool = True) -> Self:
+        """Train or evaluate; what is frozen is evaluated in training, too."""
+        super().train(mode)
+        if self.optimisation.freeze:
+            hold(self.model)
+        return self
 
     def on_fit_start(self) -> None:
         """Refuse batch norms over all devices, which cannot count an absent person several times.
@@ -186,19 +208,32 @@ class Recognizer(lightning.LightningModule):
             )
 
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Cross entropy of one clip per sample, and their accuracy for the progress bar."""
+        """Cross entropy of one clip per sample, and their accuracy for the progress bar.
+
+        With class weights it is their weighted mean. `loss` is what is differentiated,
+        `batch_loss` the mean of the batch; they differ where batches are accumulated.
+        """
         logits = self(batch)[:, 0]
-        smoothing = self.optimisation.label_smoothing
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+        smoothing, weights = self.optimisation.label_smoothing, self.class_weights
+        loss = F.cross_entropy(logits, batch.labels, weights, label_smoothing=smoothing)
         self.check_loss()
         self._unchecked = Unchecked(loss.detach(), self._step(), batch.samples)
         if not loss.is_cuda:
             self.check_loss()
         top1 = (logits.detach().argmax(-1) == batch.labels).float().mean()
-        size = len(batch.labels)
-        self.log("train/loss", loss, prog_bar=True, batch_size=size, sync_dist=True)
+        size, mean, batch_loss = len(batch.labels), loss.detach(), loss.detach()
+        if self.trainer.accumulate_grad_batches > 1:
+            mass = size if weights is None else weights[batch.labels].sum()
+            loss, mean = self.accumulation.add(loss, mass), self.accumulation.mean
+        self.log("train/loss", mean, prog_bar=True, batch_size=size, sync_dist=True)
         self.log("train/top1", top1, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        return {"loss": loss, "top1": top1}
+        return {"loss": loss, "top1": top1, "batch_loss": batch_loss}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Make accumulated gradients those of one large batch, before they are clipped."""
+        whole = self.trainer.accumulate_grad_batches
+        if whole > 1:
+            self.accumulation.end(optimizer, whole)
 
     def check_loss(self) -> None:
         """Refuse a loss that is no number: on a GPU one step later, so that the CPU does not wait.
@@ -301,13 +336,9 @@ class Recognizer(lightning.LightningModule):
         return samples[order], scores[order]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """SGD under one cosine over the whole run, stepped every iteration, without warm-up."""
-        optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=self.optimisation.lr,
-            **self._of_the_optimizer(),
-            fused=self.device.type == "cuda",
-        )
+        """SGD or AdamW under one cosine over the whole run, stepped with it, without warm-up."""
+        fused = self.device.type == "cuda"
+        optimizer = optimizer_of(self.model, self.optimisation, fused=fused)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = LambdaLR(optimizer, lambda step: cosine(step, steps))
         return {
@@ -332,39 +363,3 @@ class Recognizer(lightning.LightningModule):
         checkpoint[HYPER_PARAMETERS] = asdict(self.optimisation) | {
             "dropout": float(getattr(self.model.classify, "dropout", 0.0))
         }
-
-
-def trained_with(content: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The numbers of `Optimisation` and the dropout that a checkpoint of ours was trained with.
-
-    Version 0.1.0 saved them in the optimiser's state alone, without smoothing and dropout.
-
-    Raises:
-        BadInput: one of them is no number.
-    """
-    found: dict[str, Any] = asdict(DEFAULT) | {"dropout": 0.0}
-    saved = content.get(HYPER_PARAMETERS)
-    try:
-        if saved is None:
-            saved = content["optimizer_states"][0]["param_groups"][0]
-            saved = {**saved, "lr": saved["initial_lr"]}
-        saved = dict(saved)
-    except (KeyError, IndexError, TypeError, ValueError):
-        raise BadInput(f"{path} does not say what it was trained with: train it again") from None
-    for key, standard in found.items():
-        value = saved.get(key, standard)
-        kinds = (bool,) if isinstance(standard, bool) else (int, float)
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise BadInput(
-                f"{path} was trained with {key}={value}, which is no number: train it again"
-            )
-        found[key] = value
-    return found
-
-
-def cosine(step: int, steps: int) -> float:
-    """Share of the learning rate left at `step` of `steps`: half a cosine, 1 at step 0.
-
-    The last step is ``steps - 1``, so it is small but not zero, as in the reference.
-    """
-    return (1 + math.cos(math.pi * step / steps)) / 2

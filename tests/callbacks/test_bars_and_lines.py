@@ -67,11 +67,11 @@ def test_a_run_that_is_resumed_within_an_epoch_has_its_bar(monkeypatch):
     shown = Bars(Console(file=io.StringIO(), force_terminal=True, width=120))
     trainer = SimpleNamespace(
         current_epoch=1, max_epochs=3, num_training_batches=8, world_size=1, global_step=13,
-        progress_bar_metrics={},
+        progress_bar_metrics={}, accumulate_grad_batches=1,
     )  # fmt: skip
     shown.on_train_start(trainer, None)  # and no `on_train_epoch_start`: Lightning is within one
     batch = SimpleNamespace(labels=torch.zeros(4))
-    outputs = {"loss": torch.tensor(1.0), "top1": torch.tensor(0.5)}
+    outputs = {"batch_loss": torch.tensor(1.0), "top1": torch.tensor(0.5)}
     shown.on_train_batch_end(trainer, None, outputs, batch, 4)
     assert shown.progress.tasks[0].completed == 5
     assert "5/8" in shown.progress.tasks[0].fields["figures"]
@@ -82,6 +82,7 @@ class Epoch:
     """What a trainer says at the end of an epoch."""
 
     current_epoch, max_epochs, world_size, num_training_batches, global_step = 0, 2, 2, 1, 1
+    accumulate_grad_batches = 1
 
     def __init__(self, is_global_zero):
         self.is_global_zero, self.asked = is_global_zero, 0

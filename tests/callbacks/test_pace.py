@@ -20,7 +20,8 @@ def test_the_rest_of_a_run_is_computed_from_its_steps_and_validations(clock):
     for step in range(10):
         clock.seconds += 100 if step < WARM_UP else 2  # the first steps are slow
         run.step(clips=32)
-    trainer = SimpleNamespace(num_training_batches=50, max_epochs=4, global_step=50)
+    trainer = SimpleNamespace(num_training_batches=50, max_epochs=4, global_step=50,
+        accumulate_grad_batches=1)  # fmt: skip
     assert run.speed == 16
     assert run.seconds_left(trainer, validations=3) == 150 * 2  # nobody knows their cost yet
     clock.seconds += 7

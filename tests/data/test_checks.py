@@ -304,3 +304,16 @@ def test_numpy_s_whole_numbers_are_labels_and_the_picture_may_have_no_size():
 def test_an_id_that_is_no_unicode_text_is_named():
     with pytest.raises(BadInput, match=r"'S0.udce9' has an id that is no Unicode text"):
         check(replace(good({}), samples=[replace(good({}).samples[0], id="S0\udce9")]))
+
+
+def test_a_sample_that_is_too_long_is_named_or_left_out():
+    annotations = good({}, {"keypoint": np.ones((1, 5, 5, 2), np.float16), "score": None}, {}, {})
+    assert check(annotations, max_frames=5)[1] == []
+    sentence = (
+        r"'S1' has 5 frames, more than data.max_frames=4; cut it .* raise data.max_frames, or"
+    )
+    with pytest.raises(BadInput, match=sentence):
+        check(annotations, max_frames=4)
+    kept, lines = check(annotations, "drop", max_frames=4)
+    assert [sample.id for sample in kept.samples] == ["S0", "S2", "S3"]
+    assert lines == ["dropped sample 'S1', which has 5 frames, more than data.max_frames=4"]

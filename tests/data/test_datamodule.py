@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from stgcn_lightning.data.datamodule import Draws, Feed, SkeletonData, pack, sample_of
+from stgcn_lightning.data.datamodule import Feed, SkeletonData
+from stgcn_lightning.data.draws import Draws, pack, sample_of
 from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.data.streams import own_stream
 from stgcn_lightning.errors import BadInput

@@ -20,7 +20,7 @@ from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.jobs import training
 from stgcn_lightning.jobs.continuing import rate_line
 from stgcn_lightning.launching.composing import composed
-from stgcn_lightning.recognizer import cosine
+from stgcn_lightning.optimisation import cosine
 from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
@@ -31,13 +31,23 @@ AS = {  # what a line calls a setting that follows from several keys
     "recipe.lr": "lr", "recipe.base_lr": "lr", "recipe.scale_lr": "lr", "trainer.devices": "1",
     "data.batch_size": "a global batch of",
 }  # fmt: skip
+OF = {"recipe.betas": "run_of_adamw"}  # rows of another run
 STEPS = 3  # of an epoch
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of two epochs: (its configuration, checkpoint after the first, one within it)."""
-    folder = tmp_path_factory.mktemp("run")
+    return two_epochs(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def run_of_adamw(tmp_path_factory):
+    """The same with another optimizer."""
+    return two_epochs(tmp_path_factory.mktemp("adamw"), "recipe.optimizer=adamw")
+
+
+def two_epochs(folder, *more):
     annotations = synthetic_annotations("2d", train_samples=12, val_samples=4, seed=0)
     write_annotations(folder / "annotations.pkl", annotations)
     moved = [replace(one, keypoint=one.keypoint * 1.1) for one in annotations.samples]
@@ -48,6 +58,7 @@ def run(tmp_path_factory):
         "model.base_channels=4", "data.clip_frames=8", "data.batch_size=4", "recipe.epochs=2",
         "recipe.train_passes_per_epoch=1", "callbacks.last.every_n_steps=2",
         "callbacks.last.keep=9", "trainer.log_every_n_steps=1",
+        "callbacks=[default,early_stopping]", *more,
     )  # fmt: skip
     (folder / "other.txt").write_text("\n".join(reversed(cfg.benchmark.classes)))
     with three_stages():
@@ -71,9 +82,10 @@ def given_anew(cfg, folder, resume, **values):
     ("key", "value", "after", "within"), ROWS, ids=[f"{key}={value}" for key, value, *_ in ROWS]
 )
 def test_each_row_of_the_table(
-    run, tmp_path, monkeypatch, capsys, shallow, where, key, value, after, within
+    request, tmp_path, monkeypatch, capsys, shallow, where, key, value, after, within
 ):
-    cfg, at_end, inside = run
+    cfg, at_end, inside = request.getfixturevalue(OF.get(key, "run"))
+    capsys.readouterr()  # of the run that is gone on from
     happens, file = (after, at_end) if where == "after an epoch" else (within, inside)
     value = yaml.safe_load(value)
     if isinstance(value, str) and value.startswith("other") and key != "checkpoint":

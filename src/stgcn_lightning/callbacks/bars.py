@@ -64,7 +64,7 @@ class Bars(Callback):
             return  # not each time: reading a figure of a GPU waits for the step
         metrics = trainer.progress_bar_metrics
         figures = {"steps": f"{batch_idx + 1}/{trainer.num_training_batches}"}
-        figures["loss"] = f"loss {float(outputs['loss']):.3f}"
+        figures["loss"] = f"loss {float(outputs['batch_loss']):.3f}"
         figures["train"] = f"top-1 {100 * float(self.right) / self.clips:.1f} %"
         figures |= {
             part: f"{part} {100 * float(metrics[f'{part}/top1']):.1f} %"

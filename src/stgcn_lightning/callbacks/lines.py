@@ -60,7 +60,7 @@ class EpochLines(Callback):
     ) -> None:
         """Count, and read the clock: validation comes before the epoch's end."""
         self.clips += len(batch.labels)
-        self.loss += outputs["loss"].detach() * len(batch.labels)
+        self.loss += outputs["batch_loss"] * len(batch.labels)
         self.seconds = time.perf_counter() - self.started
         self.pace.step(trainer.world_size * len(batch.labels))
         if self.pace.steps == MEASURED and not self.pace.warming and trainer.is_global_zero:

@@ -11,9 +11,9 @@ class Pace:
     """Speed and remaining time, by the steps and validations that this process has measured.
 
     Attributes:
-        steps: number of steps measured.
-        seconds: of these steps, in sum.
-        clips: in these steps, on all devices.
+        steps: number of batches measured, each of them a step unless they are accumulated.
+        seconds: of these batches, in sum.
+        clips: in these batches, on all devices.
         validations: number of validations measured.
         validating: seconds of these validations, in sum.
         warming: steps that are still to be left out.
@@ -62,8 +62,10 @@ class Pace:
         """
         if not self.steps:
             return None
-        steps = int(trainer.num_training_batches) * (trainer.max_epochs or 0) - trainer.global_step
-        left = steps * self.seconds / self.steps
+        batches = int(trainer.num_training_batches)
+        of_epoch = -(-batches // trainer.accumulate_grad_batches)  # steps of the optimizer
+        steps = of_epoch * (trainer.max_epochs or 0) - trainer.global_step
+        left = steps * batches / of_epoch * self.seconds / self.steps
         if self.validations:
             left += validations * self.validating / self.validations
         return left

@@ -30,7 +30,8 @@ class Checkpoints(Checkpoint):
     """Keeps the state of a run: every few steps, after every epoch, and when a signal ends it.
 
     The last step of an epoch, its validation and the epoch's end are one unit: the state is saved
-    before and after the unit, never within.
+    before and after the unit, never within. Nor is it between batches whose gradients make one
+    step.
 
     Args:
         folder: for `last.ckpt` and, named by their steps, the checkpoints before it.
@@ -73,10 +74,13 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Save if it is due, and before the unit that ends the epoch; leave after a signal."""
         self._resume_sums(trainer)
+        together = trainer.accumulate_grad_batches
+        if (batch_idx + 1) % together:  # the step is not taken, or is the epoch's last
+            return
         left = int(trainer.num_training_batches) - batch_idx - 1
         stop = self.signals.received_by_any(trainer)
         due = trainer.global_step % self.every_n_steps == 0
-        if left and (stop or due or left == 1):
+        if left and (stop or due or left <= together):
             self._save(trainer)
         if stop:
             self.signals.leave(trainer, stop, self.saved or 0)

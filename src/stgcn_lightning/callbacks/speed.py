@@ -43,7 +43,8 @@ class Speed(Callback):
         self.clips += len(batch.labels)
         self.ended = time.perf_counter()
         every: int = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
-        if every and trainer.global_step % every == 0:
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if every and stepped and trainer.global_step % every == 0:
             seconds = self.ended - self.begun
             figures = {
                 "train/clips_per_second": trainer.world_size * self.clips / seconds,

@@ -21,6 +21,7 @@ from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
 COORDINATES = {"2d": 2, "3d": 3}
+LONG = "more than data.max_frames="
 NAN = " nan "  # in what is wrong with a sample
 FILL = "fill what was not found with data.missing=interpolate or data.missing=zero, or "
 FLOATS = tuple(np.dtype(name) for name in ("float16", "float32", "float64"))
@@ -51,6 +52,7 @@ def check_annotations(
     dimension: Literal["2d", "3d"],
     on_bad_sample: Literal["error", "drop"],
     missing: str = "error",
+    max_frames: int | None = None,
 ) -> tuple[Annotations, list[str]]:
     """Check everything that training relies on.
 
@@ -62,6 +64,7 @@ def check_annotations(
         on_bad_sample: what to do with a sample whose content is bad (no frames or persons, NaN,
             infinity, label outside the classes). A fault in the structure is always raised.
         missing: what becomes of joints that were not found; NaN is bad where it is ``error``.
+        max_frames: a sample with more frames is bad; None: none is too long.
 
     Returns:
         The annotations without the samples that were dropped, and one line for each of those.
@@ -75,6 +78,9 @@ def check_annotations(
     faults: dict[str, str] = {}  # id -> what is wrong
     for sample in annotations.samples:
         fault = _fault(sample, skeleton, classes, COORDINATES[dimension], missing)
+        frames = sample.keypoint.shape[1]
+        if fault is None and max_frames is not None and frames > max_frames:
+            fault = f"has {frames:,} frames, {LONG}{max_frames}"
         if fault is not None:
             faults[sample.id] = fault
     if faults and on_bad_sample == "error":
@@ -176,6 +182,9 @@ def _refusal(annotations: Annotations, faults: dict[str, str]) -> str:
     taken = any(times > 1 and not after[label] for label, times in before.items())
     emptied = any(ids and faults.keys() >= set(ids) for ids in annotations.splits.values())
     remedies = ["correct it"] + [FILL.removesuffix(", or ")] * (NAN in fault)
+    if LONG in fault:  # a clip is drawn from the whole of a sample
+        remedies = ["cut it to the action (the prepare door takes tables of intervals)"]
+        remedies.append("raise data.max_frames")
     if not taken and not emptied:
         remedies.append("leave such samples out with data.on_bad_sample=drop")
     return f"sample {id!r} {fault}{others}; {', or '.join(remedies)}"

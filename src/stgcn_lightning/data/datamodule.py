@@ -1,13 +1,12 @@
 """The parts of this folder as Lightning's data loaders; no arithmetic.
 
-A *draw* is one integer that says which clip to make: (epoch, pass, sample), packed. The sampler
-yields lists of draws, and the data set turns a list into a batch, so the frames of a clip do not
-depend on the worker or rank that makes the clip, nor on the rest of its batch.
+The sampler yields lists of draws (`draws.py`), and the data set turns a list into a batch, so the
+frames of a clip do not depend on the worker or rank that makes the clip, nor on the rest of its
+batch.
 """
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Literal, NamedTuple
@@ -16,9 +15,10 @@ import lightning
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from stgcn_lightning.data.batch import ClipGatherer, Plan
+from stgcn_lightning.data.draws import BalancedDraws, Draws, sample_of
 from stgcn_lightning.data.names import FRAME_ORDERS
 from stgcn_lightning.data.sampling import (
     draw_keys,
@@ -49,76 +49,6 @@ class Batch(NamedTuple):
     labels: Tensor  # B int64
     samples: Tensor  # B int64, sample numbers in the store
     present: Tensor | None = None  # B, N, M bool on the CPU: persons who may be other than zero
-
-
-class Draws(Sampler[list[int]]):
-    """Batches of draws of one rank, in the order of (seed, epoch).
-
-    Rank r takes the r-th part of every global batch, so that all ranks together train on what one
-    process with a larger batch would. In evaluation all ranks make equally many batches, the last
-    of which may be empty, so that every rank takes part in every collective operation.
-
-    Args:
-        samples: number of samples in the split.
-        batch_size: per rank.
-        passes: how often an epoch goes through the split; the passes are shuffled together.
-        seed: of the order; None keeps the order of the split and gives every sample exactly once.
-        rank, ranks: which part of the draws this rank takes. Training repeats a few draws so that
-            all ranks get equally many; evaluation never does.
-        begin: epoch and batch that a resumed run goes on with.
-    """
-
-    def __init__(
-        self,
-        samples: int,
-        batch_size: int,
-        *,
-        passes: int = 1,
-        seed: int | None = None,
-        rank: int = 0,
-        ranks: int = 1,
-        begin: tuple[int, int] = (0, 0),
-    ):
-        self.samples, self.batch_size, self.passes, self.seed = samples, batch_size, passes, seed
-        self.rank, self.ranks = rank, ranks
-        self.begin = begin
-        self.epoch = begin[0]  # Lightning sets the epoch only after loader processes have started
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-self._total() // (self.batch_size * self.ranks))
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = torch.arange(self.samples * self.passes)
-        if self.seed is not None:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-            order = order[torch.randperm(len(order), generator=generator)]
-            order = order[torch.arange(self._total()) % len(order)]
-        draws = pack(self.epoch, order // self.samples, order % self.samples)
-        together = self.batch_size * self.ranks
-        done = self.begin[1] if self.epoch == self.begin[0] else 0
-        for start in range(done * together, len(draws), together):
-            whole: list[int] = draws[start : start + together].numpy().tolist()
-            size = -(-len(whole) // self.ranks)
-            yield whole[self.rank * size : (self.rank + 1) * size]
-
-    def _total(self) -> int:
-        """Draws of all ranks, those repeated included."""
-        total = self.samples * self.passes
-        return total if self.seed is None else -(-total // self.ranks) * self.ranks
-
-
-def pack(epoch: int, train_pass: Tensor, sample: Tensor) -> Tensor:
-    """(epoch, pass, sample) as one int64 each."""
-    return epoch << 48 | train_pass << 32 | sample
-
-
-def sample_of(draws: Tensor) -> Tensor:
-    """The sample in each of what `pack` packed."""
-    return draws & 0xFFFFFFFF
 
 
 class ClipDataset(Dataset[Batch]):
@@ -196,6 +126,7 @@ class Feed:
         passes: how often a training epoch goes through the split.
         seed: of the order of samples and the choice of frames.
         frame_order: see `ClipDataset`.
+        balanced: an epoch draws every class equally often, not every sample.
         on_device: keep all frames where the network is, so that only frame numbers are copied
             there; ``auto`` does on a GPU if they fill at most half of its free memory.
 
@@ -212,6 +143,7 @@ class Feed:
     seed: int = 0
     frame_order: str = "ordered"
     on_device: bool | Literal["auto"] = False
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         check_frame_order(self.frame_order)
@@ -332,15 +264,28 @@ class SkeletonData(lightning.LightningDataModule):
         feed, training, batch_size = self.feed, clips is None, self.feed.batch_size
         if clips is not None:
             batch_size = max(batch_size, self.evaluated_at_once // clips)
-        draws = Draws(
-            len(numbers),
-            batch_size,
-            passes=feed.passes if training else 1,
-            seed=feed.seed if training else None,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            ranks=self.trainer.world_size if self.trainer else 1,
-            begin=self.begin if training else (0, 0),
-        )
+        trainer = self.trainer
+        rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        if training and feed.balanced:
+            draws = BalancedDraws(
+                self.store.labels[numbers],
+                batch_size,
+                passes=feed.passes,
+                seed=feed.seed,
+                rank=rank,
+                ranks=ranks,
+                begin=self.begin,
+            )
+        else:
+            draws = Draws(
+                len(numbers),
+                batch_size,
+                passes=feed.passes if training else 1,
+                seed=feed.seed if training else None,
+                rank=rank,
+                ranks=ranks,
+                begin=self.begin if training else (0, 0),
+            )
         dataset = ClipDataset(
             self.gather,
             numbers,

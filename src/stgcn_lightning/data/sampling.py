@@ -111,6 +111,41 @@ def evaluation_indices(num_frames: int, clip_frames: int, clips: int) -> NDArray
     return np.stack([bounds[:-1] + rng.randint(np.diff(bounds)) for _ in range(N)])
 
 
+def balanced_passes(
+    labels: Tensor, total: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Passes and samples of `total` draws that fall on every class equally often.
+
+    Each sample of a class is drawn equally often, too; chance decides who is drawn once more where
+    numbers do not divide evenly.
+
+    Args:
+        labels: (S,) int64 classes of the samples.
+        total: number of draws.
+        generator: of that chance.
+
+    Returns:
+        (total,) int64 how often its sample was drawn before, and (total,) int64 samples; by class.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> train_pass, sample = balanced_passes(torch.tensor([0, 0, 1]), 4, generator)
+        >>> sorted(zip(train_pass.tolist(), sample.tolist()))
+        [(0, 0), (0, 1), (0, 2), (1, 2)]
+    """
+    classes = labels.bincount().nonzero()[:, 0]
+    classes = classes[torch.randperm(len(classes), generator=generator)]
+    passes: list[Tensor] = []
+    samples: list[Tensor] = []
+    for i in range(len(classes)):
+        members = labels.eq(classes[i]).nonzero()[:, 0]
+        members = members[torch.randperm(len(members), generator=generator)]
+        times = torch.arange(total // len(classes) + (i < total % len(classes)))
+        passes.append(times // len(members))
+        samples.append(members[times % len(members)])
+    return torch.cat(passes), torch.cat(samples)
+
+
 # The three cases: T (B, 1) frames, keys (B,) -> (B, L)
 
 

@@ -30,6 +30,7 @@ class StoreSpec:
         on_bad_sample: ``error``, or ``drop`` to leave bad samples out, counted and reported.
         source: what reads the annotation file.
         missing: what becomes of joints that were not found: ``error``, ``zero``, ``interpolate``.
+        max_frames: a sample with more frames is bad; None: none is too long.
 
     Raises:
         BadInput: one of these is none of what it may be, or `normalise` is for other key points.
@@ -42,6 +43,7 @@ class StoreSpec:
     on_bad_sample: Literal["error", "drop"] = "error"
     source: Source = MMACTION2
     missing: str = "error"
+    max_frames: int | None = None
 
     def __post_init__(self) -> None:
         check_missing(self.missing)
@@ -79,4 +81,6 @@ class StoreSpec:
             described["source"] = self.source.name
         if self.missing != "error":
             described["missing"] = self.missing
+        if self.max_frames is not None:
+            described["max_frames"] = self.max_frames
         return described

@@ -217,6 +217,7 @@ def _build(folder: Path, annotations: Path, spec: StoreSpec) -> None:
         dimension=spec.dimension,
         on_bad_sample=spec.on_bad_sample,
         missing=spec.missing,
+        max_frames=spec.max_frames,
     )
     building, old = (folder.with_name(folder.name + suffix) for suffix in (".building", ".old"))
     _remove(building, old)  # what a killed process left
@@ -247,6 +248,7 @@ def store_in_memory(samples: Sequence[Sample], spec: StoreSpec) -> Store:
         dimension=spec.dimension,
         on_bad_sample=spec.on_bad_sample,
         missing=spec.missing,
+        max_frames=spec.max_frames,
     )
     empty = _empty_frame(checked.samples, spec)
     bodies = list(_bodies(checked.samples, spec, empty.dtype))

@@ -28,6 +28,8 @@ LEFT_OUT = {  # beginning of a warning -> why it is not needed
     "`broadcast_buffers` is deprecated": "torch below 2.13 has no other name for it",
     "The `srun` command is available on your system but is not used": "on a login node of SLURM a "
     "door runs its job there, as its user asked",
+    "Found .* module\\(s\\) in eval mode at the start of training": "recipe.freeze=backbone holds "
+    "the statistics of what is frozen",
     "The '.*_dataloader' does not have many workers": "our loader is as fast without workers "
     "(docs/benchmarks.md)",
 }

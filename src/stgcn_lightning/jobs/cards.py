@@ -49,11 +49,14 @@ def training_card(
         samples: fingerprints of what is trained on and validated on.
     """
     order = {  # what the place within an epoch depends on
+        "recipe.accumulate": settings.recipe.accumulate,
+        "recipe.sampling": settings.recipe.sampling,
         "a global batch of": run.batch.together,
         "recipe.train_passes_per_epoch": settings.recipe.train_passes_per_epoch,
         "seed": settings.seed,
     }
-    best = (settings.callbacks or {}).get("best")
+    callbacks = settings.callbacks or {}
+    best, stop = callbacks.get("best"), callbacks.get("early_stopping")
     training = {
         "benchmark.train_split": settings.benchmark.train_split,
         "benchmark.val_split": settings.benchmark.val_split,
@@ -63,6 +66,10 @@ def training_card(
         "trainer.gradient_clip_val": settings.trainer.get("gradient_clip_val"),
         "trainer.gradient_clip_algorithm": settings.trainer.get("gradient_clip_algorithm"),
         "callbacks.best.monitor": best and best.get("monitor"),
+        "callbacks.early_stopping.monitor": stop and stop.get("monitor"),
+        "callbacks.early_stopping.patience": stop and stop.get("patience"),
+        "recipe.optimizer": settings.recipe.optimizer,
+        "recipe.freeze": settings.recipe.freeze,
         "samples": samples,
     }
     more = {"order": order, "run": run.card(), "training": training}

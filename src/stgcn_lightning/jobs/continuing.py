@@ -17,7 +17,7 @@ from stgcn_lightning.data.datamodule import SkeletonData
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
-from stgcn_lightning.recognizer import HYPER_PARAMETERS, cosine, trained_with
+from stgcn_lightning.optimisation import HYPER_PARAMETERS, cosine, trained_with
 from stgcn_lightning.terminal import counted, shown, shown_value
 
 PROBED = 256  # samples whose first frame tells key points apart: read in a second from any disk
@@ -33,6 +33,14 @@ KEPT = {  # with another value the figures of before and after would not be of o
     "data.holdout_subjects": ("held_out_subjects",),
     "benchmark.train_split": ("training", "benchmark.train_split"),
     "benchmark.val_split": ("training", "benchmark.val_split"),
+    "recipe.optimizer": ("training", "recipe.optimizer"),  # what one gathered is not the other's
+    "recipe.freeze": ("training", "recipe.freeze"),
+}
+BEFORE = {  # what runs of the versions had that knew none of these keys
+    "recipe.optimizer": "sgd",
+    "recipe.freeze": None,
+    "recipe.accumulate": 1,
+    "recipe.sampling": "uniform",
 }
 USED = {
     "recipe.epochs": ("run", "epochs"),
@@ -43,6 +51,10 @@ USED = {
     "trainer.gradient_clip_val": ("training", "trainer.gradient_clip_val"),
     "trainer.gradient_clip_algorithm": ("training", "trainer.gradient_clip_algorithm"),
     "callbacks.best.monitor": ("training", "callbacks.best.monitor"),
+    "callbacks.early_stopping.monitor": ("training", "callbacks.early_stopping.monitor"),
+    "callbacks.early_stopping.patience": ("training", "callbacks.early_stopping.patience"),
+    "recipe.accumulate": ("order", "recipe.accumulate"),
+    "recipe.sampling": ("order", "recipe.sampling"),
 }
 NOT_SAVED_BY_0_1_0 = ("label_smoothing", "dropout")
 
@@ -90,7 +102,8 @@ def refuse_other_run(saved: Mapping[str, Any], card: Mapping[str, Any], last: Pa
         f"checkpoint={shown(last)} starts a new one from these weights"
     )
     for key, place in KEPT.items():
-        before, now = value_at(saved, place, value_at(card, place)), value_at(card, place)
+        now = value_at(card, place)
+        before = value_at(saved, place, BEFORE.get(key, now))
         if before != now:
             raise BadInput(
                 f"{shown(last)} was trained with {key}={shown_value(before)}, not "
@@ -130,7 +143,7 @@ def refuse_within_epoch(
     begun = {"processes": len(content.get("ranks", [])) or card["run"]["devices"]}
     now = {"processes": card["run"]["devices"]} | card["order"]
     for key, value in now.items():
-        before = (begun | saved.get("order", {})).get(key)
+        before = (BEFORE | begun | saved.get("order", {})).get(key)
         if before != value:
             raise BadInput(
                 f"{shown(last)} lies within an epoch begun with {key} {before}, not {value}: end "
@@ -177,7 +190,8 @@ def changes(
         if key not in unknown
     }
     for key, place in USED.items():
-        pairs[key] = value_at(saved, place, value_at(card, place)), value_at(card, place)
+        now = value_at(card, place)
+        pairs[key] = value_at(saved, place, BEFORE.get(key, now)), now
     for key, (old, new) in pairs.items():
         if old != new:
             yield f"{key} {shown_value(old)} -> {shown_value(new)} from step {step} on"

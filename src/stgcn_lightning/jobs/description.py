@@ -26,17 +26,24 @@ class Batch:
         per_device: clips of a batch on each of them.
         norm_group: clips that share batch-norm statistics; None is all of a device.
         shared: it is the device's part of the recipe's batch.
+        accumulated: batches whose gradients make one step.
     """
 
     devices: int
     per_device: int
     norm_group: int | None
     shared: bool = False
+    accumulated: int = 1
+
+    @property
+    def at_once(self) -> int:
+        """Clips that all devices together compute at once."""
+        return self.devices * self.per_device
 
     @property
     def together(self) -> int:
-        """Clips of a training step on all devices together: the global batch."""
-        return self.devices * self.per_device
+        """Clips of a step of the optimizer on all devices together: the global batch."""
+        return self.at_once * self.accumulated
 
     @property
     def line(self) -> str:
@@ -44,9 +51,10 @@ class Batch:
         if not self.shared:
             return ""
         groups = f" in norm groups of {self.norm_group}" if self.norm_group else ""
+        times = f" x {self.accumulated} accumulated" if self.accumulated > 1 else ""
         return (
-            f"batch {REFERENCE_BATCH} = {counted(self.devices, 'device', 'devices')} x "
-            f"{self.per_device} clips{groups}"
+            f"batch {self.together} = {counted(self.devices, 'device', 'devices')} x "
+            f"{self.per_device} clips{times}{groups}"
         )
 
 
@@ -59,19 +67,21 @@ def share_batch(settings: Common) -> Batch:
         BadInput: the devices cannot share it evenly.
     """
     devices, group = ranks.world_size(), settings.model.norm_group
+    times = settings.recipe.accumulate
     if settings.data.batch_size is not None:
-        return Batch(devices, settings.data.batch_size, group)
+        return Batch(devices, settings.data.batch_size, group, accumulated=times)
     if not settings.trainer.for_several:
-        return Batch(devices, NORM_GROUP, group)
-    if REFERENCE_BATCH % devices:
+        return Batch(devices, NORM_GROUP, group, accumulated=times)
+    if REFERENCE_BATCH % (devices * times):
+        several = f" in {times} accumulated batches" if times > 1 else ""
         raise BadInput(
-            f"{devices} devices cannot share a batch of {REFERENCE_BATCH} evenly: set "
+            f"{devices} devices cannot share a batch of {REFERENCE_BATCH} evenly{several}: set "
             "data.batch_size, of each device"
         )
-    size = REFERENCE_BATCH // devices
+    size = REFERENCE_BATCH // (devices * times)
     if group is None and size > NORM_GROUP:
         group = NORM_GROUP
-    return Batch(devices, size, group, shared=True)
+    return Batch(devices, size, group, shared=True, accumulated=times)
 
 
 @dataclass(frozen=True)
@@ -82,14 +92,17 @@ class LearningRate:
     line: str
 
 
-def learning_rate(recipe: Recipe, batch: int) -> LearningRate:
-    """`recipe.lr` as given, or `recipe.base_lr` scaled from a global batch of 128 to `batch`."""
+def learning_rate(recipe: Recipe, batch: Batch) -> LearningRate:
+    """`recipe.lr` as given, or `recipe.base_lr` scaled from a batch of 128 to the global one."""
+    size = f"{batch.together}"
+    if batch.accumulated > 1:
+        size += f" = {batch.at_once} x {batch.accumulated} accumulated"
     if recipe.lr is not None:
-        return LearningRate(recipe.lr, f"lr {recipe.lr:g} (as given, batch {batch})")
+        return LearningRate(recipe.lr, f"lr {recipe.lr:g} (as given, batch {size})")
     if not recipe.scale_lr:
-        return LearningRate(recipe.base_lr, f"lr {recipe.base_lr:g} (not scaled, batch {batch})")
-    lr = recipe.base_lr * batch / REFERENCE_BATCH
-    line = f"lr {recipe.base_lr:g} -> {lr:g} (batch {REFERENCE_BATCH} -> {batch})"
+        return LearningRate(recipe.base_lr, f"lr {recipe.base_lr:g} (not scaled, batch {size})")
+    lr = recipe.base_lr * batch.together / REFERENCE_BATCH
+    line = f"lr {recipe.base_lr:g} -> {lr:g} (batch {REFERENCE_BATCH} -> {size})"
     return LearningRate(lr, line)
 
 
@@ -139,6 +152,7 @@ class RunDescription:
             "devices": self.batch.devices,
             "batch_per_device": self.batch.per_device,
             "global_batch": self.batch.together,
+            "accumulated": self.batch.accumulated,
             "norm_group": self.batch.norm_group,
             "lr": self.rate.lr,
             "epochs": self.epochs,

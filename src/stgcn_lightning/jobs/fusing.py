@@ -17,6 +17,7 @@ from stgcn_lightning.evaluation.matching import labelled_alike
 from stgcn_lightning.evaluation.reproduction import Row
 from stgcn_lightning.evaluation.scores import NoLabels, Scores, read_scores, write_scores
 from stgcn_lightning.jobs.answers import print_classes
+from stgcn_lightning.jobs.figures import write_figures
 from stgcn_lightning.jobs.testing import figures_of, scores_path
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
 from stgcn_lightning.settings.doors import FuseSettings
@@ -41,6 +42,7 @@ def fuse_scores(settings: FuseSettings) -> None:
     if fused.ids is None:
         fused = replace(fused, ids=np.array([str(i) for i in range(len(fused.labels))]))
     write_scores(out, fused)
+    write_figures(out, fused, figures_of(fused))
     if not fused.labelled:
         console.print("the samples have no labels: their classes instead of accuracies")
         print_classes(fused)

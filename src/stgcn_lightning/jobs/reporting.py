@@ -22,6 +22,7 @@ from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs.answers import Answers
 from stgcn_lightning.jobs.building import Built, backbone
+from stgcn_lightning.jobs.introducing import optimizer_line
 from stgcn_lightning.report.pages import (
     AfterTest,
     AfterTraining,
@@ -30,7 +31,7 @@ from stgcn_lightning.report.pages import (
     render_training,
 )
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.terminal import console, shown
+from stgcn_lightning.terminal import console, shown, shown_value
 
 POSES = 500  # samples among whose first frames a pose is looked for
 LOGGED_LAST = ("train/top1", "val/top1")  # once an epoch, when it ends
@@ -210,10 +211,12 @@ def shown_settings(built: Built) -> dict[str, str]:
         "training passes per epoch": str(recipe.train_passes_per_epoch),
         "batch size per device": str(run.batch.per_device),
         "learning rate of the first step": f"{run.rate.lr:g}",
-        "momentum": f"{recipe.momentum:g}{', Nesterov' if recipe.nesterov else ''}",
-        "weight decay": f"{recipe.weight_decay:g}",
+        "batches accumulated for a step": str(recipe.accumulate),
+        "optimizer": optimizer_line(settings),
         "label smoothing": f"{recipe.label_smoothing:g}",
         "dropout": f"{recipe.dropout:g}",
+        "class weights": shown_value(recipe.class_weights),
+        "frozen": recipe.freeze or "nothing",
         "seed": str(settings.seed),
         "version": version("stgcn_lightning"),
     }

@@ -17,13 +17,14 @@ from stgcn_lightning.checkpoints.zoo import zoo_entries
 from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
-from stgcn_lightning.evaluation.published import published_top1
+from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.reproduction import Row, rows_of, to_json, to_markdown, to_table
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.fetching import checkpoint_of
+from stgcn_lightning.jobs.figures import write_figures
 from stgcn_lightning.jobs.keeping import keep_settings, settings_that_count
-from stgcn_lightning.jobs.testing import test
+from stgcn_lightning.jobs.testing import figures_of, test
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
 from stgcn_lightning.settings.doors import ReproduceSettings
@@ -56,12 +57,13 @@ def reproduce(settings: ReproduceSettings) -> dict[str, float]:
             ]
             if ranks.global_rank() == 0:
                 for seed, fused in zip(seeds, runs[preset], strict=True):
-                    write_scores(folder / preset / f"seed_{seed}" / "scores.npz", fused)
+                    out = folder / preset / f"seed_{seed}" / "scores.npz"
+                    published = known_figure(settings, preset, fused)
+                    write_scores(out, fused)
+                    write_figures(out, fused, figures_of(fused), published)
 
     name = settings.benchmark.name
-    figures = {run: published_top1(settings.model.name, name, run) for run in runs}
-    classes = len(next(iter(runs.values()))[0].classes)
-    known = {run: p if p and p.classes == classes else None for run, p in figures.items()}
+    known = {run: known_figure(settings, run, scores[0]) for run, scores in runs.items()}
     rows = rows_of(runs, known)
     if ranks.global_rank() == 0:
         report(settings, rows, seeds, samples=len(next(iter(runs.values()))[0].labels))
@@ -77,6 +79,12 @@ def reproduce(settings: ReproduceSettings) -> dict[str, float]:
             for dashboard in dashboards_of(loggers):
                 dashboard.show_fusion(rows, linked)
     return {row.name: row.interval.top1 for row in rows if row.name in PRESETS}
+
+
+def known_figure(settings: ReproduceSettings, run: str, scores: Scores) -> Published | None:
+    """The published figure of a stream or fusion, if it is of the same classes."""
+    found = published_top1(settings.model.name, settings.benchmark.name, run)
+    return found if found and found.classes == len(scores.classes) else None
 
 
 def scores_of_run(

@@ -40,6 +40,7 @@ def open_store_of(settings: Common, *, download: bool = False, explain: bool = F
         on_bad_sample=settings.data.on_bad_sample,
         source=source_of(benchmark),
         missing=settings.data.missing,
+        max_frames=settings.data.max_frames,
     )
     try:
         store = open_or_build(annotations, spec, root)

@@ -33,6 +33,7 @@ from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.leading import led, say_what_led
+from stgcn_lightning.jobs.figures import figures_path, write_figures
 from stgcn_lightning.jobs.reporting import published_for, report_test
 from stgcn_lightning.jobs.sidecar import card_beside
 from stgcn_lightning.jobs.trainers import build_tester, passing_on_ctrl_c
@@ -145,6 +146,7 @@ def scores_path(scores: str | None, run: Path, *inputs: Path) -> Path:
         raise BadInput(
             f"scores={scores} exists and holds something else than scores: choose another name"
         )
+    figures_path(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -177,6 +179,7 @@ def run_test(
         if runs:
             answers.scores.meta["wandb_run"] = runs[0]
         write_scores(out, answers.scores)
+        write_figures(out, answers.scores, answers.figures, published_for(built, answers.scores))
         if answers.figures:
             show_test(built, answers, out, dashboards, also)
         else:

@@ -24,10 +24,11 @@ FAST = {"limit_train_batches": 2, "limit_val_batches": 2, "limit_test_batches": 
 
 
 def build_trainer(
-    settings: TrainSettings, steps: int, loggers: Sequence[Logger] = ()
+    settings: TrainSettings, batches: int, loggers: Sequence[Logger] = ()
 ) -> lightning.Trainer:
-    """The trainer for epochs of `steps`, with the callbacks of the settings."""
-    fast = settings.debug == "fast"
+    """The trainer for epochs of so many batches of a rank, with the callbacks of the settings."""
+    fast, together = settings.debug == "fast", settings.recipe.accumulate
+    every = 1 if fast else settings.trainer.log_every_n_steps
     limits = FAST if fast else {}
     if nothing_held_back(settings):
         limits = limits | {"limit_val_batches": 0}  # no loader at all is warned of
@@ -37,7 +38,8 @@ def build_trainer(
     return settings.trainer.make(
         **devices_of_ranks(settings.trainer),
         max_epochs=epochs_of(settings),
-        log_every_n_steps=min(steps, 1 if fast else settings.trainer.log_every_n_steps),
+        accumulate_grad_batches=together,
+        log_every_n_steps=min(-(-batches // together), every),
         default_root_dir=str(settings.run_dir),
         logger=list(loggers),
         callbacks=callbacks + bars(),
@@ -52,7 +54,8 @@ def build_trainer(
 def steps_of_optimiser(trainer: lightning.Trainer, batches: int) -> int:
     """Steps that the optimiser takes in an epoch of so many batches of a rank."""
     limit = trainer.limit_train_batches
-    return int(batches * limit) if isinstance(limit, float) else min(batches, limit)
+    taken = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
+    return -(-taken // trainer.accumulate_grad_batches)
 
 
 def build_tester(settings: Common) -> lightning.Trainer:
@@ -92,10 +95,12 @@ def callbacks_of(settings: TrainSettings) -> dict[str, Object]:
 
     What the validation split would have selected is kept beside it, to show the difference.
     """
-    callbacks = dict(settings.callbacks or {})
+    callbacks, split = dict(settings.callbacks or {}), settings.benchmark.val_split
+    if stop := stopping_of(settings):
+        callbacks["early_stopping"] = stop
     if "best" not in callbacks:
         return callbacks
-    best, split = callbacks["best"], settings.benchmark.val_split
+    best = callbacks["best"]
     if unvalidated(settings) and str(best.get("monitor")).startswith("val/"):
         del callbacks["best"]
     elif settings.data.holdout_subjects is not None and split is not None:
@@ -103,6 +108,25 @@ def callbacks_of(settings: TrainSettings) -> dict[str, Object]:
         callbacks = {"best_on_val": best.but(filename="best_on_val"), **callbacks}
         callbacks["best"] = best.but(monitor="holdout/top1")
     return callbacks
+
+
+def stopping_of(settings: TrainSettings) -> Object | None:
+    """What ends a run early, if anything does; with subjects held out, by these.
+
+    Raises:
+        BadInput: no epoch is validated.
+    """
+    stop = (settings.callbacks or {}).get("early_stopping")
+    monitor = str(stop and stop.get("monitor"))
+    if stop is None or not monitor.startswith(("val/", "holdout/")):
+        return stop
+    if why := unvalidated(settings):
+        raise BadInput(
+            f"callbacks.early_stopping has no {monitor} to go by, since no epoch is validated "
+            f"({why}): leave it out, or hold samples out, data.holdout_subjects=0.1"
+        )
+    aside = settings.data.holdout_subjects is not None and settings.benchmark.val_split is not None
+    return stop.but(monitor=monitor.replace("val/", "holdout/")) if aside else stop
 
 
 def nothing_held_back(settings: TrainSettings) -> bool:

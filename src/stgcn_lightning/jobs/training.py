@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning.pytorch.loggers import Logger
 
 from stgcn_lightning import ranks
+from stgcn_lightning.callbacks.early_stopping import EarlyStopping
 from stgcn_lightning.checkpoints.weights import fine_tune, load, read_weights
 from stgcn_lightning.errors import BadInput, NotFinite
 from stgcn_lightning.jobs.building import Built, build
@@ -18,6 +18,7 @@ from stgcn_lightning.jobs.cards import training_card
 from stgcn_lightning.jobs.continuing import rate_line, samples_of
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.folders import refuse_overwriting
+from stgcn_lightning.jobs.introducing import frozen_line, print_first_screen, say_embedded
 from stgcn_lightning.jobs.reporting import report_training
 from stgcn_lightning.jobs.resuming import Resumption, keep_metrics, resume_from
 from stgcn_lightning.jobs.selecting import headline_rows, print_selections, selected_otherwise
@@ -28,9 +29,10 @@ from stgcn_lightning.jobs.trainers import (
     nothing_held_back,
     passing_on_ctrl_c,
     steps_of_optimiser,
-    unvalidated,
+    stopping_of,
 )
 from stgcn_lightning.jobs.watching import dashboards_of, watching
+from stgcn_lightning.jobs.weighting import class_weights, weights_line
 from stgcn_lightning.recipe import Optimisation
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.settings.doors import Common, TrainSettings
@@ -46,9 +48,11 @@ def train(settings: TrainSettings) -> dict[str, float]:
             refuse_overwriting(settings.run_dir)
         lightning.seed_everything(settings.seed, workers=True, verbose=False)
         refuse_nothing_to_test(settings)
+        say_embedded(settings)
         built = build(settings)
         card = training_card(settings, built.classes, built.run, samples_of(built.data))
-        recipe = asdict(optimisation_of(built)) | {"dropout": settings.recipe.dropout}
+        optimisation = optimisation_of(built)
+        recipe = asdict(optimisation) | {"dropout": settings.recipe.dropout}
         last = resume_from(settings.resume, settings.run_dir, card, recipe)
         if last:
             built.data.begin = last.place
@@ -56,15 +60,26 @@ def train(settings: TrainSettings) -> dict[str, float]:
             console.print(f"checkpoint={settings.checkpoint} is left aside: the run has weights")
         elif settings.checkpoint:
             start_from(settings.checkpoint, built)
+        elif settings.recipe.freeze and not last:
+            raise BadInput(
+                "recipe.freeze=backbone would keep random weights as they are: add "
+                "checkpoint=FILE, whose backbone is kept"
+            )
         done, _ = built.data.begin
-        if done < built.run.epochs:
-            figures = fit(settings, built, recognizer_of(built, card), last, loggers)
-        else:
+        stopping, epochs = stopping_of(settings), counted(done, "epoch", "epochs")
+        if done >= built.run.epochs:
             console.print(
-                f"the run is finished: {counted(done, 'epoch', 'epochs')} done; "
-                f"recipe.epochs={done + 1} or more goes on"
+                f"the run is finished: {epochs} done; recipe.epochs={done + 1} or more goes on"
             )
             figures = last_figures(settings.run_dir)
+        elif last and stopping and stopping.make().ended(last.content):
+            console.print(
+                f"the run ended early: {epochs} done; a higher callbacks.early_stopping.patience "
+                "goes on"
+            )
+            figures = last_figures(settings.run_dir)
+        else:
+            figures = fit(settings, built, recognizer_of(built, optimisation, card), last, loggers)
         if settings.test_after:
             figures |= score_best(built, loggers)
         return figures
@@ -115,21 +130,29 @@ def say_other_training(card: Mapping[str, Any], checkpoint: str, settings: Commo
 def optimisation_of(built: Built) -> Optimisation:
     """The parameters that a run is optimised with."""
     recipe = built.settings.recipe
+    labels = built.data.store.labels[built.data.train_numbers]
+    weights = class_weights(recipe.class_weights, labels, built.classes)
+    if weights:
+        console.print(weights_line(weights, labels, built.classes))
     return Optimisation(
         lr=built.run.rate.lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
         label_smoothing=recipe.label_smoothing,
+        optimizer=recipe.optimizer,
+        betas=recipe.betas,
+        class_weights=weights,
+        freeze=recipe.freeze,
     )
 
 
-def recognizer_of(built: Built, card: dict[str, Any]) -> Recognizer:
+def recognizer_of(built: Built, optimisation: Optimisation, card: dict[str, Any]) -> Recognizer:
     """The model with the recipe that trains it, and the card of its checkpoints."""
     return Recognizer(
         built.model,
         ids=built.data.store.ids,
-        optimisation=optimisation_of(built),
+        optimisation=optimisation,
         card=card,
         norm_group=built.run.batch.norm_group,
         compile_mode=built.settings.model.compile,
@@ -147,21 +170,26 @@ def fit(
     if ranks.global_rank() > 0:  # what is dropped differs; Lightning seeds the ranks once more
         seed = (settings.seed + ranks.global_rank()) % (MAX_SEED + 1)
         lightning.seed_everything(seed, workers=True, verbose=False)
-    steps = -(-len(built.data.train_dataloader()) // ranks.world_size())
-    trainer = build_trainer(settings, steps, loggers)
+    batches = -(-len(built.data.train_dataloader()) // ranks.world_size())
+    trainer = build_trainer(settings, batches, loggers)
     line = built.run.rate.line
     if last:
         keep_metrics(settings.run_dir, trainer, last.content["global_step"])
-        taken = steps_of_optimiser(trainer, steps)
+        taken = steps_of_optimiser(trainer, batches)
         line += f"; {rate_line(last.content, last.card, recognizer.card, taken)}"
     console.print(line)
-    print_first_screen(settings, built, trainer, steps)
+    if settings.recipe.freeze:
+        console.print(frozen_line(recognizer))
+    print_first_screen(settings, built, trainer, -(-batches // settings.recipe.accumulate))
     diverged = None
     with passing_on_ctrl_c(trainer):
         try:
             trainer.fit(recognizer, built.data, ckpt_path=last and last.file, weights_only=True)
         except NotFinite as error:
             diverged = error  # what it had before is still reported
+    for one in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(one, EarlyStopping) and one.line:
+            console.print(one.line)
     if trainer.is_global_zero:
         page = report_training(built)
         for dashboard in dashboards_of(loggers):
@@ -210,39 +238,3 @@ def last_figures(run: Path) -> dict[str, float]:
     with metrics.open(newline="") as file:
         reached = [row["val/top1"] for row in csv.DictReader(file) if row.get("val/top1")]
     return {"val/top1": float(reached[-1])} if reached else {}
-
-
-def print_first_screen(
-    settings: TrainSettings, built: Built, trainer: lightning.Trainer, steps: int
-) -> None:
-    """What is trained, on what, and where it goes; the first steps show how long it takes."""
-    data, run = built.data, built.run
-    samples = f"{len(data.train_numbers):,} to train on, {len(data.val_numbers):,} to validate on"
-    if run.held_out_subjects is not None:
-        count = "" if data.held_out is None else f"{len(data.held_out):,} "
-        samples += f", {count}of {run.held_out_line} held out"
-    epochs = counted(run.epochs, "epoch", "epochs")
-    passes = counted(settings.recipe.train_passes_per_epoch, "pass", "passes")
-    device = trainer.strategy.root_device
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-    else:
-        name = f"{device.type.upper()}, {counted(torch.get_num_threads(), 'thread', 'threads')}"
-    for key, value in {
-        "training": f"{settings.benchmark.name}, {settings.stream.name} stream",
-        "samples": samples,
-        "steps": f"{epochs} of {passes}, {steps:,} x {run.batch.together} clips per epoch",
-        "device": f"{trainer.world_size} x {name}, {trainer.precision}",
-        "loggers": ", ".join(settings.logger or {}) or "none",
-        "run": shown(run.folder),
-    }.items():
-        console.print(f"{key:<9}{value}")
-    clips = len(data.train_numbers) * settings.recipe.train_passes_per_epoch
-    if run.batch.together > clips:
-        fits = max(1, clips // run.batch.devices)
-        console.print(
-            f"a step has at most the {clips} clips of an epoch, and lr is meant for "
-            f"{run.batch.together}: data.batch_size={fits} fits"
-        )
-    if why := unvalidated(settings):
-        console.print(f"no epoch is validated ({why}): last.ckpt is kept, and no best.ckpt")

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -15,12 +16,18 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("new_folder", named_by_time, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("cache_folder", cache_folder, replace=True)
     OmegaConf.register_new_resolver("given_names", given_names, replace=True)
+    OmegaConf.register_new_resolver("by_optimizer", by_optimizer, replace=True)
     OmegaConf.register_new_resolver("no_wandb_account", no_wandb_account, replace=True)
 
 
 def given_names(*names: str | None) -> str:
     """Those names that are given, joined; ``test`` where the checkpoint says all of them."""
     return "_".join(name for name in names if name) or "test"
+
+
+def by_optimizer(name: Any, sgd: Any, adamw: Any) -> Any:
+    """The value of a recipe with this optimizer; a name that there is not is refused elsewhere."""
+    return adamw if name == "adamw" else sgd
 
 
 def cache_folder() -> str:

@@ -147,6 +147,8 @@ def keys_of(door: str, defaults: "DictConfig") -> list[Row]:
     from omegaconf import OmegaConf
 
     plain: Any = OmegaConf.to_container(defaults, resolve=False)
+    if "recipe" in plain:  # what its values are by default depends on recipe.optimizer
+        plain["recipe"] = OmegaConf.to_container(defaults["recipe"], resolve=True)
     rows = describe(DOORS[door], plain)
     if door == "export":  # its groups describe the checkpoint, and hold a part of the keys
         rows += [row for row in describe(Trained, plain) if _has(plain, row.key)]

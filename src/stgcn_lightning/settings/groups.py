@@ -13,6 +13,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.models import registry
 from stgcn_lightning.settings import fields
 from stgcn_lightning.settings.frozen import frozen, thawed
+from stgcn_lightning.terminal import shown_value
 
 # arguments of our backbones' constructors whose values are checked before anything is read
 BACKBONE_OPTIONS = {
@@ -132,6 +133,10 @@ class Data:
         "refused and the others are used as they are",
         "error", "zero", "interpolate",
     )  # fmt: skip
+    max_frames: int | None = fields.whole(
+        "frames of a sample at most; data.on_bad_sample says what becomes of longer ones",
+        1, 2**40, unit="frames", null="any length",
+    )  # fmt: skip
     holdout_subjects: float | tuple[Any, ...] | None = fields.checked(
         "training subjects held out to select the checkpoint by, samples without benchmark.subject",
         "a list, or a share between 0 and 1",
@@ -196,11 +201,42 @@ class Model:
         return named | {"norm_group": norm_group} | options
 
 
+def listed(value: Any) -> list[Any]:
+    """The items of a list; none of anything else."""
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def check_betas(key: str, value: Any) -> tuple[float, float]:
+    """Return the two decay rates of AdamW's means, or raise BadInput."""
+    rates = listed(value)
+    if len(rates) != 2 or not all(type(one) in (int, float) and 0 <= one < 1 for one in rates):
+        raise BadInput(
+            f"{key}={shown_value(value)} must be two numbers of at least 0 and below 1: "
+            "[0.9, 0.999]"
+        )
+    return rates[0], rates[1]
+
+
+def check_class_weights(key: str, value: Any) -> Any:
+    """Return ``balanced``, a list of weights or a mapping from names to weights, or BadInput."""
+    weights = list(value.values()) if isinstance(value, Mapping) else listed(value)
+    fine = all(type(one) in (int, float) and 0 <= one < float("inf") for one in weights)
+    if value != "balanced" and not (fine and any(weights)):
+        raise BadInput(
+            f"{key}={shown_value(value)} is neither balanced, nor a list of numbers of at least 0, "
+            "one for each class, nor {NAME: NUMBER}"
+        )
+    return frozen(value)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The training schedule."""
 
-    base_lr: float = fields.number("learning rate for a global batch of 128", 0, 1e30)
+    optimizer: Literal["sgd", "adamw"] = fields.choice("what takes the steps", "sgd", "adamw")
+    base_lr: float = fields.number(
+        "learning rate for a global batch of 128; if not given, with adamw 0.001", 0, 1e30
+    )
     scale_lr: bool = fields.choice("scale base_lr with the global batch", True, False)
     lr: float | None = fields.number(
         "learning rate of the first step", 0, 1e30, null="base_lr, scaled or not"
@@ -209,14 +245,56 @@ class Recipe:
     train_passes_per_epoch: int = fields.whole(
         "how often an epoch goes through the training split", 1, 2**16 - 1
     )
-    momentum: float = fields.number("momentum of SGD", 0, 1)
-    nesterov: bool = fields.choice("Nesterov momentum", True, False)
-    weight_decay: float = fields.number("weight decay of SGD, on every parameter", 0, 1e30)
+    accumulate: int = fields.whole(
+        "batches whose gradients make one step; the global batch is so many times larger",
+        1,
+        100_000,
+    )
+    momentum: float | None = fields.number("momentum of SGD", 0, 1, null="with adamw")
+    nesterov: bool | None = fields.choice(
+        "Nesterov momentum of SGD; null: with adamw", True, False, None
+    )
+    betas: tuple[float, float] | None = fields.checked(
+        "decay rates of AdamW's two means; if not given, [0.9, 0.999]",
+        "[NUMBER, NUMBER]",
+        check_betas,
+        null="with sgd",
+    )
+    weight_decay: float = fields.number(
+        "weight decay, on every parameter; if not given, with adamw 0.01", 0, 1e30
+    )
     label_smoothing: float = fields.number("label smoothing of the cross entropy", 0, 1)
     dropout: float = fields.number("share of the pooled features that dropout sets to zero", 0, 1)
+    class_weights: Any = fields.checked(
+        "weights of the classes in the cross entropy of training; balanced: in inverse proportion "
+        "to their samples",
+        "balanced, a list of numbers, or {NAME: NUMBER}",
+        check_class_weights,
+        null="all count alike",
+    )
+    sampling: Literal["uniform", "balanced"] = fields.choice(
+        "what an epoch draws equally often: every sample (uniform) or every class (balanced)",
+        "uniform", "balanced",
+    )  # fmt: skip
+    freeze: Literal["backbone"] | None = fields.choice(
+        "what keeps the weights and statistics that checkpoint=FILE gives it; backbone: all but "
+        "the head",
+        None, "backbone",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        """Refuse Nesterov's form of no momentum."""
+        """Refuse what the optimizer does not have, and Nesterov's form of no momentum."""
+        own = {"sgd": ("momentum", "nesterov"), "adamw": ("betas",)}
+        for optimizer, names in own.items():
+            for name in names:
+                value, ours = getattr(self, name), optimizer == self.optimizer
+                if ours and value is None:
+                    raise BadInput(f"recipe.{name}=null: {optimizer} needs it, give a value")
+                if not ours and value is not None:
+                    raise BadInput(
+                        f"recipe.{name}={shown_value(thawed(value))} is of {optimizer}: leave it "
+                        f"out, or set recipe.optimizer={optimizer}"
+                    )
         if self.nesterov and not self.momentum:
             raise BadInput("recipe.nesterov=true needs momentum: set recipe.nesterov=false as well")
 

@@ -47,8 +47,8 @@ REFUSED = {
     "recipe.train_passes_per_epoch=1 and more recipe.epochs validate more often",
     "enable_checkpointing": "callbacks.best=null callbacks.last=null keep no checkpoints",
     "enable_progress_bar": "bars are drawn on a terminal, and nowhere else",
-    "accumulate_grad_batches": "a larger data.batch_size with model.norm_group trains the same: "
-    "data.batch_size=64 model.norm_group=16 is four batches of 16 in each step",
+    "accumulate_grad_batches": "recipe.accumulate=8 makes a step of eight batches, and scales the "
+    "learning rate",
     "use_distributed_sampler": "the samples are divided among the ranks already",
     "barebones": "logger=[] callbacks=[] leave out what it leaves out",
     "plugins": "trainer.precision chooses the numbers, and trainer=ddp how devices train together",
@@ -103,7 +103,8 @@ SPOILING = {  # class of a callback -> what it spoils, and the remedy
     "GradientAccumulationScheduler": REFUSED["accumulate_grad_batches"],
     "BatchSizeFinder": "the learning rate follows data.batch_size: set that",
     "LearningRateFinder": "scripts/search.py looks for a learning rate",
-    "BackboneFinetuning": "checkpoint=FILE starts from the weights of a file",
+    "BackboneFinetuning": "recipe.freeze=backbone checkpoint=FILE trains the head alone, and "
+    "checkpoint=FILE everything",
     "ModelPruning": "it renames the weights, which a test could not load",
     "Timer": REFUSED["max_time"],
     "TQDMProgressBar": REFUSED["enable_progress_bar"],
