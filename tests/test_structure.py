@@ -38,7 +38,8 @@ ROOMS = {
     "checkpoints": "errors skeleton files graph models engine",
     "recognizer": "errors recipe distributed files data models engine checkpoints evaluation",
     "callbacks": "errors terminal distributed files evaluation report",
-    "predictor": "errors skeleton data engine checkpoints models sources",
+    "streaming": "errors skeleton data engine",
+    "predictor": "errors skeleton data engine checkpoints models sources streaming",
     "settings": "errors skeleton terminal",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
     "engine evaluation report checkpoints recognizer callbacks settings",
@@ -85,6 +86,8 @@ PACKAGES = {
     "checkpoints.onnx": "torch onnxruntime",
     "checkpoints.zoo": "rich yaml",
     "recognizer": "numpy torch lightning torchmetrics typing_extensions",
+    "streaming": "numpy torch",
+    "streaming.options": "",
     "predictor": "numpy torch",
     "callbacks": "lightning torch",
     "callbacks.pace": "lightning",

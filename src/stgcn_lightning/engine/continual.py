@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from math import gcd
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 # a family's own folded form is known once its file is imported
 from stgcn_lightning.engine import folded_stgcn  # noqa: F401
@@ -50,14 +50,19 @@ def continual_stages(model: Backbone) -> list[FoldedStage]:
     """
     form = folded_form(model)
     stages = list(form.stages) if isinstance(form, Folded) else []
-    known = [stage for stage in stages if isinstance(stage, FoldedStage)]
-    fit = [isinstance(stage.temporal, FoldedTimeConv | FoldedBranches) for stage in known]
-    if form is None or len(known) < len(stages) or not all(fit):
+    known = [stage for stage in stages if isinstance(stage, FoldedStage) and knows(stage)]
+    if not stages or len(known) < len(stages):
         raise BadInput(
             f"{type(model).__name__} has no continual form, ST-GCN and ST-GCN++ have one: answer "
             "for windows of frames, continual=False"
         )
     return known
+
+
+def knows(stage: FoldedStage) -> bool:
+    """Whether both parts of a stage are of a kind that has a step here."""
+    graphs, temporals = (FoldedFirst, FoldedGraphConv), (FoldedTimeConv, FoldedBranches)
+    return isinstance(stage.graph, graphs) and isinstance(stage.temporal, temporals)
 
 
 class Continual:
@@ -73,7 +78,6 @@ class Continual:
 
     Attributes:
         delay: frames from a frame to its feature.
-        ready: (R,) whether a person has been there for longer than the delay.
 
     Raises:
         BadInput: the model's family has no continual form, or `every` does not divide its strides.
@@ -99,6 +103,7 @@ class Continual:
 
     @property
     def ready(self) -> list[bool]:
+        """(R,) whether a person has been there for longer than the delay."""
         return [self.time - born > self.delay for born in self.born]
 
     @torch.inference_mode()
@@ -168,9 +173,8 @@ class ContinualStage:
     def __init__(self, stage: FoldedStage, stride_in: int, every: int, delay: int, joints: int):
         self.delay, self.period = delay, gcd(every, stride_in)
         self.period_out = gcd(every, stride_in * stage.stride)
-        graph, temporal = stage.graph, stage.temporal
-        self.graph = FirstStep(graph) if isinstance(graph, FoldedFirst) else GraphStep(graph)
-        self.temporal = (TapsStep if isinstance(temporal, FoldedTimeConv) else BranchesStep)(temporal)
+        self.graph = graph_step(stage.graph)
+        self.temporal = temporal_step(stage.temporal)
         self.delay_out = delay + self.temporal.taps // 2 * stride_in
         self.identity = stage.identity
         self.shortcut = None if stage.shortcut is None else stage.shortcut.t().contiguous()
@@ -182,14 +186,17 @@ class ContinualStage:
             self.past = Ring(self.temporal.taps // 2 + 1, dilation, joints, channels, like)
 
     def resize(self, rows: int) -> None:
+        """Use the first `rows` rows from now on."""
         for ring in self._rings():
             ring.resize(rows)
 
     def clear(self, row: int) -> None:
+        """Let all frames before the next one be zero."""
         for ring in self._rings():
             ring.clear(row)
 
     def move(self, source: int, target: int) -> None:
+        """Let the row `target` be what the row `source` is."""
         for ring in self._rings():
             ring.move(source, target)
 
@@ -211,6 +218,22 @@ class ContinualStage:
 
     def _rings(self) -> Sequence[Ring]:
         return [self.ring] if self.past is None else [self.ring, self.past]
+
+
+def graph_step(graph: nn.Module) -> "FirstStep | GraphStep":
+    """One frame of a folded graph convolution, (R, V, C) -> (R V, O), without its ReLU."""
+    if isinstance(graph, FoldedFirst):
+        return FirstStep(graph)
+    assert isinstance(graph, FoldedGraphConv)
+    return GraphStep(graph)
+
+
+def temporal_step(temporal: nn.Module) -> "TapsStep | BranchesStep":
+    """One frame of a folded temporal convolution."""
+    if isinstance(temporal, FoldedTimeConv):
+        return TapsStep(temporal)
+    assert isinstance(temporal, FoldedBranches)
+    return BranchesStep(temporal)
 
 
 class FirstStep:
@@ -246,7 +269,14 @@ class GraphStep:
 
 
 class TapsStep:
-    """A convolution as one product of the whole window."""
+    """A convolution as one product of the whole window.
+
+    Attributes:
+        taps: frames that it sees, an odd number.
+        channels: of the ring.
+        out_channels: O.
+        like: a tensor of the type and device of the frames.
+    """
 
     def __init__(self, conv: FoldedTimeConv):
         self.out_channels, self.channels, self.taps, _ = conv.weight.shape
@@ -255,14 +285,16 @@ class TapsStep:
         self.weight = weight.reshape(-1, self.out_channels)
 
     def write(self, y: Tensor, newest: Tensor) -> None:
+        """Put what the graph convolution gives, (R V, O) before its ReLU, into the ring."""
         torch.clamp_min(y.view(newest.shape), 0, out=newest)
 
     def read(self, views: Views) -> Tensor:
+        """(R V, O) of the frame in the middle of the window."""
         return torch.addmm(self.bias, views.matrix, self.weight)
 
 
 class BranchesStep:
-    """The six branches of ST-GCN++ around the frame in the middle."""
+    """The six branches of ST-GCN++ around the frame in the middle; attributes of `TapsStep`."""
 
     def __init__(self, branches: FoldedBranches):
         self.folded = branches
@@ -281,11 +313,13 @@ class BranchesStep:
         self.columns = [slice(end - n, end) for n, end in zip(branches.widths, ends, strict=True)]
 
     def write(self, y: Tensor, newest: Tensor) -> None:
+        """Put what the graph convolution gives, (R V, O) before its ReLU, into the ring."""
         y = torch.addmm(self.folded.bias_in, y.relu_(), self.weight_in)
         y[:, : self.columns[-1].start].relu_()  # all branches but the frame itself
         newest.copy_(y.view(newest.shape))
 
     def read(self, views: Views) -> Tensor:
+        """(R V, O) of the frame in the middle of the window."""
         frames, middle = views.frames, self.middle
         y = frames.new_empty(len(views.matrix), self.channels)
         for (dilation, weight, conv), columns in zip(self.convs, self.columns, strict=False):
