@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from math import gcd
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 # a family's own folded form is known once its file is imported
 from stgcn_lightning.engine import folded_stgcn  # noqa: F401
