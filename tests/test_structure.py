@@ -40,7 +40,8 @@ ROOMS = {
     "recognizer": "errors recipe optimisation distributed files data models engine checkpoints "
     "evaluation",
     "callbacks": "errors terminal distributed files evaluation report",
-    "predictor": "errors skeleton data engine checkpoints models sources",
+    "streaming": "errors skeleton data engine",
+    "predictor": "errors skeleton data engine checkpoints models sources streaming",
     "settings": "errors skeleton terminal shipped",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
     "engine evaluation report checkpoints optimisation recognizer callbacks predictor settings "
@@ -101,6 +102,8 @@ PACKAGES = {
     "checkpoints.zoo": "rich yaml",
     "optimisation": "torch",
     "recognizer": "numpy torch lightning torchmetrics typing_extensions",
+    "streaming": "numpy torch",
+    "streaming.options": "",
     "predictor": "numpy torch",
     "callbacks": "lightning torch",
     "callbacks.pace": "lightning",

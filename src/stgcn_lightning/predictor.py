@@ -6,6 +6,7 @@ Axes: B recordings, N clips, M persons, T frames, V joints, C channels.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,16 +23,25 @@ from stgcn_lightning.data.sampling import evaluation_indices
 from stgcn_lightning.data.store import StoreSpec, store_in_memory
 from stgcn_lightning.data.streams import Stream, stream_named
 from stgcn_lightning.data.thresholds import SCALED, SMALLEST_PICTURE
+from stgcn_lightning.engine.continual import Continual
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.annotations import Sample
+from stgcn_lightning.sources.recordings import Recording
+from stgcn_lightning.streaming.continual import FrameByFrame
+from stgcn_lightning.streaming.options import StreamOptions
+from stgcn_lightning.streaming.preparing import Preparing
+from stgcn_lightning.streaming.stream import FrameStream, Kind
+from stgcn_lightning.streaming.windowed import Windowed
 
 CLIPS_AT_ONCE = 160  # sixteen recordings of ten clips
-Recording = NDArray[np.floating[Any]] | Tensor | Sample
+Recorded = NDArray[np.floating[Any]] | Tensor | Sample | Recording
 
 
 class Predictor:
     """Scores of recordings: normalised, cut into clips and averaged as the checkpoint's card says.
+
+    Several threads may ask one predictor at the same time.
 
     Args:
         checkpoint: a file that `train` or `export` (safetensors) wrote.
@@ -44,7 +54,7 @@ class Predictor:
         card: what the checkpoint says about itself, plain values.
         skeleton: the joints of a recording.
         classes: their names, in the order of the scores.
-        stream: what of the joints the network sees.
+        input_stream: what of the joints the network sees.
 
     Raises:
         BadInput: there is no such file, it has no card, its card and weights do not fit, or it was
@@ -72,13 +82,15 @@ class Predictor:
             reason = str(error).split("\n", 1)[0]
             raise BadInput(f"device={device} cannot be used: {reason}; try device='cpu'") from None
         self.engine = Engine(self.model)
+        with torch.inference_mode():
+            self.engine.evaluation()  # now, and not by each of several threads
         card = Card.from_dict(self.card, path)
         self.skeleton = card.skeleton
         self.classes = [*card.classes]
-        self.stream = stream or stream_named(card.stream)
-        if self.stream.name != card.stream:
+        self.input_stream = stream or stream_named(card.stream)
+        if self.input_stream.name != card.stream:
             raise BadInput(
-                f"{path} was trained with stream {card.stream}, not {self.stream.name}:"
+                f"{path} was trained with stream {card.stream}, not {self.input_stream.name}:"
                 " give the stream that it was trained on"
             )
         self.clip_frames, self.test_clips = card.clip_frames, card.test_clips
@@ -90,7 +102,7 @@ class Predictor:
 
     def __call__(
         self,
-        recordings: Recording | Sequence[Recording],
+        recordings: Recorded | Sequence[Recorded],
         *,
         img_shape: tuple[int, int] | None = None,
     ) -> NDArray[np.float32]:
@@ -111,7 +123,7 @@ class Predictor:
             BadInput: a recording has other joints or coordinates than the checkpoint's, is not
                 finite, has no frame, or makes the network overflow.
         """
-        alone = isinstance(recordings, Sample) or getattr(recordings, "ndim", 5) < 5
+        alone = isinstance(recordings, Sample | Recording) or getattr(recordings, "ndim", 5) < 5
         if not alone and (
             isinstance(recordings, Mapping | str) or not hasattr(recordings, "__iter__")
         ):
@@ -121,8 +133,101 @@ class Predictor:
             )
         if img_shape is not None:
             img_shape = two_sides(img_shape)
-        several = cast("Sequence[Recording]", [recordings] if alone else recordings)
+        several = cast("Sequence[Recorded]", [recordings] if alone else recordings)
         samples = [self._sample(one, i, img_shape) for i, one in enumerate(several)]
+        scores = self._all_scores(samples)
+        return scores[0] if alone else scores
+
+    def windows(
+        self,
+        recording: Recorded,
+        window: int | None = None,
+        stride: int | None = None,
+        *,
+        img_shape: tuple[int, int] | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Scores along one recording, those that each window has as a recording of its own.
+
+        Args:
+            recording: see `__call__`.
+            window: frames of one; None: those of a clip.
+            stride: frames from the start of one to that of the next; None: a quarter of a window.
+            img_shape: (height, width) of the pictures in pixels.
+
+        Returns:
+            First frames (W,) of the windows, and scores (W, classes). The last window ends with the
+            recording, less than a stride after the one before; a recording that is shorter than a
+            window is one.
+
+        Raises:
+            BadInput: as `__call__`; or `window` or `stride` is no number of frames.
+        """
+        window = self.clip_frames if window is None else window
+        stride = max(1, window // 4) if stride is None else stride
+        for name, frames in (("window", window), ("stride", stride)):
+            if isinstance(frames, bool) or not isinstance(frames, int) or frames < 1:  # pyright: ignore
+                raise BadInput(f"{name}={frames!r} is no number of frames: give 1 or more")
+        img_shape = None if img_shape is None else two_sides(img_shape)
+        whole = self._sample(recording, 0, img_shape)
+        last = max(0, whole.keypoint.shape[1] - window)
+        starts = np.append(np.arange(0, last, stride), last)
+        samples = [
+            replace(
+                whole,
+                id=f"{whole.id}, frames {start} to {start + window - 1}",
+                keypoint=whole.keypoint[:, start : start + window],
+                score=None if whole.score is None else whole.score[:, start : start + window],
+            )
+            for start in starts.tolist()
+        ]
+        return starts, self._all_scores(samples)
+
+    def stream(self, fps: float | None = None, **options: Any) -> FrameStream:
+        """Labels while persons move: ``label = stream.push(keypoints)`` for each frame.
+
+        Args:
+            fps: frames per second that will be pushed, where that is known.
+            **options: those of `StreamOptions`, such as ``continual=True`` or ``seconds=3``.
+
+        Raises:
+            BadInput: there is no such option or value, 2D key points lack the size of the picture,
+                or the model or its stream has no continual form.
+        """
+        given = StreamOptions.of({"fps": fps, "trained_fps": self._trained_fps(fps)} | options)
+        if given.img_shape is not None:
+            given = replace(given, img_shape=two_sides(given.img_shape))
+        rate = given.trained_fps or given.fps
+        window = given.window or self.clip_frames
+        if given.seconds is not None:
+            window = max(1, round(given.seconds * cast(float, rate)))
+        if given.continual:
+            way = self._frame_by_frame(given, window)
+        else:
+            answer = partial(self.__call__, img_shape=given.img_shape)
+            way = Windowed(answer, window, given.every, given.together)
+        kind = Kind(self.skeleton, self.coordinates, self.spec.missing != "error")
+        return FrameStream(way, kind, self.classes, given, window)
+
+    def _trained_fps(self, fps: float | None) -> float | None:
+        """What the card says, where the rate of the frames is known as well."""
+        return None if fps is None else self.card.get("fps")
+
+    def _frame_by_frame(self, given: StreamOptions, window: int) -> FrameByFrame:
+        preparing = Preparing(self.spec, self.input_stream, given.img_shape, given.together)
+        empty = torch.zeros(1, 1, self.clip_frames, self.skeleton.num_joints, 3, device=self.device)
+        with torch.inference_mode():
+            absent, _ = self.engine.evaluation().absent_person(empty)
+        return FrameByFrame(
+            Continual(self.model, window, given.every),
+            preparing,
+            classify=self.model.classify,
+            absent=absent,
+            persons=self.persons,
+            together=given.together,
+        )
+
+    def _all_scores(self, samples: list[Sample]) -> NDArray[np.float32]:
+        """Scores (B, classes)."""
         at_once = max(1, CLIPS_AT_ONCE // self.test_clips)
         parts = [
             self._scores(samples[start : start + at_once])
@@ -134,7 +239,7 @@ class Predictor:
                 f"recording {bad[0]} is scored with NaN or infinity: its coordinates are far from "
                 "those that the checkpoint was trained on"
             )
-        return scores[0] if alone else scores
+        return scores
 
     @torch.inference_mode()
     def logits(self, clips: Tensor) -> Tensor:
@@ -155,15 +260,20 @@ class Predictor:
 
     def _scores(self, samples: list[Sample]) -> NDArray[np.float32]:
         store = store_in_memory(samples, self.spec)
-        gather = ClipGatherer(store, self.stream, self.persons)
+        gather = ClipGatherer(store, self.input_stream, self.persons)
         tables = [
             evaluation_indices(int(T), self.clip_frames, self.test_clips) for T in store.num_frames
         ]
-        clips = gather(torch.arange(len(samples)), torch.as_tensor(np.stack(tables)))
+        indices = np.stack(tables)  # B, N, T
+        if (indices == indices[:, :1]).all():  # as of recordings as long as a clip
+            indices = indices[:, :1]
+        clips = gather(torch.arange(len(samples)), torch.as_tensor(indices))
         logits = self.logits(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
         return logits.float().softmax(-1).mean(1).cpu().numpy()
 
-    def _sample(self, one: Recording, number: int, img_shape: tuple[int, int] | None) -> Sample:
+    def _sample(self, one: Recorded, number: int, img_shape: tuple[int, int] | None) -> Sample:
+        if isinstance(one, Recording):
+            one = self._settled(one)
         if isinstance(one, Sample):  # the same one may come twice
             return replace(one, id=f"{one.id} (recording {number})", label=0)
         if isinstance(one, Tensor):
@@ -199,6 +309,21 @@ class Predictor:
                 )
         return Sample(f"recording {number}", 0, one, score, img_shape)
 
+    def _settled(self, one: Recording) -> Sample:
+        """A recording as a sample, if its joints are those of the model."""
+        if not one.settled:
+            raise BadInput(
+                f"recording {one.id} is as its file says, units and missing joints undecided: read "
+                "it with sources.formats.read_recordings"
+            )
+        ours = self.skeleton
+        if one.joints != ours.joints and one.skeleton not in (None, ours.name):
+            raise BadInput(
+                f"recording {one.id} has the joints of {one.skeleton}, the checkpoint those of "
+                f"{ours.name}: map it to them, map={ours.name}"
+            )
+        return one.sample()
+
 
 def load(checkpoint: str | Path, **options: Any) -> Predictor:
     """The model in a checkpoint, ready to answer; see `Predictor` for options, `Raises` and card.
@@ -206,7 +331,7 @@ def load(checkpoint: str | Path, **options: Any) -> Predictor:
     Example:
         >>> import numpy as np
         >>> model = load(checkpoint)
-        >>> model.skeleton.name, model.stream.name
+        >>> model.skeleton.name, model.input_stream.name
         ('coco17', 'joint')
         >>> person = np.random.default_rng(0).uniform(0, 500, (1, 60, 17, 2))
         >>> model(person, img_shape=(480, 640)).shape  # one score for each class

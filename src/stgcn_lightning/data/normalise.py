@@ -7,7 +7,7 @@ because the published checkpoints were trained on exactly these numbers.
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,15 +99,42 @@ def upright(keypoint: Array, joints: Normalisation) -> NDArray[np.float32]:
     if not seen[0].any():
         return bodies.astype(np.float32)
     bodies = bodies[:, seen[0]]  # M, T', V, C
-    present = np.any(bodies, axis=-1, keepdims=True)  # an undetected joint stays at the origin
-    centred: Array = np.where(present, bodies - bodies[0, 0, joints.centre], bodies)
+    return Anchor.of(bodies[0, 0], joints).placed(bodies)
 
-    bottom, top = joints.body
-    turn = rotation_onto(centred[0, 0, top] - centred[0, 0, bottom], UP)
-    turned = centred.astype(np.float64) @ turn
-    left, right = joints.shoulders
-    turn = rotation_onto(turned[0, 0, right] - turned[0, 0, left], RIGHT)
-    return (turned @ turn).astype(np.float32)
+
+class Anchor(NamedTuple):
+    """Where a first frame puts the body that is placed by it.
+
+    Attributes:
+        centre: (C,) what becomes the origin, in the type that the body is stored in.
+        up: 3 x 3, which turns its axis to +z.
+        aside: 3 x 3, which then turns its shoulder line to +x.
+    """
+
+    centre: Array
+    up: NDArray[np.float64]
+    aside: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, body: Array, joints: Normalisation) -> "Anchor":
+        """The anchor of a first frame (V, C)."""
+        centre = body[joints.centre]
+        centred = _centred(body, centre)
+        bottom, top = joints.body
+        up = rotation_onto(centred[top] - centred[bottom], UP)
+        left, right = joints.shoulders
+        turned = centred.astype(np.float64) @ up
+        return cls(centre, up, rotation_onto(turned[right] - turned[left], RIGHT))
+
+    def placed(self, bodies: Array) -> NDArray[np.float32]:
+        """Bodies (..., V, C), centred and turned; joints at the origin are not seen, and stay."""
+        turned = _centred(bodies, self.centre).astype(np.float64) @ self.up
+        return (turned @ self.aside).astype(np.float32)
+
+
+def _centred(bodies: Array, centre: Array) -> Array:
+    present = np.any(bodies, axis=-1, keepdims=True)  # an undetected joint stays at the origin
+    return np.where(present, bodies - centre, bodies)
 
 
 def rotation_onto(vector: Array, target: NDArray[np.float64]) -> NDArray[np.float64]:

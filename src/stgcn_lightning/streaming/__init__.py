@@ -1,0 +1,1 @@
+"""Answers while persons move: frames in, labels out, by windows or frame by frame."""
