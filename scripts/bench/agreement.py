@@ -64,7 +64,9 @@ def first(
         return
     found = read_annotations(annotations)
     wanted = set(found.splits[split])
-    chosen = [sample for sample in found.samples if sample.id in wanted and sample.label is not None]
+    chosen = [
+        sample for sample in found.samples if sample.id in wanted and sample.label is not None
+    ]
     yield from [one for one in chosen if one.img_shape == chosen[0].img_shape][:limit]
 
 

@@ -32,8 +32,8 @@ from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import checkpoint_of
-from stgcn_lightning.jobs.leading import led, say_what_led
 from stgcn_lightning.jobs.figures import figures_path, write_figures
+from stgcn_lightning.jobs.leading import led, say_what_led
 from stgcn_lightning.jobs.reporting import published_for, report_test
 from stgcn_lightning.jobs.sidecar import card_beside
 from stgcn_lightning.jobs.trainers import build_tester, passing_on_ctrl_c

@@ -174,7 +174,7 @@ def render_training(trained: AfterTraining) -> str:
 def render_timeline(chart: Timeline) -> str:
     """A timeline as SVG text, which follows the reader's choice of light or dark."""
     light, dark = (theme._asdict() for theme in THEMES.values())
-    template = _environment().get_template("timeline.svg")
+    template = environment().get_template("timeline.svg")
     return template.render(chart=chart, letter=LETTER, light=light, dark=dark)
 
 
