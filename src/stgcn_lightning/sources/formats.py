@@ -258,7 +258,7 @@ def _frames(folder: Path, files: list[Path], reading: "Reading") -> Found | None
             why = f"of {first.name}, a frame, {reader.recognise(content)}"
         if not why:
             continue
-        frames = numbered([file for file in files if file.suffix.lower() == ending])
+        frames = set(numbered([file for file in files if file.suffix.lower() == ending]))
         for file in files:
             if file not in frames:
                 raise BadInput(
