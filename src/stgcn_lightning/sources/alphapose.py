@@ -23,7 +23,7 @@ from stgcn_lightning.sources.detections import (
     number_of_joints,
     scored_points,
 )
-from stgcn_lightning.sources.frame_files import NUMBERED
+from stgcn_lightning.sources.frame_files import video_and_frame
 from stgcn_lightning.sources.joint_names import joints_of
 from stgcn_lightning.sources.json_text import brief, fields, first_table, many, numbers, table
 from stgcn_lightning.sources.recordings import Reading, Recording
@@ -47,14 +47,11 @@ def read(content: object, id: str, about: str, reading: Reading) -> list[Recordi
     videos: dict[str, dict[str, list[Detection]]] = {}
     for name, detections in _pictures(content, about):
         stem = PurePosixPath(name.replace("\\", "/")).stem
-        match = NUMBERED.fullmatch(stem)
-        video = match["video"] if match else ""
+        video, _ = video_and_frame(stem) or ("", 0)
         videos.setdefault(video, {}).setdefault(stem, []).extend(detections)
     found: list[Recording] = []
     for video, pictures in videos.items():
-        numbers_of = [NUMBERED.fullmatch(stem) for stem in pictures]
-        digits = [match["frame"] for match in numbers_of if match and len(match["frame"]) < 19]
-        order = list(map(int, digits))
+        order = [named[1] for named in map(video_and_frame, pictures) if named]
         if len(set(order)) < len(pictures):
             order = list(range(len(pictures)))
         frames = Frames(dict(zip(order, pictures.values(), strict=True)), about, unit="pixels")

@@ -28,7 +28,7 @@ from stgcn_lightning.sources.detections import (
     number_of_joints,
     scored_points,
 )
-from stgcn_lightning.sources.frame_files import NUMBERED
+from stgcn_lightning.sources.frame_files import video_and_frame
 from stgcn_lightning.sources.joint_names import joints_of, plain_name, skeleton_of
 from stgcn_lightning.sources.json_text import (
     brief,
@@ -159,8 +159,7 @@ def _numbers(pictures: list[dict[str, Any]], about: str) -> list[int]:
     if None not in frames and len(set(map(str, frames))) == len(frames):
         return [whole(frame, f"{about}: frame_id") for frame in frames]
     stems = [PurePosixPath(str(picture.get("file_name", ""))).stem for picture in pictures]
-    named = [match["frame"] for match in map(NUMBERED.fullmatch, stems) if match]
-    found = [int(digits) for digits in named if len(digits) < 19]
+    found = [named[1] for named in map(video_and_frame, stems) if named]
     if len(set(found)) == len(pictures):
         return found
     return [whole(picture.get("id"), f"{about}: id of an image") for picture in pictures]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.detections import MOST_VALUES, Detection
-from stgcn_lightning.sources.frame_files import videos
+from stgcn_lightning.sources.frame_files import numbered, videos
 from stgcn_lightning.sources.mediapipe import landmarks
 from stgcn_lightning.sources.own_npz import arrays
 from stgcn_lightning.sources.recordings import Reading, Recording
@@ -34,8 +34,7 @@ KAGGLE, KAGGLE_POSE = 543, 489  # face 468, left hand 21, then the pose
 def recognise(path: Path) -> str | None:
     """See `formats`."""
     if path.is_dir():
-        frames = _frames(path)
-        first = next((file for files in frames.values() for file in files.values()), None)
+        first = next(iter(numbered(sorted(path.glob("*.npy")))), None)
         shape = None if first is None else _shape(first)
         if first is None or shape is None or not _is_of_frames((1, *shape)):
             return None

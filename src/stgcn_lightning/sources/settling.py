@@ -104,9 +104,9 @@ def _not_found(recording: Recording, reading: Reading) -> tuple[Recording, str]:
         if reading.least_score is not None:
             found &= score >= reading.least_score
     if keypoint.shape[-1] == 3:
-        found &= keypoint.any((2, 3))[..., None]
+        found &= np.any(keypoint, axis=(2, 3), keepdims=True)[..., 0]
     elif "signed" not in (recording.unit, reading.unit):
-        found &= keypoint.any(-1)
+        found &= np.any(keypoint, axis=-1)
     if not found.any():
         raise BadInput(f"{recording.id} has no joint of any person in any frame; leave it out")
     keypoint = np.where(found[..., None], keypoint, np.float32(np.nan))
