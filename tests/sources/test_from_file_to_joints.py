@@ -99,5 +99,5 @@ def test_markers_that_are_no_joints_are_refused_by_their_names(tmp_path):
     )
     (recording,) = read_recordings(tmp_path / "w.trc", READING)
     assert recording.keypoint[0, 0, 1].tolist() == pytest.approx([0.001, 1.4, 0.001])
-    with pytest.raises(BadInput, match="0 of 17 were found by name.*it has LASI, C7"):
+    with pytest.raises(BadInput, match=r"0 of 17 were found by name.*it has LASI, C7"):
         mapped(recording, skeleton("coco17"))
