@@ -181,7 +181,7 @@ def test_z_in_a_picture_is_dropped():
 
 
 def test_what_cannot_be_settled_is_refused():
-    with pytest.raises(BadInput, match="joint j1 of person 0 in frame 0 is infinite"):
+    with pytest.raises(BadInput, match="joint j1 of person 0 in frame 0 is at inf"):
         settle([[1, 2], [np.inf, 3]])
     with pytest.raises(BadInput, match="x has no joint of any person in any frame"):
         settle([[0, 0], [np.nan, 1]])
