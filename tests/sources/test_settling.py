@@ -32,6 +32,12 @@ def test_pixels_stay_and_the_size_of_the_picture_is_assumed():
     assert not said(found, "frames per second")
 
 
+def test_a_size_that_the_reader_assumes_stays_one():
+    given = {"img_shape": (480, 640), "img_shape_assumed": True}
+    assert settle([[10, 20]], **given).img_shape_assumed
+    assert not settle([[10, 20]], Reading(img_shape=(480, 640)), **given).img_shape_assumed
+
+
 def test_pixels_beyond_the_assumed_picture_are_refused():
     with pytest.raises(BadInput, match=r"x has pixels of up to 1000 in x and 1500 in y, beyond"):
         settle([[1000, 1500], [1000, 1500]])

@@ -263,7 +263,7 @@ def _picture(recording: Recording, reading: Reading) -> tuple[Recording, str]:
             keypoint=keypoint,
             unit="pixels",
             img_shape=(height, width),
-            img_shape_assumed=not stated,
+            img_shape_assumed=not stated or (recording.img_shape_assumed and not reading.img_shape),
         ),
         said,
     )
