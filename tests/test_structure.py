@@ -29,7 +29,7 @@ ROOMS = {
     "terminal": "ranks",
     "files": "errors",
     "graph": "errors skeleton",
-    "sources": "errors skeleton files",
+    "sources": "errors skeleton files shipped",
     "data": "errors skeleton files sources",
     "models": "errors graph",
     "engine": "errors models",

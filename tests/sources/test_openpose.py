@@ -207,4 +207,5 @@ def test_person_id_is_the_track_where_openpose_tracks():
 
     found = openpose.recording({0: tracked(4, 7), 1: tracked(7)}, "x", "x", Reading())
     assert (found.tracked, found.persons) == (True, ("4", "7"))
+    assert np.isnan(found.keypoint[0, 0, 1]).all()  # 0, 0, 0 was not found
     assert np.nan_to_num(found.keypoint[:, :, 0, 0]).tolist() == [[14, 0], [17, 17]]

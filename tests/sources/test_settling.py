@@ -3,7 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stgcn_lightning.data.normalise import upright
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.skeleton import Normalisation
 from stgcn_lightning.sources.recordings import Reading, Recording
 from stgcn_lightning.sources.settling import settled
 
@@ -30,6 +32,12 @@ def test_pixels_stay_and_the_size_of_the_picture_is_assumed():
     assert said(found, "are taken for pixels")
     assert said(found, "taken to be 1080 x 1920: if it is not, set reading.img_shape")
     assert not said(found, "frames per second")
+
+
+def test_a_size_that_the_reader_assumes_stays_one():
+    given = {"img_shape": (480, 640), "img_shape_assumed": True}
+    assert settle([[10, 20]], **given).img_shape_assumed
+    assert not settle([[10, 20]], Reading(img_shape=(480, 640)), **given).img_shape_assumed
 
 
 def test_pixels_beyond_the_assumed_picture_are_refused():
@@ -181,7 +189,7 @@ def test_z_in_a_picture_is_dropped():
 
 
 def test_what_cannot_be_settled_is_refused():
-    with pytest.raises(BadInput, match="joint j1 of person 0 in frame 0 is infinite"):
+    with pytest.raises(BadInput, match="joint j1 of person 0 in frame 0 is at inf"):
         settle([[1, 2], [np.inf, 3]])
     with pytest.raises(BadInput, match="x has no joint of any person in any frame"):
         settle([[0, 0], [np.nan, 1]])
@@ -207,3 +215,16 @@ def test_sides_that_look_as_the_viewer_s_are_said(left, score, doubted):
     found = settled(one, Reading())
     assert said(found, "left and right may be the viewer's") == doubted
     assert found.keypoint[0, 0].tolist() == points
+
+
+def test_a_body_whose_y_grows_downwards_is_normalised_as_if_it_grew_upwards():
+    body = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    body[:4] = [[0, 0.5, 3], [0.1, 0, 3], [0.2, 0.02, 3.1], [-0.2, -0.06, 3.1]]
+    assert (body[1] - body[0]) @ (body[3] - body[2]) == pytest.approx(0, abs=1e-6)  # square
+    joints = Normalisation(centre=0, body=(0, 1), shoulders=(2, 3))
+    turned = body * np.array([-1, -1, 1], np.float32)
+    down = settle(body, y="down", unit="metres").keypoint
+    up = settle(turned, y="up", unit="metres").keypoint
+    anyhow = settle(body, y="up", unit="metres").keypoint  # turned by half a turn
+    for one in (up, anyhow):
+        np.testing.assert_allclose(upright(one, joints), upright(down, joints), atol=1e-5)

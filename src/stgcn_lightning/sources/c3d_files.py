@@ -116,7 +116,8 @@ def _floats(content: bytes, processor: int) -> NDArray[np.float32]:
     if processor != DEC:
         return np.frombuffer(content, ">f4" if processor == MIPS else "<f4").astype(np.float32)
     halves = np.frombuffer(content, "<u2").reshape(-1, 2)[:, ::-1]  # VAX: the high half first
-    return np.ascontiguousarray(halves).view("<f4")[:, 0] / np.float32(4)  # and another bias
+    values = np.ascontiguousarray(halves).view("<f4")[:, 0] / 4  # its bias is another one
+    return values.astype(np.float32)
 
 
 class _Parameters:

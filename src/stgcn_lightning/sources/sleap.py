@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.csv_tables import header, read_table
 from stgcn_lightning.sources.detections import Frames, assembled
-from stgcn_lightning.sources.hdf5_files import hdf5, is_hdf5, texts, values
+from stgcn_lightning.sources.hdf5_files import entries, hdf5, is_hdf5, texts, values
 from stgcn_lightning.sources.joint_names import skeleton_of
 from stgcn_lightning.sources.recordings import Reading, Recording
 from stgcn_lightning.sources.wide_tables import columns_of, detections_of
@@ -52,12 +52,12 @@ def read(path: Path, reading: Reading) -> list[Recording]:
 
 
 def _read_csv(path: Path, reading: Reading) -> Recording:
-    table = read_table(path)
-    columns = columns_of(table.names)
-    if columns is None or table.names[:3] != COLUMNS:
+    rows = read_table(path)
+    columns = columns_of(rows.names)
+    if columns is None or rows.names[:3] != COLUMNS:
         raise BadInput(f"{path} has no columns {', '.join(COLUMNS)}, nose.x, ...; export it again")
     joints = tuple(columns.joints)
-    detections = detections_of(table, columns, list(joints), ("x", "y"))
+    detections = detections_of(rows, columns, list(joints), ("x", "y"))
     skeleton = skeleton_of(joints) or reading.skeleton
     return assembled(Frames(detections, str(path), unit="pixels"), path.stem, joints, skeleton)
 
@@ -133,7 +133,7 @@ def _edges(file: Any, nodes: int) -> tuple[tuple[int, int], ...]:
     """(child, parent) pairs; none where the file has none that make sense."""
     if "edge_inds" not in file:
         return ()
-    pairs: NDArray[Any] = np.asarray(file["edge_inds"][()])
+    pairs: NDArray[Any] = entries(file["edge_inds"])
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu" or not pairs.size:
         return ()
     if pairs.min() < 0 or pairs.max() >= nodes:
