@@ -135,3 +135,24 @@ def test_pieces_are_joined_across_blocks_as_within_one(monkeypatch):
     assert len(one.keypoint) == 3
     monkeypatch.setattr(linking, "JOIN_BLOCK", 1)
     assert np.array_equal(linked(people_away, READING).keypoint, one.keypoint)
+
+
+def test_a_person_who_leaves_twice_comes_back_twice():
+    body = walk((10, 1), (0.1, 0), 60)
+    body[15:28] = 0
+    body[40:52] = 0
+    assert len(linked(people(body), READING).keypoint) == 1
+
+
+def test_who_comes_back_is_told_by_the_size():
+    middle = np.array([0.5, 0.5])
+    large, small = (
+        walk((10, 1), (0, 0), 40, 2 * (SQUARE - middle)),
+        walk((10, 1), (0, 0), 40, SQUARE - middle),
+    )
+    large[12:25] = small[12:25] = 0  # and change places in the list
+    order = [[0] * 20 + [1] * 20, [1] * 20 + [0] * 20]
+    found = linked(people(large, small, order=order), READING)
+    assert len(found.keypoint) == 2
+    widths = np.ptp(found.keypoint[..., 0], axis=2)  # M, T
+    assert [sorted(set(row[row > 0].tolist())) for row in widths] in ([[2], [1]], [[1], [2]])
