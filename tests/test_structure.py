@@ -98,6 +98,7 @@ PACKAGES = {
     "settings.compose": "hydra omegaconf",
     "settings.objects": "hydra omegaconf",
     "jobs": "numpy torch lightning rich filelock",
+    "jobs.inspection.runs": "numpy yaml",
     "shipped": "yaml",
     "launching": "hydra omegaconf yaml",
     "launching.devices": "omegaconf torch",
