@@ -194,3 +194,16 @@ def test_what_is_settled_is_not_settled_again():
     assert settled(found, Reading(unit="signed")) is found
     again = settled(replace(found, settled=False, remarks=()), Reading())
     np.testing.assert_array_equal(again.keypoint, found.keypoint)
+
+
+@pytest.mark.parametrize(
+    ("left", "score", "doubted"), [(10, 0.9, True), (90, 0.9, False), (10, 0.2, False)]
+)
+def test_sides_that_look_as_the_viewer_s_are_said(left, score, doubted):
+    names = ("nose", "left_eye", "right_eye", "left_shoulder", "right_shoulder")
+    points = [[50, 20], [55, 15], [45, 15], [left, 60], [50, 60]]
+    given = np.full((1, 1, 5), score, np.float32)
+    one = replace(recording(points, score=given), joints=names)
+    found = settled(one, Reading())
+    assert said(found, "left and right may be the viewer's") == doubted
+    assert found.keypoint[0, 0].tolist() == points

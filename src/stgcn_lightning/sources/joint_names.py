@@ -39,6 +39,12 @@ H36M17 = (
     "root right_hip right_knee right_foot left_hip left_knee left_foot spine thorax neck_base head "
     "left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist"
 )
+NTU25 = (
+    "spine_base spine_mid neck head left_shoulder left_elbow left_wrist left_hand right_shoulder "
+    "right_elbow right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip "
+    "right_knee right_ankle right_foot spine_shoulder left_hand_tip left_thumb right_hand_tip "
+    "right_thumb"
+)
 HAND21 = "wrist thumb_cmc thumb_mcp thumb_ip thumb_tip " + " ".join(
     f"{finger}_mcp {finger}_pip {finger}_dip {finger}_tip"
     for finger in ("index_finger", "middle_finger", "ring_finger", "pinky")
@@ -66,6 +72,7 @@ JOINTS: dict[str, tuple[str, ...]] = {
         "coco_wholebody133": f"{COCO17} {FEET} {FACE68} {HANDS}",
         "mediapipe33": MEDIAPIPE33,
         "h36m17": H36M17,
+        "ntu25": NTU25,
         "hand21": HAND21,
     }.items()
 }
