@@ -32,10 +32,10 @@ TORSO = {
 }
 
 
-def test_thirteen_skeletons_ship():
+def test_fourteen_skeletons_ship():
     assert {path.stem for path in TABLES} == {
         "coco17", "ntu25", "openpose18", "jhmdb15", "kinect20", "mediapipe33", "openpose25",
-        "halpe26", "coco_wholebody133", "h36m17", "smpl24", "hand21", "ap10k17",
+        "halpe26", "halpe136", "coco_wholebody133", "h36m17", "smpl24", "hand21", "ap10k17",
     }  # fmt: skip
 
 

@@ -88,7 +88,8 @@ def test_what_is_read_of_several_components_the_user_chooses(tmp_path):
     (body,) = read(path, READING)
     assert body.keypoint[0, 0, 1].tolist() == [3, 4]
     (world,) = read(path, Reading(unit="metres"))
-    assert world.keypoint[0, 0].tolist() == [[21, 22, 23], [24, 25, 26], [27, 28, 29]]
+    sides = np.array([640, 480, 1], np.float32)  # which pose-format multiplies them by
+    assert np.array_equal(world.keypoint[0, 0] * sides, np.arange(21.0, 30).reshape(3, 3))
     assert world.unit == "metres"
     (hands,) = read(path, Reading(skeleton="hand21"))
     assert hands.keypoint[:, 0].tolist() == [[[9, 10], [12, 13]], [[15, 16], [18, 19]]]

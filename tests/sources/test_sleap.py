@@ -40,8 +40,8 @@ def written(tmp_path, order="matlab", dims=None, **changes):
     [
         ("matlab", None),
         ("standard", None),
-        ("matlab", '["tracks", "xy", "nodes", "frames"]'),
-        ("standard", '["frames", "tracks", "nodes", "xy"]'),
+        ("matlab", '["track", "xy", "node", "frame"]'),
+        ("standard", '["frame", "track", "node", "xy"]'),
     ],
 )
 def test_tracks_nodes_and_edges_are_read_in_either_order(tmp_path, order, dims):

@@ -62,7 +62,7 @@ FORMATS = {
     "deeplabcut": Format("deeplabcut", "DeepLabCut's and Lightning Pose's .h5 and .csv"),
     "sleap": Format("sleap", "SLEAP's analysis .h5 and .csv"),
     "bvh": Format("bvh", "motion capture, .bvh"),
-    "c3d": Format("c3d_files", "motion capture, .c3d (by ezc3d)"),
+    "c3d": Format("c3d_files", "motion capture, .c3d"),
     "trc": Format("trc", "markers of OpenSim, Pose2Sim and others, .trc"),
     "mediapipe": Format("mediapipe", "tables of MediaPipe's landmarks: x1, y1, z1, v1, ..., v33"),
     "mediapipe_json": Format("mediapipe_json", "MediaPipe's results as JSON", json=True),

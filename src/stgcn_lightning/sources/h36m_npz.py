@@ -36,8 +36,11 @@ def recognise(path: Path) -> str | None:
     """See `formats`."""
     if path.suffix != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
         return None
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:  # its end alone is that of an archive
+        return None
     found = next((key for key in KEYS if f"{key}.npy" in names), None)
     return found and f"it is an .npz with {found}, as VideoPose3D's"
 

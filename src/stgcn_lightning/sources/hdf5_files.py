@@ -17,6 +17,7 @@ from stgcn_lightning.files.reading import opened
 from stgcn_lightning.sources.detections import MOST_VALUES
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MOST_NAMES = 1 << 20  # of joints, tracks or columns
 EXTRA = 'pip install "stgcn_lightning[formats]"'
 
 
@@ -64,9 +65,20 @@ def values(dataset: Any, about: str, *, ndim: int) -> NDArray[Any]:
     return np.asarray(dataset[()])
 
 
+def entries(dataset: Any) -> NDArray[Any]:
+    """A data set of names or indices, of which there are few.
+
+    Raises:
+        ValueError: there are more than such files ever have.
+    """
+    if dataset.size > MOST_NAMES:
+        raise ValueError(f"{dataset.name} has {dataset.size:,} entries")
+    return np.asarray(dataset[()])
+
+
 def texts(dataset: Any) -> tuple[str, ...]:
     """A data set of names."""
     return tuple(
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-        for name in np.asarray(dataset[()]).ravel().tolist()
+        for name in entries(dataset).ravel().tolist()
     )
