@@ -116,6 +116,7 @@ PACKAGES = {
     "settings.references": "hydra omegaconf",
     "jobs": "numpy torch lightning rich filelock",
     "jobs.own_files": "numpy yaml",
+    "jobs.inspection.runs": "numpy yaml",
     "shipped": "yaml",
     "launching": "hydra omegaconf yaml",
     "launching.devices": "omegaconf torch",

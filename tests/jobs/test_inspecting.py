@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from helpers import skeleton
+from helpers import LEGACY, skeleton
 
 from stgcn_lightning.checkpoints.weights import CARD
 from stgcn_lightning.data.spec import StoreSpec
@@ -274,7 +274,7 @@ def test_a_folder_that_holds_the_configuration_too_is_trained_on_by_name(of, tmp
     )
     found = look_at(folder)
     assert found.histograms[0].names[0] == "act0"
-    command = f"python -m stgcn_lightning.train experiment=mine --config-dir={folder}"
+    command = f"python -m stgcn_lightning.train --config-dir={folder} experiment=mine"
     assert found.commands[0].command == command
     (folder / "benchmark" / "mine.yaml").write_text("name: [")
     with pytest.raises(BadInput, match=r"mine\.yaml cannot be read"):
@@ -455,6 +455,29 @@ def test_a_run_without_a_checkpoint_and_one_that_is_torn_say_so(tmp_path):
     (run / "checkpoints").mkdir()
     (run / "checkpoints" / "last.ckpt").write_bytes(b"PK\x03\x04torn")
     assert "last.ckpt is torn" in str(look_at(run).findings)
+
+
+def test_an_interrupted_run_says_how_it_goes_on(tmp_path):
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / ".hydra").mkdir()
+    shutil.copy(LEGACY / "version_0_1_0_within_epoch.ckpt", run / "checkpoints" / "last.ckpt")
+    (run / ".hydra" / "overrides.yaml").write_text("['benchmark.classes=[a,b c]', ~logger]")
+    hydra = {"runtime": {"config_sources": [{"path": "/my conf", "provider": "command-line"}]}}
+    (run / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": hydra}))
+    (run / ".hydra" / "config.yaml").write_text("recipe: {epochs: 2}")
+    found = look_at(run)
+    assert found.facts["state"] == "interrupted"
+    assert found.facts["epochs_done"] < found.facts["epochs_in_all"]
+    assert shlex.split(found.commands[0].command)[3:] == [
+        "--config-dir=/my conf",
+        "benchmark.classes=[a,b c]",
+        "~logger",
+        f"hydra.run.dir={run}",
+        "resume=auto",
+    ]
+    shutil.copy(LEGACY / "version_0_1_0_finished.ckpt", run / "checkpoints" / "last.ckpt")
+    assert look_at(run).facts["state"] == "finished"
 
 
 def test_an_exported_model_is_described_by_its_sidecar(tmp_path):

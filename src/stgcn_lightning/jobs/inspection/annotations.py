@@ -1,5 +1,6 @@
 """Inspecting a pickle of annotations."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,7 +106,12 @@ def benchmark_like(
 
 def next_of_own(folder: str, own: BenchmarkTable) -> list[Command]:
     """What to type to train on annotations in a folder that holds their configuration, too."""
-    return [Command("train on them", typed("train", f"--config-dir={folder}", experiment=own.name))]
+    return [
+        Command(
+            "train on them",
+            typed("train", shlex.quote(f"--config-dir={folder}"), experiment=own.name),
+        )
+    ]
 
 
 def next_of(

@@ -8,6 +8,8 @@ from stgcn_lightning.shipped import skeletons
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.recordings import Reading
 
+USUAL = ("coco17", "ntu25")  # of several with as many joints, the first that is thought of
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -37,4 +39,5 @@ class Asked:
         """
         if self.skeleton:
             return [self.skeleton]
-        return [*(skeletons(self.path) if self.path.is_dir() else []), *skeletons()]
+        own = skeletons(self.path) if self.path.is_dir() else []
+        return [*own, *sorted(skeletons(), key=lambda one: one.name not in USUAL)]

@@ -140,11 +140,11 @@ def plain_value(value: Any) -> Any:
     return f"one {type(value).__name__}"
 
 
-def typed(door: str, *flags: str, **keys: Any) -> str:
+def typed(door: str, *words_before: str, **keys: Any) -> str:
     """A command line of a door; ``hydra__run__dir=x`` is the key hydra.run.dir."""
     given = [f"{key.replace('__', '.')}={_quoted(value)}" for key, value in keys.items()]
     words = [one if PLAIN.fullmatch(one.replace("=", "")) else shlex.quote(one) for one in given]
-    return " ".join([f"python -m stgcn_lightning.{door}", *words, *flags])
+    return " ".join([f"python -m stgcn_lightning.{door}", *words_before, *words])
 
 
 def _quoted(value: Any) -> str:

@@ -73,19 +73,18 @@ def _file(path: Path) -> tuple[str, str]:
         return "scores", "it is an .npz with scores and labels"
     if sidecar_in(path):
         return "sidecar", "it is JSON that describes the file of a model"
-    try:
-        return "recordings", f"it is taken for {' because '.join(recognised(path))}"
-    except BadInput as error:
-        unknown = error
     with opened(path) as file:
         head = file.read(HEAD)
     if kind is None and (PICKLE.match(head) or path.suffix in SUFFIXES):
         if b"pred_score" in head or not any(mark in head for mark in ANNOTATED):
             return "scores", "it is a pickle without annotations"
         return "annotations", "it is a pickle of annotations"
-    if kind not in (None, NPZ, "a JSON file"):
-        refuse_other_kind(path, "annotations")
-    raise unknown
+    try:
+        return "recordings", f"it is taken for {', because '.join(recognised(path))}"
+    except BadInput:
+        if kind not in (None, NPZ, "a JSON file"):
+            refuse_other_kind(path, "annotations")
+        raise
 
 
 def _names_in(path: Path) -> set[str]:

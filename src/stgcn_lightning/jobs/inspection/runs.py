@@ -2,6 +2,8 @@
 
 import errno
 import fcntl
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +31,7 @@ from stgcn_lightning.jobs.resuming import whole_and_torn
 from stgcn_lightning.jobs.sweep_results import ended_in, figure_names, reached
 
 MOST_YAML = 1 << 20  # bytes of a configuration
+FLAG = "command-line"  # what Hydra calls the origin of --config-dir
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
 BEST_IS_LEAST = ("loss",)
 
@@ -51,9 +54,12 @@ def inspect(asked: Asked) -> Inspected:
     if whole:
         last = max(whole, key=lambda path: whole[path])
         more, fault = _progress(last)
+        if more.get("epochs_in_all") is None:  # the card of an earlier version
+            config = read_yaml(run / ".hydra" / "config.yaml")
+            more["epochs_in_all"] = plain_value(_within(config, "recipe", "epochs"))
         facts |= more
         done, epochs = more.get("epochs_done"), more.get("epochs_in_all")
-        if facts["state"] != RUNNING and done is not None and epochs is not None:
+        if facts["state"] != RUNNING and isinstance(done, int) and isinstance(epochs, int):
             facts["state"] = FINISHED if done >= epochs else INTERRUPTED
         if fault:
             faults.append(fault)
@@ -71,7 +77,9 @@ def inspect(asked: Asked) -> Inspected:
                 "resume it",
             )
         )
-        commands.append(Command("go on with it", resumed(asked.source, overrides)))
+        commands.append(
+            Command("go on with it", resumed(asked.source, overrides, folders_of(hydra)))
+        )
     elif (run / "checkpoints" / "best.ckpt").is_file():
         commands.append(
             Command(
@@ -171,13 +179,28 @@ def overrides_of(run: Path) -> list[str]:
     return [str(one) for one in cast("list[object]", found)] if isinstance(found, list) else []
 
 
-def resumed(source: str, overrides: list[str]) -> str:
-    """The command that goes on with a run."""
+def resumed(source: str, overrides: list[str], folders: Sequence[str]) -> str:
+    """The command that goes on with a run.
+
+    Args:
+        source: its folder.
+        overrides: what it was begun with, in Hydra's grammar.
+        folders: of configuration of the user's own.
+    """
     ours = ("hydra.run.dir", "resume")
-    keys = dict(one.split("=", 1) for one in overrides if "=" in one)
-    kept = {key: value for key, value in keys.items() if key.lstrip("+~") not in ours}
-    typed_before = {key.replace(".", "__"): value for key, value in kept.items()}
-    return typed("train", **typed_before, hydra__run__dir=source, resume="auto")
+    kept = [one for one in overrides if one.split("=", 1)[0].lstrip("+") not in ours]
+    flags = [f"--config-dir={folder}" for folder in folders]
+    words = [shlex.quote(one) for one in (*flags, *kept)]
+    return typed("train", *words, hydra__run__dir=source, resume="auto")
+
+
+def folders_of(hydra: Any) -> list[str]:
+    """Folders of configuration that were given on the command line of a run."""
+    sources = _within(hydra, "hydra", "runtime", "config_sources")
+    if not isinstance(sources, list):
+        return []
+    found = [one for one in cast("list[object]", sources) if isinstance(one, dict)]
+    return [str(_within(one, "path")) for one in found if _within(one, "provider") == FLAG]
 
 
 def _within(tree: Any, *path: str) -> Any:
