@@ -41,7 +41,7 @@ ROOMS = {
     "predictor": "errors skeleton data engine checkpoints models sources",
     "settings": "errors skeleton terminal",
     "jobs": "errors ranks recipe distributed skeleton terminal files graph sources data models "
-    "engine evaluation report checkpoints recognizer callbacks settings shipped",
+    "engine evaluation report checkpoints recognizer callbacks predictor shipped settings",
     "shipped": "errors skeleton",
     "launching": "errors ranks distributed terminal shipped files settings jobs",
     # the front doors
@@ -51,6 +51,7 @@ ROOMS = {
     "reproduce": "launching",
     "prepare": "launching",
     "export": "launching",
+    "predict": "launching",
     "sweeps": "errors terminal launching",
     "__main__": "errors terminal launching sweeps",
 }
@@ -87,6 +88,10 @@ PACKAGES = {
     "evaluation.published": "yaml",
     "report": "numpy",
     "report.pages": "numpy jinja2",
+    "report.colours": "",
+    "report.animation": "numpy PIL imageio_ffmpeg",
+    "report.lettering": "PIL",
+    "report.timeline_picture": "PIL",
     "checkpoints": "torch",
     "checkpoints.safetensors": "torch safetensors",
     "checkpoints.onnx": "torch onnxruntime",

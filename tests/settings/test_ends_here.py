@@ -9,7 +9,7 @@ from helpers import CHECKOUT
 
 PACKAGE = CHECKOUT / "src" / "stgcn_lightning"
 KNOW = {"settings", "launching", "sweeps"}
-KNOW |= {"train", "test", "fuse", "prepare", "reproduce", "export"}
+KNOW |= {"train", "test", "fuse", "prepare", "reproduce", "export", "predict"}
 FILES = sorted(file.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py"))
 
 

@@ -1,5 +1,6 @@
 """Fusing the scores of several streams."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,31 +164,48 @@ def truth_of(settings: FuseSettings) -> Scores:
 
 def stated_weights(settings: FuseSettings, paths: dict[str, str]) -> dict[str, float] | None:
     """What `preset` or `weights` say, equal ones if neither does; None: they are to be learned."""
-    weights, preset = thawed(settings.weights), settings.preset
+    if settings.tuning is not None and settings.weights != "learned":
+        raise BadInput("tuning scores serve weights=learned alone: add it, or leave out tuning")
+    if settings.weights == "learned" and settings.preset is None:
+        return None
+    return weights_of(settings.preset, settings.weights, paths, ", or weights=learned")
+
+
+def weights_of(
+    preset: Any, stated: Any, streams: Collection[str], otherwise: str = ""
+) -> dict[str, float]:
+    """The weight of each stream by `preset` or `weights`; equal ones if neither is given.
+
+    Args:
+        preset: what the user gave as preset, or None.
+        stated: what the user gave as weights, or None.
+        streams: their names.
+        otherwise: what weights may be besides numbers, for a sentence.
+
+    Raises:
+        BadInput: both are given, or one is none of what it may be.
+    """
+    weights = thawed(stated)
     if preset is not None and weights is not None:
         raise BadInput(f"preset={preset} already means weights: give one of the two")
-    if settings.tuning is not None and weights != "learned":
-        raise BadInput("tuning scores serve weights=learned alone: add it, or leave out tuning")
     if preset is not None:
         if preset not in PRESETS:
             raise BadInput(f"preset={preset} is none of {', '.join(PRESETS)}")
-        if set(PRESETS[preset]) != set(paths):
+        if set(PRESETS[preset]) != set(streams):
             raise BadInput(
                 f"preset={preset} is for the streams {', '.join(PRESETS[preset])}, but there are "
-                f"scores of {', '.join(paths)}: give scores of each under its name, or "
+                f"scores of {', '.join(streams)}: give scores of each under its name, or "
                 "weights='{NAME: WEIGHT, ...}'"
             )
         return PRESETS[preset]
-    if weights == "learned":
-        return None
     if weights is None:
-        return dict.fromkeys(paths, 1.0)
+        return dict.fromkeys(streams, 1.0)
     if not isinstance(weights, dict) or not all(
         isinstance(weight, int | float) and not isinstance(weight, bool)
         for weight in weights.values()
     ):
         raise BadInput(
-            f"weights={weights} are no weights: weights='{{joint: 2, bone: 1}}' or weights=learned"
+            f"weights={weights} are no weights: weights='{{joint: 2, bone: 1}}'{otherwise}"
         )
     return weights
 

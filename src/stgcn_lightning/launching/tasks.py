@@ -47,6 +47,7 @@ TASKS = {
         "stgcn_lightning.jobs.exporting:export",
         "give a checkpoint to other programs: ONNX, safetensors or MMAction2",
     ),
+    "predict": Task("stgcn_lightning.jobs.predicting:predict", "say which actions key points show"),
 }
 
 

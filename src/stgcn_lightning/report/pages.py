@@ -29,7 +29,9 @@ from stgcn_lightning.evaluation.statistics import (
     learned_edges,
 )
 from stgcn_lightning.report.charts import Bar, Curve, Curves, body, curves, matrix, strong_change
+from stgcn_lightning.report.colours import THEMES
 from stgcn_lightning.report.movies import movie_data
+from stgcn_lightning.report.timeline import LETTER, Timeline
 from stgcn_lightning.skeleton import Skeleton
 
 if TYPE_CHECKING:  # imported when the first page is written
@@ -167,6 +169,13 @@ def render_training(trained: AfterTraining) -> str:
         ],
         settings=trained.settings,
     )
+
+
+def render_timeline(chart: Timeline) -> str:
+    """A timeline as SVG text, which follows the reader's choice of light or dark."""
+    light, dark = (theme._asdict() for theme in THEMES.values())
+    template = _environment().get_template("timeline.svg")
+    return template.render(chart=chart, letter=LETTER, light=light, dark=dark)
 
 
 def _render(

@@ -42,6 +42,13 @@ def check_resume(key: str, value: Any) -> str:
     return value
 
 
+def check_video(key: str, value: Any) -> str | int:
+    """Return a camera's number or the path of a video, or raise BadInput."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return str(fields.path_of(key, value))
+
+
 def _body(_: str, value: Any) -> Skeleton:
     return Skeleton.from_dict(value)
 
@@ -255,6 +262,71 @@ class ExportSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PredictSettings(Settings):
+    """What the predict door takes."""
+
+    reading: Reading = fields.group(Reading)
+    downloads: Downloads = fields.group(Downloads)
+    checkpoint: Any = fields.anything(
+        "weights that answer; of several, the scores are fused",
+        f"{NAMED}; or {{joint: FILE, bone: FILE}}",
+    )
+    source: Any = fields.anything(
+        "key points to answer for", "a file, a folder, annotations (.pkl), or - (standard input)"
+    )
+    video: str | int | None = fields.checked(
+        "video or camera to answer for, in which rtmlib finds people",
+        "a file, or the number of a camera", check_video, null="source",
+    )  # fmt: skip
+    estimator: Any = fields.choice(
+        "what finds people in videos, from fast to accurate",
+        "lightweight", "balanced", "performance",
+    )  # fmt: skip
+    split: str | None = fields.name("split of annotations to answer for", null="all samples")
+    map: str | None = fields.name(
+        "skeleton to map joints to", null="only joints that are all known by their names"
+    )
+    top: int = fields.whole("classes of an answer, those with the highest scores", 1, 100_000)
+    window: int | None = fields.whole(
+        "frames of an answer", 1, 10_000_000, unit="frames", null="the whole recording"
+    )
+    stride: int | None = fields.whole(
+        "distance from one window to the next", 1, 10_000_000, unit="frames",
+        null="a quarter of the window",
+    )  # fmt: skip
+    per_person: bool = fields.choice("an answer for each person", True, False)
+    preset: Any = fields.anything(
+        "published weights of several checkpoints", "two_stream, four_stream"
+    )
+    weights: Any = fields.anything("weights of several checkpoints", "{joint: 2, bone: 1}")
+    device: str = fields.name("device of the networks: auto, cpu, cuda, cuda:1")
+    format: Any = fields.choice("form of the answers", "table", "json", "jsonl", "csv")
+    out: Path | None = fields.path("file of the answers", null="standard output")
+    animate: Any = fields.anything(
+        "write the moving skeleton of each recording with its answers",
+        "true (in the run directory), false, or FILE.gif, FILE.mp4",
+    )
+    chart: Any = fields.anything(
+        "write a chart of the answers over time, of each recording",
+        "true (in the run directory), false, or FILE.svg, FILE.png",
+    )
+    width: int | None = fields.whole(
+        "width of animations and charts", 200, 4000, unit="pixels", null="480 and 960"
+    )
+    theme: Any = fields.choice("colours of GIF, MP4 and PNG", "light", "dark")
+    font: Path | None = fields.path(
+        "font of GIF, MP4 and PNG, a TrueType file", null="one that has the letters"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what windows alone have where there are none."""
+        if self.window is None and self.stride is not None:
+            raise BadInput(f"stride={self.stride} is one of windows: add window=FRAMES")
+        if self.window is None and self.chart:
+            raise BadInput(f"chart={shown_value(self.chart)} shows windows: add window=FRAMES")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What a checkpoint was trained on, by its card and its user; what neither states is None."""
 
@@ -272,4 +344,5 @@ DOORS: dict[str, type[Settings]] = {
     "reproduce": ReproduceSettings,
     "prepare": PrepareSettings,
     "export": ExportSettings,
+    "predict": PredictSettings,
 }

@@ -23,7 +23,7 @@ Importing this file imports neither numpy nor a reader.
 
 import importlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -157,20 +157,33 @@ def list_recordings(path: Path, reading: "Reading", faults: list[str] | None = N
         path: a file; a folder that is one recording (a file a frame); or a folder, with folders in
             it, of such.
         reading: names the format, where it is not ``auto``.
-        faults: takes the sentences about files of a folder that would be refused.
 
     Raises:
         BadInput: there is nothing, or a file that ends like key points (`ENDINGS`) is in no known
             format.
     """
-    return list(_listed(path, reading, faults))
+    return list(find_recordings(path, reading, _raise))
 
 
-def _listed(path: Path, reading: "Reading", faults: list[str] | None = None) -> Iterator[Found]:
+def _raise(_: Path, error: BadInput) -> None:
+    raise error
+
+
+def find_recordings(
+    path: Path, reading: "Reading", refuse: Callable[[Path, BadInput], None]
+) -> Iterator[Found]:
+    """`list_recordings`, each found when its turn comes.
+
+    Args:
+        path: as there.
+        reading: as there.
+        refuse: is given each file in a folder that is in no known format, and the sentence; if it
+            returns, the other files follow.
+    """
     if not path.exists():
         raise BadInput(f"there is no file or folder {path}; check the path")
     if path.is_dir():
-        found = _in_folder(path, reading, faults)
+        found = _in_folder(path, reading, refuse)
         if (first := next(found, None)) is None:
             raise BadInput(f"{path} has no file of key points ({', '.join(ENDINGS)}); check it")
         yield first
@@ -186,22 +199,28 @@ def _found(path: Path, reading: "Reading") -> Found:
     return Found(path, *recognised(path))
 
 
-def _in_folder(folder: Path, reading: "Reading", faults: list[str] | None) -> Iterator[Found]:
+def _in_folder(
+    folder: Path, reading: "Reading", refuse: Callable[[Path, BadInput], None]
+) -> Iterator[Found]:
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in entries if entry.is_file() and entry.suffix.lower() in ENDINGS]
-    if whole := _frames(folder, files, reading):
+    whole = None
+    try:
+        whole = _frames(folder, files, reading)
+    except BadInput as error:
+        refuse(folder, error)
+        files = []
+    if whole:
         yield whole
-    else:
-        for file in files:
-            try:
-                yield _found(file, reading)
-            except BadInput as error:
-                if faults is None:
-                    raise
-                faults.append(str(error))
+        files = []
+    for file in files:
+        try:
+            yield _found(file, reading)
+        except BadInput as error:
+            refuse(file, error)
     for entry in entries:
         if entry.is_dir():
-            yield from _in_folder(entry, reading, faults)
+            yield from _in_folder(entry, reading, refuse)
 
 
 def _frames(folder: Path, files: list[Path], reading: "Reading") -> Found | None:
@@ -245,7 +264,7 @@ def read_recordings(path: Path, reading: "Reading") -> "list[Recording]":
     """
     recordings = [
         recording
-        for found in _listed(path, reading)
+        for found in find_recordings(path, reading, _raise)
         for recording in read_found(found, reading, path if path.is_dir() else path.parent)
     ]
     twice = [id for id, times in Counter(one.id for one in recordings).items() if times > 1]
