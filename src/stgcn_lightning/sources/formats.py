@@ -150,7 +150,7 @@ def _remedy() -> str:
     return f"name it, reading.format=NAME of {', '.join(FORMATS)}, or move the file away"
 
 
-def list_recordings(path: Path, reading: "Reading", faults: list[str] | None = None) -> list[Found]:
+def list_recordings(path: Path, reading: "Reading") -> list[Found]:
     """The files and folders of frames at `path` and below, sorted by name, without reading them.
 
     Args:
