@@ -106,7 +106,7 @@ def test_the_file_is_recognised(tmp_path):
         ("1 90 2  0 0 0", "1 90 nan  0 0 0", "not finite"),
         ("MOTION", "", "no HIERARCHY followed by MOTION"),
         ("JOINT LeftLeg\n    {", "JOINT LeftLeg", "RightUpLeg is in no joint that it can hang on"),
-        ("CHANNELS 6", "CHANNELS 99999999999", "ends within a joint"),
+        ("CHANNELS 6", "CHANNELS 99999999999", "are not BVH's"),
         ("Xposition", "Xpos", "are not BVH's"),
         ("OFFSET 10 0 0", "OFFSET 10 a 0", "no number"),
         ("Frame Time", "Time", "no Frames: and Frame Time:"),

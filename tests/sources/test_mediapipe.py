@@ -120,7 +120,7 @@ def test_logits_become_probabilities(tmp_path):
         (table([]), "no row below the names"),
         (table([row({}, 20)], joints=20), "has no columns of MediaPipe's 33 or 21 landmarks"),
         (table([row({}), row({})], more="frame"), "frame 0 twice; add a column person"),
-        (table([row({4: ("inf", 0, 0, 1)})]), "right_eye_inner of person 0 in frame 0 is infinite"),
+        (table([row({4: ("inf", 0, 0, 1)})]), "right_eye_inner of person 0 in frame 0 is at inf"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path, text, message):
@@ -201,12 +201,13 @@ def test_a_folder_of_arrays_is_one_recording(tmp_path):
     folder = tmp_path / "hello" / "7"
     folder.mkdir(parents=True)
     for i in range(3):
-        frame = np.full(1662, 0.5 if i != 1 else 0.0)  # nobody was found in the second frame
-        frame[0] = i / 4
+        frame = np.full(1662, 0.5)
+        frame[0] = (i + 1) / 4
+        frame *= i != 1  # nobody was found in the second frame
         np.save(folder / f"{i}.npy", frame)
     (found,) = read_recordings(tmp_path, Reading(img_shape=(100, 200)))
     assert (found.id, found.keypoint.shape) == ("hello/7", (1, 3, 33, 2))
-    assert found.keypoint[0, :, 0, 0].tolist() == [0, 50, 100]
+    assert found.keypoint[0, :, 0, 0].tolist() == [50, 0, 150]
 
 
 def test_kaggle_s_tables_of_parquet(tmp_path):
@@ -216,13 +217,13 @@ def test_kaggle_s_tables_of_parquet(tmp_path):
     for frame in (20, 21):
         for kind, count in (("face", 468), ("left_hand", 21), ("pose", 33), ("right_hand", 21)):
             for i in range(count):
-                x = frame / 80 if kind == "pose" else np.nan
+                x = frame / 64 if kind == "pose" else np.nan
                 row = {"frame": frame, "row_id": f"{frame}-{kind}-{i}", "type": kind}
                 rows.append(row | {"landmark_index": i, "x": x, "y": 0.5, "z": 0.1})
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
     (found,) = read_recordings(tmp_path / "a.parquet", Reading(img_shape=(100, 200)))
     assert found.frames.tolist() == [20, 21]
-    assert found.keypoint[0, :, 3].tolist() == [[50, 50], [52.5, 50]]
+    assert found.keypoint[0, :, 3].tolist() == [[62.5, 50], [65.625, 50]]
 
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):

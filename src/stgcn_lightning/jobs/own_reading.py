@@ -94,16 +94,12 @@ def _listed(
     Raises:
         BadInput: a folder in place of a class is a recording.
     """
-
-    def note(_: Path, error: BadInput) -> None:
-        faults.append(str(error))
-
     found: list[tuple[Entry, Found]] = []
     known: dict[Path, list[Found]] = {}
     for entry in entries:
         if entry.path not in known:
             try:
-                known[entry.path] = [*formats.find_recordings(entry.path, reading, note)]
+                known[entry.path] = formats.list_recordings(entry.path, reading, faults)
             except BadInput as error:
                 faults.append(str(error))
                 known[entry.path] = []

@@ -23,9 +23,9 @@ from stgcn_lightning.sources.detections import (
     number_of_joints,
     scored_points,
 )
-from stgcn_lightning.sources.frame_files import NUMBERED
+from stgcn_lightning.sources.frame_files import video_and_frame
 from stgcn_lightning.sources.joint_names import joints_of
-from stgcn_lightning.sources.json_text import brief, first_table, many, numbers, table
+from stgcn_lightning.sources.json_text import brief, fields, first_table, many, numbers, table
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 SKELETONS = ("coco17", "halpe26", "halpe136", "coco_wholebody133", "openpose18")
@@ -36,9 +36,8 @@ def recognise(content: object) -> str | None:
     first = first_table(content)
     if {"image_id", "keypoints"} <= first.keys() and isinstance(first["image_id"], str):
         return "it is a list with keypoints by image_id, a picture's name"
-    if isinstance(content, dict) and content:
-        one: Any = next(iter(content.values()))
-        if why := openpose.recognise(one):
+    for picture in list(fields(content).values())[:1]:
+        if why := openpose.recognise(picture):
             return f"of each picture, {why.replace('writes a frame', 'does')}"
     return None
 
@@ -48,14 +47,11 @@ def read(content: object, id: str, about: str, reading: Reading) -> list[Recordi
     videos: dict[str, dict[str, list[Detection]]] = {}
     for name, detections in _pictures(content, about):
         stem = PurePosixPath(name.replace("\\", "/")).stem
-        match = NUMBERED.fullmatch(stem)
-        video = match["video"] if match else ""
+        video, _ = video_and_frame(stem) or ("", 0)
         videos.setdefault(video, {}).setdefault(stem, []).extend(detections)
     found: list[Recording] = []
     for video, pictures in videos.items():
-        numbers_of = [NUMBERED.fullmatch(stem) for stem in pictures]
-        digits = [match["frame"] for match in numbers_of if match and len(match["frame"]) < 19]
-        order = list(map(int, digits))
+        order = [named[1] for named in map(video_and_frame, pictures) if named]
         if len(set(order)) < len(pictures):
             order = list(range(len(pictures)))
         frames = Frames(dict(zip(order, pictures.values(), strict=True)), about, unit="pixels")
@@ -70,11 +66,10 @@ def read(content: object, id: str, about: str, reading: Reading) -> list[Recordi
 
 def _pictures(content: object, about: str) -> Iterator[tuple[str, list[Detection]]]:
     """Name of a picture and persons in it; a name may come several times."""
-    if isinstance(content, dict):
-        for name, picture in table(content, about).items():
-            yield name, openpose.people(picture, f"{about}: {brief(name)}")
-        return
-    for one in many(content, about):
+    pictures = fields(content)
+    for name, picture in pictures.items():
+        yield name, openpose.people(picture, f"{about}: {brief(name)}")
+    for one in [] if pictures else many(content, about):
         person = table(one, f"{about}: a person")
         name = person.get("image_id")
         if not isinstance(name, str):

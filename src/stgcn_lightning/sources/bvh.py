@@ -159,11 +159,7 @@ def _motion(motion: bytes, joints: list[Joint], path: Path) -> tuple[NDArray[np.
     """(T, channels) of the rows, and the seconds of a frame."""
     head, found, body = motion.partition(b"Frame Time:")
     words = head.replace(b":", b": ").split()
-    if (
-        not found
-        or words[:1] != [b"Frames:"]
-        or not re.fullmatch(rb"\d{1,15}", b"".join(words[1:]))
-    ):
+    if not found or not re.fullmatch(rb"Frames: \d{1,15}", b" ".join(words)):
         raise BadInput(f"{path} has no Frames: and Frame Time: after MOTION; export it again")
     texts = body.decode("utf-8", "replace").split()
     values = _numbers(texts, path)

@@ -28,9 +28,18 @@ from stgcn_lightning.sources.detections import (
     number_of_joints,
     scored_points,
 )
-from stgcn_lightning.sources.frame_files import NUMBERED
+from stgcn_lightning.sources.frame_files import video_and_frame
 from stgcn_lightning.sources.joint_names import joints_of, plain_name, skeleton_of
-from stgcn_lightning.sources.json_text import brief, first_table, many, numbers, table, whole
+from stgcn_lightning.sources.json_text import (
+    brief,
+    entries,
+    fields,
+    first_table,
+    many,
+    numbers,
+    table,
+    whole,
+)
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 SKELETONS = ("coco17", "coco_wholebody133", "halpe26", "halpe136")
@@ -49,11 +58,9 @@ class _Video:
 
 def recognise(content: object) -> str | None:
     """See `formats`."""
-    if isinstance(content, dict):
-        annotations: Any = content.get("annotations")
-        if isinstance(content.get("images"), list) and "keypoints" in first_table(annotations):
-            return "it has images, and annotations with keypoints"
-        return None
+    file = fields(content)
+    if isinstance(file.get("images"), list) and "keypoints" in first_table(file.get("annotations")):
+        return "it has images, and annotations with keypoints"
     first = first_table(content)
     if {"image_id", "keypoints"} <= first.keys() and not isinstance(first["image_id"], str):
         return "it is a list with image_id and keypoints, as COCO's results"
@@ -62,9 +69,9 @@ def recognise(content: object) -> str | None:
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
     """See `formats`."""
-    if isinstance(content, list):
+    if results := entries(content):
         frames: dict[int, list[Detection]] = {}
-        for one in many(content, about):
+        for one in results:
             result = table(one, f"{about}: a result")
             number = whole(result.get("image_id"), f"{about}: image_id")
             frames.setdefault(number, []).append(_result(result, about))
@@ -74,14 +81,14 @@ def read(content: object, id: str, about: str, reading: Reading) -> list[Recordi
     flags = _are_flags(file, about)
     names: set[tuple[str, ...]] = set()
     categories = {
-        one.get("id"): tuple(map(str, one.get("keypoints") or ()))
-        for one in (table(one, f"{about}: a category") for one in file.get("categories") or ())
+        brief(one.get("id")): tuple(map(str, entries(one.get("keypoints"))))
+        for one in map(fields, entries(file.get("categories")))
     }
     for one in many(file["annotations"], f"{about}: annotations"):
         annotation = table(one, f"{about}: an annotation")
         if not (detection := _annotated(annotation, flags, about)):
             continue
-        names.add(categories.get(annotation.get("category_id"), ()))
+        names.add(categories.get(brief(annotation.get("category_id")), ()))
         try:
             video, number = place[annotation.get("image_id")]
         except (KeyError, TypeError):
@@ -152,8 +159,7 @@ def _numbers(pictures: list[dict[str, Any]], about: str) -> list[int]:
     if None not in frames and len(set(map(str, frames))) == len(frames):
         return [whole(frame, f"{about}: frame_id") for frame in frames]
     stems = [PurePosixPath(str(picture.get("file_name", ""))).stem for picture in pictures]
-    named = [match["frame"] for match in map(NUMBERED.fullmatch, stems) if match]
-    found = [int(digits) for digits in named if len(digits) < 19]
+    found = [named[1] for named in map(video_and_frame, stems) if named]
     if len(set(found)) == len(pictures):
         return found
     return [whole(picture.get("id"), f"{about}: id of an image") for picture in pictures]
@@ -162,7 +168,8 @@ def _numbers(pictures: list[dict[str, Any]], about: str) -> list[int]:
 def _are_flags(file: dict[str, Any], about: str) -> bool:
     """Whether v is 0, 1 or 2 everywhere, and no score."""
     for one in many(file["annotations"], f"{about}: annotations"):
-        values = numbers(table(one, f"{about}: an annotation").get("keypoints") or [], about)
+        keypoints = table(one, f"{about}: an annotation").get("keypoints")
+        values = np.ravel(numbers(keypoints or [], f"{about}: keypoints"))
         if not np.isin(values[2::3], FLAGS).all():
             return False
     return True
@@ -202,10 +209,9 @@ def _result(result: dict[str, Any], about: str) -> Detection:
 
 
 def _track(person: dict[str, Any]) -> str | None:
-    attributes: Any = person.get("attributes")
     track = person.get("track_id")
-    if track is None and isinstance(attributes, dict):
-        track = attributes.get("track_id")
+    if track is None:
+        track = fields(person.get("attributes")).get("track_id")
     return None if track is None else str(track)
 
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import opened
 from stgcn_lightning.sources.detections import MOST_VALUES
-from stgcn_lightning.sources.hdf5_files import hdf5, is_hdf5, texts, values
+from stgcn_lightning.sources.hdf5_files import entries, hdf5, is_hdf5, texts, values
 from stgcn_lightning.sources.joint_names import skeleton_of
 from stgcn_lightning.sources.recordings import Reading, Recording, as_float32
 
@@ -120,7 +120,8 @@ def _of_h5(path: Path) -> _Frame:
             columns, index, table = _table_format(group, path)
         elif "block0_values" in group:
             columns = _fixed_columns(group)
-            index = np.asarray(group["axis1"][()]) if "axis1" in group else None
+            numbered = "axis1" in group and group["axis1"].dtype.kind in "iu"
+            index = values(group["axis1"], about, ndim=1) if numbered else None
             table = values(group["block0_values"], about, ndim=2)
         else:
             raise BadInput(f"{about} is no table of numbers as pandas writes it; write it again")
@@ -161,7 +162,7 @@ def _fixed_columns(group: Any) -> list[tuple[str, ...]]:
     for n in range(levels):
         names = texts(group[f"block0_items_level{n}"])
         label = f"block0_items_label{n}"
-        parts.append([names[int(code)] for code in np.asarray(group[label][()])])
+        parts.append([names[int(code)] for code in entries(group[label])])
     return list(zip(*parts, strict=True))
 
 
@@ -182,9 +183,7 @@ def _frame(
             "DeepLabCut's have scorer, (individuals,) bodyparts, coords: write it again"
         )
     if table.ndim != 2 or table.shape[1] != len(columns) or not len(table):
-        raise BadInput(
-            f"{about} has {table.shape} values for {len(columns)} columns; copy it again"
-        )
+        raise BadInput(f"{about} has {len(table)} frames for {len(columns)} columns; copy it again")
     named = [(column[1] if len(column) == 4 else "", column[-2], column[-1]) for column in columns]
     increasing = index is not None and len(index) == len(table) and (np.diff(index) > 0).all()
     return _Frame(

@@ -3,6 +3,10 @@
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -76,21 +80,22 @@ def number_of_joints(frames: Frames) -> int:
     """V, of all persons.
 
     Raises:
-        BadInput: there is no person at all, or they have different numbers of joints.
+        BadInput: there is no person at all, or they have different numbers of joints or of
+            coordinates.
     """
-    V, of = 0, 0
+    first: dict[tuple[int, ...], int] = {}  # shape of key points -> frame
     for number, detections in frames.detections.items():
         for detection in detections:
-            if not V:
-                V, of = len(detection.keypoint), number
-            if len(detection.keypoint) != V:
-                raise BadInput(
-                    f"{frames.about} has persons of {V} key points (frame {of}) and of "
-                    f"{len(detection.keypoint)} (frame {number}); write one skeleton to a file"
-                )
-    if not V:
+            first.setdefault(detection.keypoint.shape, number)
+    if not first:
         raise BadInput(f"{frames.about} has no person in any frame; leave it out")
-    return V
+    if len(first) > 1:
+        (one, frame), (other, another) = list(first.items())[:2]
+        raise BadInput(
+            f"{frames.about} has persons of {one} key points and coordinates (frame {frame}) and "
+            f"of {other} (frame {another}); write one skeleton to a file"
+        )
+    return next(iter(first))[0]
 
 
 def assembled(frames: Frames, id: str, joints: tuple[str, ...], skeleton: str | None) -> Recording:

@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,20 @@ from stgcn_lightning.files.reading import opened
 from stgcn_lightning.sources.detections import MOST_VALUES
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MOST_NAMES = 1 << 20  # of joints, tracks or columns
 EXTRA = 'pip install "stgcn_lightning[formats]"'
 
 
 def is_hdf5(path: Path) -> bool:
     """Whether a file begins as HDF5 files do."""
-    if path.suffix.lower() not in (".h5", ".hdf5", ".hdf") or not path.is_file():
+    if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return False
     with opened(path) as file:
         return file.read(len(SIGNATURE)) == SIGNATURE
 
 
 @contextmanager
-def hdf5(path: Path) -> Iterator[Any]:
+def hdf5(path: Path) -> Generator[Any, None, None]:
     """An HDF5 file, opened for reading.
 
     Raises:
@@ -64,9 +65,20 @@ def values(dataset: Any, about: str, *, ndim: int) -> NDArray[Any]:
     return np.asarray(dataset[()])
 
 
+def entries(dataset: Any) -> NDArray[Any]:
+    """A data set of names or indices, of which there are few.
+
+    Raises:
+        ValueError: there are more than such files ever have.
+    """
+    if dataset.size > MOST_NAMES:
+        raise ValueError(f"{dataset.name} has {dataset.size:,} entries")
+    return np.asarray(dataset[()])
+
+
 def texts(dataset: Any) -> tuple[str, ...]:
     """A data set of names."""
     return tuple(
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-        for name in np.asarray(dataset[()]).ravel().tolist()
+        for name in entries(dataset).ravel().tolist()
     )

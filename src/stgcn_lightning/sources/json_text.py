@@ -144,11 +144,20 @@ def many(value: object, where: str) -> list[Any]:
     raise BadInput(f"{where}: {brief(value)} is no list; write it again")
 
 
+def fields(content: object) -> dict[str, Any]:
+    """A JSON object; empty where it is none, for recognising."""
+    return cast(dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def entries(content: object) -> list[Any]:
+    """A JSON array; empty where it is none, for recognising."""
+    return cast(list[Any], content) if isinstance(content, list) else []
+
+
 def first_table(content: object) -> dict[str, Any]:
     """The first object of a list of objects; empty where there is none, for recognising."""
-    if isinstance(content, list) and content and isinstance(content[0], dict):
-        return cast(dict[str, Any], content[0])
-    return {}
+    found = entries(content)
+    return fields(found[0]) if found else {}
 
 
 def brief(value: object) -> str:

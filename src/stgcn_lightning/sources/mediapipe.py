@@ -9,6 +9,10 @@ the others are not read. 21 landmarks are a hand.
 Axes: T frames, V landmarks.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from pathlib import Path
 
 import numpy as np

@@ -13,7 +13,16 @@ from typing import Any
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.detections import Detection
 from stgcn_lightning.sources.joint_names import JOINTS
-from stgcn_lightning.sources.json_text import brief, many, numbers, table, whole
+from stgcn_lightning.sources.json_text import (
+    brief,
+    entries,
+    fields,
+    first_table,
+    many,
+    numbers,
+    table,
+    whole,
+)
 from stgcn_lightning.sources.mediapipe import landmarks
 from stgcn_lightning.sources.recordings import Reading, Recording
 
@@ -24,19 +33,13 @@ NUMBERS = ("frame", "frame_id", "frame_index", "frame_number")
 
 def recognise(content: object) -> str | None:
     """See `formats`."""
-    for frame in _frames(content)[:1]:
-        if isinstance(frame, dict):
-            for name in (*IN_PICTURE, *IN_WORLD):
-                if name in frame:
-                    return f"its frames have {name}"
-    return None
+    first = first_table(_frames(content))
+    name = next((name for name in (*IN_PICTURE, *IN_WORLD) if name in first), None)
+    return f"its frames have {name}" if name else None
 
 
 def _frames(content: object) -> list[Any]:
-    if isinstance(content, dict) and isinstance(content.get("frames"), list):
-        content = content["frames"]
-    frames: list[Any] = content if isinstance(content, list) else [content]
-    return frames
+    return entries(fields(content).get("frames")) or entries(content) or [content]
 
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
@@ -60,9 +63,7 @@ def _people(value: Any, where: str) -> list[Detection]:
     """The persons of a frame; several are in any order."""
     if not value:
         return []
-    if isinstance(value, dict):  # protobuf's own JSON
-        value = value.get("landmark", [])
-    people = many(value, where)
+    people = many(fields(value).get("landmark", value), where)  # as protobuf has it
     if people and not isinstance(people[0], list):
         people = [people]
     return [_person(many(one, where), where) for one in people if one]
@@ -74,12 +75,10 @@ def _person(points: list[Any], where: str) -> Detection:
     rows: list[list[Any]] = []
     scores: list[Any] = []
     for point in points[:33]:
-        if isinstance(point, dict):
-            rows.append([point.get("x"), point.get("y"), point.get("z")])
-            scores.append(point.get("visibility", 1.0))
-        elif isinstance(point, list) and len(point) in (3, 4):
-            rows.append(point[:3])
-            scores.append(point[3] if len(point) == 4 else 1.0)
-        else:
+        named = fields(point)
+        values = [named.get(axis) for axis in "xyz"] if named else entries(point)
+        if len(values) not in (3, 4):
             raise BadInput(f"{where}: {brief(point)} is no landmark with x, y, z; write it again")
+        rows.append(values[:3])
+        scores.append(values[3] if len(values) == 4 else named.get("visibility", 1.0))
     return Detection(numbers(rows, where), numbers(scores, where))

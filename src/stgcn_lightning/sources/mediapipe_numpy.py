@@ -8,6 +8,10 @@ it ``landmarks``, ``pose`` or ``pose_landmarks``.
 Axes: T frames, V landmarks.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import zipfile
 from pathlib import Path
 
@@ -16,9 +20,9 @@ from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.detections import MOST_VALUES, Detection
-from stgcn_lightning.sources.frame_files import videos
+from stgcn_lightning.sources.frame_files import numbered, videos
 from stgcn_lightning.sources.mediapipe import landmarks
-from stgcn_lightning.sources.own_npz import arrays
+from stgcn_lightning.sources.own_npz import arrays, names_of_arrays
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 NAMES = ("landmarks", "pose", "pose_landmarks")
@@ -30,8 +34,7 @@ KAGGLE, KAGGLE_POSE = 543, 489  # face 468, left hand 21, then the pose
 def recognise(path: Path) -> str | None:
     """See `formats`."""
     if path.is_dir():
-        frames = _frames(path)
-        first = next((file for files in frames.values() for file in files.values()), None)
+        first = next(iter(numbered(sorted(path.glob("*.npy")))), None)
         shape = None if first is None else _shape(first)
         if first is None or shape is None or not _is_of_frames((1, *shape)):
             return None
@@ -50,7 +53,8 @@ def _shape(path: Path) -> tuple[int, ...] | None:
         if path.suffix.lower() == ".npy":
             return tuple(np.load(path, mmap_mode="r", allow_pickle=False).shape)
         if path.suffix.lower() == ".npz":
-            with zipfile.ZipFile(path) as archive, archive.open(_name(archive.namelist())) as head:
+            name = f"{_name(names_of_arrays(path))}.npy"
+            with zipfile.ZipFile(path) as archive, archive.open(name) as head:
                 version = np.lib.format.read_magic(head)
                 header = np.lib.format.read_array_header_1_0
                 if version != (1, 0):
@@ -63,7 +67,7 @@ def _shape(path: Path) -> tuple[int, ...] | None:
 
 def _name(names: list[str]) -> str:
     """The array of an archive that has landmarks."""
-    known = [name for name in names if name.removesuffix(".npy") in NAMES]
+    known = [name for name in names if name in NAMES]
     return (known or names)[0] if known or len(names) == 1 else ""
 
 
@@ -108,7 +112,7 @@ def _recording(
 def _array(path: Path) -> NDArray[np.float64]:
     if path.suffix.lower() == ".npz":
         content = arrays(path)
-        found = content.get(_name([f"{name}.npy" for name in content]).removesuffix(".npy"))
+        found = content.get(_name(list(content)))
     else:
         try:
             found = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -116,7 +120,8 @@ def _array(path: Path) -> NDArray[np.float64]:
             raise BadInput(f"{path} cannot be read as .npy ({error}); write it again") from None
     if found is None or found.dtype.kind not in "fiu" or found.size > MOST_VALUES:
         raise BadInput(f"{path} has no array of landmarks; give one of (frames, 33, 4)")
-    return np.asarray(found, np.float64)
+    with np.errstate(invalid="ignore"):  # of a damaged NaN
+        return np.asarray(found, np.float64)
 
 
 def _points(array: NDArray[np.float64], path: Path) -> NDArray[np.float64]:

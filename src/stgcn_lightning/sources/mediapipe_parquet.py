@@ -7,6 +7,7 @@ pyarrow, which ``pip install 'stgcn_lightning[formats]'`` brings.
 Source: Kaggle, Google - Isolated Sign Language Recognition, data description.
 """
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def read(path: Path, reading: Reading) -> list[Recording]:
 
 def _columns(path: Path) -> dict[str, Any]:
     try:
-        import pyarrow.parquet as parquet
+        parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise BadInput(
             f"{path} is a table of Parquet, which pyarrow reads: pip install "

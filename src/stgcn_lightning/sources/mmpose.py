@@ -16,7 +16,15 @@ import numpy as np
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.detections import Detection, Frames, assembled, number_of_joints
 from stgcn_lightning.sources.joint_names import joints_of, plain_name, skeleton_of
-from stgcn_lightning.sources.json_text import brief, first_table, many, numbers, table, whole
+from stgcn_lightning.sources.json_text import (
+    brief,
+    fields,
+    first_table,
+    many,
+    numbers,
+    table,
+    whole,
+)
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 SKELETONS = ("coco17", "coco_wholebody133", "halpe26", "hand21", "halpe136")
@@ -25,8 +33,8 @@ LIFTED = ("h36m17",)
 
 def recognise(content: object) -> str | None:
     """See `formats`."""
-    if isinstance(content, dict):
-        return "it has instance_info" if isinstance(content.get("instance_info"), list) else None
+    if isinstance(fields(content).get("instance_info"), list):
+        return "it has instance_info"
     first = first_table(content)
     if {"frame_id", "instances"} <= first.keys():
         return "it is a list with frame_id and instances"
@@ -37,17 +45,14 @@ def recognise(content: object) -> str | None:
 
 def is_frame(content: object) -> bool:
     """See `formats`."""
-    if isinstance(content, dict):
-        content = content.get("instance_info")
+    content = fields(content).get("instance_info", content)
     return {"keypoints", "keypoint_scores"} <= first_table(content).keys()
 
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
     """See `formats`."""
-    names: tuple[str, ...] = ()
-    if isinstance(content, dict):
-        names = _names(content)
-        content = content.get("instance_info")
+    names = _names(fields(content))
+    content = fields(content).get("instance_info", content)
     frames: dict[int, list[Detection]] = {}
     if "instances" not in first_table(content):
         frames[0] = people(content, about)
@@ -74,8 +79,7 @@ def people(content: object, about: str) -> list[Detection]:
     Raises:
         BadInput: an instance is not built as the format says.
     """
-    if isinstance(content, dict):
-        content = content.get("instance_info")
+    content = fields(content).get("instance_info", content)
     return [_person(table(one, f"{about}: an instance"), about) for one in many(content, about)]
 
 
@@ -96,10 +100,7 @@ def _person(instance: dict[str, Any], about: str) -> Detection:
 
 def _names(content: dict[str, Any]) -> tuple[str, ...]:
     """The joints' names, where meta_info has them."""
-    meta: Any = content.get("meta_info")
-    names: Any = meta.get("keypoint_id2name") if isinstance(meta, dict) else None
-    if not isinstance(names, dict):
-        return ()
+    names = fields(fields(content.get("meta_info")).get("keypoint_id2name"))
     try:
         return tuple(plain_name(str(names[str(v)])) for v in range(len(names)))
     except KeyError:

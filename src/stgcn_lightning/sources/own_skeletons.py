@@ -34,8 +34,8 @@ def stated_skeleton(recording: Recording, name: str) -> Skeleton:
     ways = [_ways(start, recording.edges, V) for start in range(V)]
     if len(recording.edges) != V - 1 or any(way < 0 for way in ways[0]):
         raise BadInput(
-            f"{recording.id} has {len(recording.edges)} edges between {V} joints, which are not one "
-            "tree; give map=coco17, or a skeleton file of your own (docs/extending.md)"
+            f"{recording.id} has {len(recording.edges)} edges between {V} joints, which are "
+            "not one tree; give map=coco17, or a skeleton file of your own (docs/extending.md)"
         )
     centre = min(range(V), key=lambda v: sum(ways[v]))
     neighbours = _neighbours(recording.edges, V)

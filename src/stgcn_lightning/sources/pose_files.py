@@ -7,7 +7,8 @@ frame, 0.1, whose number of frames is only 16 bits and therefore comes from the 
 
 A file has several components; one becomes the recording: the body's world landmarks, which are
 metres, if ``reading.unit=metres``, else the body in the picture; ``reading.skeleton=hand21`` takes
-the two hands instead, as two persons.
+the two hands instead, as two persons. pose-format multiplies x and y of world landmarks by the
+picture's sides, as those of all others, which is taken back.
 
 Source: pose-format's docs/specs/v0.0.md, v0.1.md and v0.2.md.
 
@@ -35,6 +36,7 @@ from stgcn_lightning.sources.recordings import Reading, Recording, Unit
 WORLD, BODIES = "POSE_WORLD_LANDMARKS", ("POSE_LANDMARKS", "pose_keypoints_2d")
 HANDS = ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")
 HANDS_OF_OPENPOSE = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
+LARGEST = 3.0  # metres from the hips
 MOST_BYTES = 1 << 30  # of one file
 VERSIONS = (0.0, 0.1, 0.2)
 
@@ -218,7 +220,12 @@ def _recording(
     score = np.concatenate(confidence, axis=1).swapaxes(0, 1)
     keypoint = np.where(score[..., None] > 0, keypoint, np.float32(np.nan))
     joints = tuple(plain_name(point) for point in component.points)
+    remarks = [f"{' and '.join(chosen)} of {', '.join(where)} are read"]
     unit: Unit = "metres" if chosen[0] == WORLD else "unknown"
+    if unit == "metres" and _in_pixels(keypoint) and min(img_shape) > 0:
+        sides = np.array([img_shape[1], img_shape[0], 1], np.float32)
+        keypoint = (keypoint / sides).astype(np.float32)
+        remarks.append("x and y were divided by the picture's sides, by which they were multiplied")
     return Recording(
         id=path.stem,
         keypoint=np.ascontiguousarray(keypoint),
@@ -229,8 +236,14 @@ def _recording(
         img_shape=img_shape if min(img_shape) > 0 else None,
         fps=body.fps or None,
         tracked=body.tracked,
-        remarks=(f"{' and '.join(chosen)} of {', '.join(where)} are read",),
+        remarks=tuple(remarks),
     )
+
+
+def _in_pixels(keypoint: NDArray[np.float32]) -> bool:
+    """Whether x and y of world landmarks are larger than a body is in metres."""
+    found = keypoint[np.isfinite(keypoint).all(-1)]
+    return bool(len(found) and np.quantile(np.abs(found[:, :2]), 0.9) > LARGEST)
 
 
 def _chosen(

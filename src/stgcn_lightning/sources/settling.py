@@ -26,6 +26,10 @@ frame rate     as the user says, else as the file does; else not known, which on
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -41,7 +45,9 @@ OUTSIDE = 0.1  # of the picture's sides: detectors place joints a little beyond 
 OF_PICTURE, OF_PICTURE_SHARE = 2.0, 0.9  # what is no pixel; joints may be out of the picture
 SIGNED_SHARE = 0.1  # of coordinates below zero, where they are in [-1, 1]
 METRES, CENTIMETRES = 5.0, 300.0  # largest side of a body in that unit
+MIRROR_Y, HALF_TURN = np.array([1, -1], np.float32), np.array([-1, -1, 1], np.float32)
 PER_METRE: dict[Unit, float] = {"metres": 1, "centimetres": 100, "millimetres": 1000}
+MOST_COORDINATE = 1e9  # in any unit: what is larger, or infinite, is no place of a joint
 LONGEST_HOLE = 1000  # frames; about half a minute of video
 FACE, SHOULDERS = ("nose", "left_eye", "right_eye"), ("left_shoulder", "right_shoulder")
 FACE_SEEN, FACING_SHARE = 0.5, 0.8  # least score of a face that is seen; share of such frames
@@ -56,8 +62,8 @@ def settled(recording: Recording, reading: Reading) -> Recording:
         reading: what the user says, which counts more than the file.
 
     Raises:
-        BadInput: a coordinate is infinite, nobody is in any frame, or pixels lie outside of the
-            picture that would be assumed.
+        BadInput: a coordinate is infinite or above 1e9, nobody is in any frame, or pixels lie
+            outside of the picture that would be assumed.
     """
     if recording.settled:
         return recording
@@ -82,16 +88,17 @@ def settled(recording: Recording, reading: Reading) -> Recording:
 
 def _found(recording: Recording) -> NDArray[np.bool_]:
     """(M, T, V) whether a joint was found, once `_not_found` has marked the others with NaN."""
-    return np.isfinite(recording.keypoint).all(-1)
+    return np.asarray(np.isfinite(recording.keypoint).all(-1))
 
 
 def _not_found(recording: Recording, reading: Reading) -> tuple[Recording, str]:
     keypoint, score = recording.keypoint, recording.score
-    if np.isinf(keypoint).any():
-        m, t, v = (int(i) for i in np.argwhere(np.isinf(keypoint))[0][:3])
+    far = np.abs(keypoint) > MOST_COORDINATE  # False for NaN
+    if far.any():
+        m, t, v, c = (int(i) for i in np.argwhere(far)[0])
         raise BadInput(
-            f"{recording.id}: joint {recording.joints[v]} of person {m} in frame {t} is infinite; "
-            "write 0 or NaN for what was not found"
+            f"{recording.id}: joint {recording.joints[v]} of person {m} in frame {t} is at "
+            f"{keypoint[m, t, v, c]:g}; write 0 or NaN for what was not found"
         )
     found = _found(recording)
     if score is not None:
@@ -99,9 +106,9 @@ def _not_found(recording: Recording, reading: Reading) -> tuple[Recording, str]:
         if reading.least_score is not None:
             found &= score >= reading.least_score
     if keypoint.shape[-1] == 3:
-        found &= keypoint.any((2, 3))[..., None]
+        found &= np.any(keypoint, axis=(2, 3), keepdims=True)[..., 0]
     elif "signed" not in (recording.unit, reading.unit):
-        found &= keypoint.any(-1)
+        found &= np.any(keypoint, axis=-1)
     if not found.any():
         raise BadInput(f"{recording.id} has no joint of any person in any frame; leave it out")
     keypoint = np.where(found[..., None], keypoint, np.float32(np.nan))
@@ -256,7 +263,7 @@ def _picture(recording: Recording, reading: Reading) -> tuple[Recording, str]:
             keypoint=keypoint,
             unit="pixels",
             img_shape=(height, width),
-            img_shape_assumed=not stated,
+            img_shape_assumed=not stated or (recording.img_shape_assumed and not reading.img_shape),
         ),
         said,
     )
@@ -278,11 +285,11 @@ def _direction(recording: Recording, reading: Reading) -> tuple[Recording, str]:
     if keypoint.shape[-1] == 2:
         if y == "down" or recording.img_shape is None:
             return replace(recording, y="down"), ""
-        keypoint = keypoint * np.float32([1, -1]) + np.float32([0, recording.img_shape[0]])
+        keypoint = keypoint * MIRROR_Y + np.array([0, recording.img_shape[0]], np.float32)
         return replace(recording, keypoint=keypoint, y="down"), "y grows upwards and is turned down"
     if y == "up":
         return replace(recording, y="up"), ""
-    keypoint = keypoint * np.float32([-1, -1, 1])
+    keypoint = keypoint * HALF_TURN
     said = "y grows downwards: the body is turned upright about z, which keeps left and right"
     return replace(recording, keypoint=keypoint, y="up"), said
 

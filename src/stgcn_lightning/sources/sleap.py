@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.csv_tables import header, read_table
 from stgcn_lightning.sources.detections import Frames, assembled
-from stgcn_lightning.sources.hdf5_files import hdf5, is_hdf5, texts, values
+from stgcn_lightning.sources.hdf5_files import entries, hdf5, is_hdf5, texts, values
 from stgcn_lightning.sources.joint_names import skeleton_of
 from stgcn_lightning.sources.recordings import Reading, Recording
 from stgcn_lightning.sources.wide_tables import columns_of, detections_of
 
 COLUMNS = ("track", "frame_idx", "instance.score")
 MATLAB = ("track", "xy", "node", "frame")
+ORDER = ("track", "frame", "node", "xy")  # of a recording
 STANDARD = ("frame", "track", "node", "xy")
 
 
@@ -51,12 +52,12 @@ def read(path: Path, reading: Reading) -> list[Recording]:
 
 
 def _read_csv(path: Path, reading: Reading) -> Recording:
-    table = read_table(path)
-    columns = columns_of(table.names)
-    if columns is None or table.names[:3] != COLUMNS:
+    rows = read_table(path)
+    columns = columns_of(rows.names)
+    if columns is None or rows.names[:3] != COLUMNS:
         raise BadInput(f"{path} has no columns {', '.join(COLUMNS)}, nose.x, ...; export it again")
     joints = tuple(columns.joints)
-    detections = detections_of(table, columns, list(joints), ("x", "y"))
+    detections = detections_of(rows, columns, list(joints), ("x", "y"))
     skeleton = skeleton_of(joints) or reading.skeleton
     return assembled(Frames(detections, str(path), unit="pixels"), path.stem, joints, skeleton)
 
@@ -68,22 +69,20 @@ def _read_h5(path: Path, reading: Reading) -> Recording:
                 raise BadInput(f"{path} has no {key}, as SLEAP's analysis files have; export it")
         joints = texts(file["node_names"])
         tracks = values(file["tracks"], f"{path}: tracks", ndim=4)
-        axes = _axes(file["tracks"], len(joints), path)
-        keypoint = np.transpose(
-            tracks, [axes.index(axis) for axis in ("track", "frame", "node", "xy")]
-        )
+        persons = texts(file["track_names"]) if "track_names" in file else ()
+        axes = _axes(file["tracks"], len(joints), len(persons), path)
+        keypoint = np.transpose(tracks, [axes.index(axis) for axis in ORDER])
         score = None
         if "point_scores" in file:
             scores = values(file["point_scores"], f"{path}: point_scores", ndim=3)
             rest = [axis for axis in axes if axis != "xy"]
-            score = np.transpose(scores, [rest.index(axis) for axis in ("track", "frame", "node")])
+            score = np.transpose(scores, [rest.index(axis) for axis in ORDER[:3]])
             if score.shape != keypoint.shape[:3]:
                 raise BadInput(
                     f"{path} has point_scores of shape {scores.shape} beside tracks of shape "
                     f"{tracks.shape}; export it again"
                 )
             score = np.nan_to_num(score.astype(np.float32))
-        persons = texts(file["track_names"]) if "track_names" in file else ()
         edges = _edges(file, len(joints))
     M = len(keypoint)
     return Recording(
@@ -98,8 +97,11 @@ def _read_h5(path: Path, reading: Reading) -> Recording:
     )
 
 
-def _axes(tracks: Any, nodes: int, path: Path) -> tuple[str, ...]:
-    """The order of the axes of `tracks`: what the file says, else the one that fits its shape."""
+def _axes(tracks: Any, nodes: int, names: int, path: Path) -> tuple[str, ...]:
+    """The order of the axes of `tracks`: what the file says, else the one that fits its shape.
+
+    Where both fit, as with two tracks in two frames, it is the one with as many tracks as `names`.
+    """
     shape = tuple(tracks.shape)
     fits = [
         axes
@@ -114,7 +116,7 @@ def _axes(tracks: Any, nodes: int, path: Path) -> tuple[str, ...]:
             f"{path} has tracks of shape {shape} for {nodes} nodes; it should be (tracks, 2, "
             f"{nodes}, frames): export it again"
         )
-    return fits[0]
+    return next((axes for axes in fits if shape[axes.index("track")] == names), fits[0])
 
 
 def _stated(tracks: Any) -> tuple[str, ...] | None:
@@ -131,7 +133,7 @@ def _edges(file: Any, nodes: int) -> tuple[tuple[int, int], ...]:
     """(child, parent) pairs; none where the file has none that make sense."""
     if "edge_inds" not in file:
         return ()
-    pairs: NDArray[Any] = np.asarray(file["edge_inds"][()])
+    pairs: NDArray[Any] = entries(file["edge_inds"])
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu" or not pairs.size:
         return ()
     if pairs.min() < 0 or pairs.max() >= nodes:

@@ -15,7 +15,15 @@ import numpy as np
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.detections import Detection, Frames, assembled, number_of_joints
 from stgcn_lightning.sources.joint_names import joints_of
-from stgcn_lightning.sources.json_text import brief, first_table, many, numbers, table
+from stgcn_lightning.sources.json_text import (
+    brief,
+    entries,
+    fields,
+    first_table,
+    many,
+    numbers,
+    table,
+)
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 SKELETONS = ("coco17", "hand21", "halpe26", "coco_wholebody133")
@@ -23,23 +31,20 @@ SKELETONS = ("coco17", "hand21", "halpe26", "coco_wholebody133")
 
 def recognise(content: object) -> str | None:
     """See `formats`."""
-    if isinstance(content, list):
-        several = next((one for one in content if one), None)
-        if _is_person(content):
-            return "it is a list with keypoints of x, y"
-        if isinstance(several, list) and _is_person(several):
-            return "it is a list, by frame, of lists with keypoints of x, y"
+    if _has_person(content):
+        return "it is a list with keypoints of x, y"
+    if _has_person(next((one for one in entries(content) if one), None)):
+        return "it is a list, by frame, of lists with keypoints of x, y"
     return None
 
 
 def is_frame(content: object) -> bool:
     """See `formats`."""
-    return isinstance(content, list) and _is_person(content)
+    return _has_person(content)
 
 
-def _is_person(content: object) -> bool:
-    keypoints: Any = first_table(content).get("keypoints")
-    return isinstance(keypoints, dict) and {"x", "y"} <= keypoints.keys()
+def _has_person(content: object) -> bool:
+    return {"x", "y"} <= fields(first_table(content).get("keypoints")).keys()
 
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:

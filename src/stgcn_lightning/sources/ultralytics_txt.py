@@ -10,6 +10,10 @@ once.
 Source: ultralytics 8, engine/results.py (save_txt); docs.ultralytics.com/datasets/pose.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +22,7 @@ from numpy.typing import NDArray
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import opened
 from stgcn_lightning.sources.detections import Detection, Frames, assembled
-from stgcn_lightning.sources.frame_files import videos
+from stgcn_lightning.sources.frame_files import numbered, videos
 from stgcn_lightning.sources.joint_names import JOINTS, joints_of
 from stgcn_lightning.sources.recordings import Reading, Recording
 
@@ -42,8 +46,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         return []
-    files = sorted(path.glob("*.txt"))
-    return [file for frames in videos(files).values() for file in frames.values()]
+    return numbered(sorted(path.glob("*.txt")))
 
 
 def _columns(file: Path) -> list[float]:

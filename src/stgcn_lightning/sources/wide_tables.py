@@ -4,6 +4,10 @@ Columns are ``x1``, ``y_1`` (joints by number, from 0 or 1), or ``left_knee_x``,
 name). Besides, ``frame`` and ``person`` (or ``track``) say which row is which; others are ignored.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import re
 from dataclasses import dataclass
 
@@ -50,7 +54,8 @@ class Columns:
 def columns_of(names: tuple[str, ...]) -> Columns | None:
     """Where a table with these names has key points; None: it has none."""
     joints: dict[str, dict[str, int]] = {}
-    frame, person, others, by_number = None, None, [], 0
+    others: list[str] = []
+    frame, person, by_number = None, None, 0
     for column, name in enumerate(names):
         if name.lower() in FRAME and frame is None:
             frame = column
