@@ -1,5 +1,7 @@
 """Joints of one skeleton from another's: by name, imputed, or absent, and said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import skeleton
@@ -91,6 +93,14 @@ def test_a_recording_without_half_of_the_joints_is_refused_by_their_names():
         mapped(numbered("hand21"), skeleton("coco17"))
     with pytest.raises(BadInput, match="12 of 25 were found by name, not spine_base, spine_mid"):
         mapped(numbered("coco17"), skeleton("ntu25"))
+
+
+def test_joints_without_names_have_those_of_the_skeleton_that_the_user_names():
+    numbers = [str(v) for v in range(24)]
+    recording = replace(numbered(None, numbers), skeleton="smpl24")
+    assert sources(recording, "h36m17")[1:7] == [2, 5, 8, 1, 4, 7]
+    with pytest.raises(BadInput, match="r has 24 joints but its skeleton hand21 has 21"):
+        mapped(replace(recording, skeleton="hand21"), skeleton("coco17"))
 
 
 def test_belly_and_spine_lie_on_the_way_from_the_hips_up():

@@ -1,9 +1,13 @@
+import json
+import sys
+
 import numpy as np
 import pytest
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.sources import mediapipe_json
 from stgcn_lightning.sources.formats import read_recordings
-from stgcn_lightning.sources.joint_names import MEDIAPIPE33
+from stgcn_lightning.sources.joint_names import JOINTS
 from stgcn_lightning.sources.recordings import Reading
 
 
@@ -54,7 +58,9 @@ def test_of_pose_and_face_the_pose_is_read(tmp_path):
 
 
 def test_columns_may_be_named_by_landmark(tmp_path):
-    names = [f"{v.upper()}_{word}" for v in MEDIAPIPE33 for word in ("x", "y", "visibility")]
+    names = [
+        f"{v.upper()}_{word}" for v in JOINTS["mediapipe33"] for word in ("x", "y", "visibility")
+    ]
     cells = row({16: (0.1, 0.2, 0.3)}, last=(0.5, 0.5, 1))
     found = read(tmp_path / "a.csv", table([cells], names), img_shape=(100, 100))
     assert found.keypoint[0, 0, 16] == pytest.approx([10, 20])
@@ -108,15 +114,131 @@ def test_logits_become_probabilities(tmp_path):
     [
         ("", "is empty"),
         ("<html></html>\n", "is a web page"),
-        ("x1,y1\n1,2\n", "is in no known format"),
+        ("a,b\n1,2\n", "is in no known format"),
         (table([row({}), "1,2"]), "2 cells in row 2 below 132 names"),
         (table([row({4: (0.5, "high", 0, 1)})]), "'high' in column y5 of row 1; write a number"),
         (table([]), "no row below the names"),
-        (table([row({})], joints=20), "is in no known format"),
+        (table([row({}, 20)], joints=20), "has no columns of MediaPipe's 33 or 21 landmarks"),
         (table([row({}), row({})], more="frame"), "frame 0 twice; add a column person"),
         (table([row({4: ("inf", 0, 0, 1)})]), "right_eye_inner of person 0 in frame 0 is infinite"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path, text, message):
     with pytest.raises(BadInput, match=message):
-        read(tmp_path / "a.csv", text)
+        read(tmp_path / "a.csv", text, format="mediapipe" if "MediaPipe" in message else "auto")
+
+
+def landmark(x, y, z, visibility):
+    return {"x": x, "y": y, "z": z, "visibility": visibility, "presence": 0.99}
+
+
+def frame_of(first, rest=(0.5, 0.5, 0, 1), key="pose_landmarks", people=True):
+    points = [landmark(*first), *[landmark(*rest)] * 32]
+    return {key: [points] if people else points}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [frame_of((0.25, 0.5, 0, 0.5)), frame_of((0.5, 0.5, 0, 0.5)), {"pose_landmarks": []}],
+        {"frames": [
+            frame_of((0.25, 0.5, 0, 0.5), key="landmarks"),
+            frame_of((0.5, 0.5, 0, 0.5), key="landmarks"),
+            {"landmarks": []},
+        ]},
+        [
+            frame_of((0.25, 0.5, 0, 0.5), key="poseLandmarks", people=False),
+            frame_of((0.5, 0.5, 0, 0.5), key="poseLandmarks", people=False),
+            {"poseLandmarks": None},
+        ],
+        [
+            {"frame": i, "pose_landmarks": [[[x, 0.5, 0, 0.5], *[[0.5, 0.5, 0, 1]] * 32]]}
+            for i, x in ((1, 0.5), (0, 0.25))
+        ] + [{"frame": 2, "pose_landmarks": []}],
+    ],
+)  # fmt: skip
+def test_results_as_json(tmp_path, content):
+    found = read(tmp_path / "a.json", json.dumps(content), img_shape=(100, 200))
+    assert found.skeleton == "mediapipe33"
+    assert found.keypoint[0, :, 0].tolist() == [[50, 50], [100, 50], [0, 0]]
+    assert found.score[0, :, 0].tolist() == [0.5, 0.5, 0]
+
+
+def test_results_have_world_landmarks_besides(tmp_path):
+    frame = frame_of((0.25, 0.5, 0, 0.5)) | frame_of(
+        (0.1, -0.6, -0.2, 1), (0, 0, 0.01, 1), key="pose_world_landmarks"
+    )
+    text = json.dumps([frame])
+    assert read(tmp_path / "a.json", text).keypoint.shape[-1] == 2
+    found = read(tmp_path / "a.json", text, unit="metres")
+    assert found.keypoint[0, 0, 0] == pytest.approx([-0.1, 0.6, -0.2])
+
+
+def test_several_people_of_a_result_are_not_tracked():
+    two = [[[0.5, 0.5, 0, 1]] * 33, [[0.1, 0.5, 0, 1]] * 33]
+    content = [{"pose_landmarks": two}, {"pose_landmarks": two[::-1]}]
+    (found,) = mediapipe_json.read(content, "x", "x", Reading())
+    assert (found.keypoint.shape[0], found.tracked) == (2, False)
+
+
+def test_arrays_of_landmarks(tmp_path):
+    points = np.full((2, 33, 4), 0.5, np.float32)
+    points[:, 0, 0] = [0.25, 0.75]
+    holistic = np.concatenate([points.reshape(2, 132), np.zeros((2, 1530))], axis=1)
+    kaggle = np.full((2, 543, 3), np.nan)
+    kaggle[:, 489:522] = points[..., :3]
+    for number, array in enumerate((points, points[..., :3], points[:, None], holistic, kaggle)):
+        np.save(tmp_path / f"{number}.npy", array)
+        np.savez(tmp_path / f"{number}.npz", landmarks=array)
+        for ending in ("npy", "npz"):
+            (found,) = read_recordings(
+                tmp_path / f"{number}.{ending}", Reading(img_shape=(100, 200))
+            )
+            assert found.keypoint[0, :, 0].tolist() == [[50, 50], [150, 50]]
+
+
+def test_a_folder_of_arrays_is_one_recording(tmp_path):
+    folder = tmp_path / "hello" / "7"
+    folder.mkdir(parents=True)
+    for i in range(3):
+        frame = np.full(1662, 0.5)
+        frame[0] = (i + 1) / 4
+        frame *= i != 1  # nobody was found in the second frame
+        np.save(folder / f"{i}.npy", frame)
+    (found,) = read_recordings(tmp_path, Reading(img_shape=(100, 200)))
+    assert (found.id, found.keypoint.shape) == ("hello/7", (1, 3, 33, 2))
+    assert found.keypoint[0, :, 0, 0].tolist() == [50, 0, 150]
+
+
+def test_kaggle_s_tables_of_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = []
+    for frame in (20, 21):
+        for kind, count in (("face", 468), ("left_hand", 21), ("pose", 33), ("right_hand", 21)):
+            for i in range(count):
+                x = frame / 64 if kind == "pose" else np.nan
+                row = {"frame": frame, "row_id": f"{frame}-{kind}-{i}", "type": kind}
+                rows.append(row | {"landmark_index": i, "x": x, "y": 0.5, "z": 0.1})
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    (found,) = read_recordings(tmp_path / "a.parquet", Reading(img_shape=(100, 200)))
+    assert found.frames.tolist() == [20, 21]
+    assert found.keypoint[0, :, 3].tolist() == [[62.5, 50], [65.625, 50]]
+
+
+def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and more")
+    with pytest.raises(BadInput, match=r"a\.parquet cannot be read as a table of frame, type"):
+        read_recordings(tmp_path, Reading())
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(BadInput, match=r"pip install 'stgcn_lightning\[formats\]'"):
+        read_recordings(tmp_path, Reading())
+
+
+def test_wrong_arrays_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((4, 7)))
+    with pytest.raises(BadInput, match=r"a\.npy is one array of numpy .* in no known format"):
+        read_recordings(tmp_path / "a.npy", Reading())
+    np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(BadInput, match=r"a\.npy cannot be read as \.npy"):
+        read_recordings(tmp_path / "a.npy", Reading(format="mediapipe_numpy"))

@@ -22,8 +22,17 @@ def test_every_name_has_its_reader(tmp_path):
 
 
 def test_an_unknown_name_is_refused_with_the_remedy():
-    with pytest.raises(BadInput, match=r"benchmark\.source=csv is none of mmaction2; name a"):
-        source_named("csv")
+    with pytest.raises(BadInput, match=r"benchmark\.source=openpos: did you mean openpose"):
+        source_named("openpos")
+
+
+def test_key_points_are_annotations_without_labels(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoint=np.ones((3, 17, 2)))
+    for name in ("auto", "npz"):
+        found = source_named(name).annotations(tmp_path)
+        assert found.splits == {"all": ["a"]}
+        assert (found.samples[0].id, found.samples[0].label) == ("a", None)
+        assert found.samples[0].keypoint.shape == (1, 3, 17, 2)
 
 
 def test_a_function_of_the_user_s_own_is_a_source():

@@ -106,6 +106,20 @@ def read_pickle(path: AnyPath, contents: str = "annotations") -> object:
     return found
 
 
+def read_pickled(file: IO[bytes], path: AnyPath, contents: str = "annotations") -> object:
+    """What a pickle within another file holds, such as an attribute of HDF5, read as `read_pickle`.
+
+    Args:
+        file: the bytes of the pickle alone; one that can seek.
+        path: of the file that it is in, for sentences.
+        contents: what it should hold, one of `kinds.WANTED`.
+
+    Raises:
+        BadInput: as `read_pickle`.
+    """
+    return load_pickle(_PlainUnpickler(file, path, contents))
+
+
 class _Dtype(Built):
     """A numpy dtype of numbers or text.
 
@@ -157,7 +171,7 @@ class _Array(Built):
         array.__setstate__((version, shape, dtype.value, fortran, data))
 
 
-def _lists(shape: Any, data: Any) -> list[Any]:
+def _lists(shape: Any, data: Any) -> Any:
     """An array of Python objects, which becomes lists: what it holds is as plain as all else.
 
     Numpy writes objects row by row, also those of arrays that lie column by column.
@@ -165,6 +179,8 @@ def _lists(shape: Any, data: Any) -> list[Any]:
     if not isinstance(data, list) or any(type(n) is not int or n < 0 for n in shape):
         raise pickle.UnpicklingError("an array of objects that has none")
     entries = cast("list[Any]", data)
+    if shape == () and len(entries) == 1 and isinstance(entries[0], dict | list):
+        return entries[0]  # how numpy.savez packs a dict
     # an axis of length 0 could stand for any number of empty lists
     if math.prod(shape) != len(entries) or (not entries and shape != (0,)) or not shape:
         raise pickle.UnpicklingError("an array whose shape does not fit its objects")

@@ -3,6 +3,10 @@
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -76,37 +80,40 @@ def number_of_joints(frames: Frames) -> int:
     """V, of all persons.
 
     Raises:
-        BadInput: there is no person at all, or they have different numbers of joints.
+        BadInput: there is no person at all, or they have different numbers of joints or of
+            coordinates.
     """
-    V, of = 0, 0
+    first: dict[tuple[int, ...], int] = {}  # shape of key points -> frame
     for number, detections in frames.detections.items():
         for detection in detections:
-            if not V:
-                V, of = len(detection.keypoint), number
-            if len(detection.keypoint) != V:
-                raise BadInput(
-                    f"{frames.about} has persons of {V} key points (frame {of}) and of "
-                    f"{len(detection.keypoint)} (frame {number}); write one skeleton to a file"
-                )
-    if not V:
+            first.setdefault(detection.keypoint.shape, number)
+    if not first:
         raise BadInput(f"{frames.about} has no person in any frame; leave it out")
-    return V
+    if len(first) > 1:
+        (one, frame), (other, another) = list(first.items())[:2]
+        raise BadInput(
+            f"{frames.about} has persons of {one} key points and coordinates (frame {frame}) and "
+            f"of {other} (frame {another}); write one skeleton to a file"
+        )
+    return next(iter(first))[0]
 
 
 def assembled(frames: Frames, id: str, joints: tuple[str, ...], skeleton: str | None) -> Recording:
     """The recording of these frames.
 
-    Persons keep their tracks where all have one; otherwise they are in the order of the file, and
-    the recording is not tracked unless there is but one in each frame.
+    Persons keep their tracks where all have one, and nobody shares one in a frame; otherwise they
+    are in the order of the file, and the recording is not tracked unless there is but one in each
+    frame.
 
     Raises:
-        BadInput: a number of a frame is absurd, a track is twice in one frame, or there are more
-            values than memory should be asked for.
+        BadInput: a number of a frame is absurd, or there are more values than memory should be
+            asked for.
     """
     order = sorted(frames.detections)
     everybody = [detection for number in order for detection in frames.detections[number]]
     names = list(dict.fromkeys(one.track for one in everybody))
-    tracked = None not in names
+    shared = _shared_track(frames)
+    tracked = None not in names and not shared
     M = len(names) if tracked else max(len(found) for found in frames.detections.values())
     T, V, C = len(order), len(joints), everybody[0].keypoint.shape[1]
     if M * T * V * C > MOST_VALUES:
@@ -121,15 +128,8 @@ def assembled(frames: Frames, id: str, joints: tuple[str, ...], skeleton: str | 
     score = np.zeros((M, T, V), np.float32)
     row = {name: m for m, name in enumerate(names)}
     for t, number in enumerate(order):
-        taken: set[int] = set()
         for place, one in enumerate(frames.detections[number]):
             m = row[one.track] if tracked else place
-            if m in taken:
-                raise BadInput(
-                    f"{frames.about} has the track {one.track} twice in frame {number}; give every "
-                    "person a track of its own"
-                )
-            taken.add(m)
             with np.errstate(over="ignore"):  # settling refuses what is infinite
                 keypoint[m, t] = one.keypoint
                 score[m, t] = 1 if one.score is None else one.score
@@ -144,5 +144,14 @@ def assembled(frames: Frames, id: str, joints: tuple[str, ...], skeleton: str | 
         frames=np.array(order, np.int64),
         tracked=tracked or M == 1,
         persons=tuple(str(name) for name in names) if tracked else (),
-        remarks=frames.remarks,
+        remarks=(*frames.remarks, *shared),
     )
+
+
+def _shared_track(frames: Frames) -> tuple[str, ...]:
+    """A sentence about the first track that two persons of one frame have; empty if none has."""
+    for number, found in frames.detections.items():
+        names = [one.track for one in found]
+        if None not in names and len(set(names)) < len(names):
+            return (f"tracks are not used: frame {number} has one track for two persons",)
+    return ()

@@ -2,19 +2,22 @@
 
 A reader is a module of this room. Of a format that is not JSON it has two functions:
 
-- ``recognise(path) -> str | None``: why the file or folder `path` is in its format, in a few words
-  that complete "because ..."; None if it is not. It reads no more than it needs.
+- ``recognise(path) -> str | None``: why the file `path` is in its format, in a few words that
+  complete "because ..."; None if it is not. It reads no more than it needs.
 - ``read(path, reading) -> list[Recording]``: what it holds (see `recordings`), not settled. Wrong
   content is refused with a BadInput that names file, place, value and remedy. An id begins with
   ``path.stem``; of several recordings in a file, each has its own after a colon.
+
+Where a file may hold one frame (`Format.frames`), both take a folder of such files as well.
 
 Of a format in JSON, the file has been parsed (`json_text`):
 
 - ``recognise(content) -> str | None``;
 - ``read(content, id, about, reading) -> list[Recording]``: `id` for the recordings, `about` for the
   sentences of errors;
-- where a file may hold one frame (`Format.frames`), besides ``people(content, about) ->
-  list[Detection]`` and ``recording(frames, id, about, reading) -> Recording`` of a whole folder.
+- where a file may hold one frame (`Format.frames`), besides ``is_frame(content) -> bool``,
+  ``people(content, about) -> list[Detection]`` and, of all files of a video in a folder,
+  ``recording(frames, id, about, reading) -> Recording``.
 
 Importing this file imports neither numpy nor a reader.
 """
@@ -40,28 +43,51 @@ class Format:
         module: of its reader, in this room.
         about: what writes it, and how its files are called.
         json: its files are JSON.
-        frames: such a file may be one frame, and a folder of them one recording.
+        frames: the ending of files that may be one frame each, a folder of which is one recording.
     """
 
     module: str
     about: str
     json: bool = False
-    frames: bool = False
+    frames: str = ""
 
 
 # the more particular ones first: the first that recognises a file reads it
 FORMATS = {
     "npz": Format("own_npz", "this package's own form: .npz with keypoint (docs/sources.md)"),
-    "json": Format("own_json", "this package's own form as JSON or JSON Lines", json=True),
+    "json": Format("own_json", "this package's own form as .json or .jsonl", json=True),
+    "annotations": Format("recorded_annotations", "MMAction2's and PYSKL's pickles"),
+    "pose": Format("pose_files", "pose-format's .pose"),
+    "h36m": Format("h36m_npz", "Human3.6M as VideoPose3D packs it: data_3d_h36m.npz"),
+    "deeplabcut": Format("deeplabcut", "DeepLabCut's and Lightning Pose's .h5 and .csv"),
+    "sleap": Format("sleap", "SLEAP's analysis .h5 and .csv"),
+    "bvh": Format("bvh", "motion capture, .bvh"),
+    "c3d": Format("c3d_files", "motion capture, .c3d"),
+    "trc": Format("trc", "markers of OpenSim, Pose2Sim and others, .trc"),
     "mediapipe": Format("mediapipe", "tables of MediaPipe's landmarks: x1, y1, z1, v1, ..., v33"),
-    "openpose": Format(
-        "openpose", "OpenPose --write_json: a .json a frame", json=True, frames=True
+    "mediapipe_json": Format("mediapipe_json", "MediaPipe's results as JSON", json=True),
+    "mediapipe_numpy": Format(
+        "mediapipe_numpy", "arrays of landmarks, .npy or .npz, of a frame or of all", frames=".npy"
     ),
+    "mediapipe_parquet": Format("mediapipe_parquet", "Kaggle's tables of MediaPipe Holistic"),
+    "openpose": Format(
+        "openpose", "OpenPose --write_json: a .json a frame", json=True, frames=".json"
+    ),
+    "coco": Format("coco", "COCO's annotations and results; COCO-WholeBody", json=True),
+    "alphapose": Format("alphapose", "AlphaPose's alphapose-results.json; Halpe", json=True),
+    "mmpose": Format("mmpose", "MMPose's predictions", json=True, frames=".json"),
+    "ultralytics": Format(
+        "ultralytics_json", "Ultralytics' to_json(): a .json a frame", json=True, frames=".json"
+    ),
+    "ultralytics_txt": Format(
+        "ultralytics_txt", "Ultralytics' save_txt: a .txt a frame", frames=".txt"
+    ),
+    "csv": Format("own_csv", "this package's own form as a table (docs/sources.md)"),
 }
 # files of other endings in a folder are no key points: pictures, videos, notes
 ENDINGS = (
     ".json", ".jsonl", ".npz", ".npy", ".csv", ".parquet", ".pkl", ".pickle", ".pose", ".h5",
-    ".bvh", ".c3d", ".trc",
+    ".hdf5", ".bvh", ".c3d", ".trc",
 )  # fmt: skip
 
 
@@ -98,7 +124,7 @@ def recognised(path: Path) -> tuple[str, str]:
     """
     from stgcn_lightning.sources.json_text import read_json
 
-    content, json = None, path.suffix.lower() == ".json" and path.is_file()
+    content, json = None, path.suffix.lower() in (".json", ".jsonl") and path.is_file()
     if json:
         content = read_json(path)
     for name, known in FORMATS.items():
@@ -123,19 +149,26 @@ def _remedy() -> str:
     return f"name it, reading.format=NAME of {', '.join(FORMATS)}, or move the file away"
 
 
-def list_recordings(path: Path, reading: "Reading") -> list[Found]:
+def list_recordings(path: Path, reading: "Reading", faults: list[str] | None = None) -> list[Found]:
     """The files and folders of frames at `path` and below, sorted by name, without reading them.
 
     Args:
         path: a file; a folder that is one recording (a file a frame); or a folder, with folders in
             it, of such.
         reading: names the format, where it is not ``auto``.
+        faults: takes the sentences about files of a folder that would be refused.
 
     Raises:
         BadInput: there is nothing, or a file that ends like key points (`ENDINGS`) is in no known
             format.
     """
-    return list(find_recordings(path, reading, _raise))
+
+    def keep(_: Path, error: BadInput) -> None:
+        if faults is None:
+            raise error
+        faults.append(str(error))
+
+    return list(find_recordings(path, reading, keep))
 
 
 def _raise(_: Path, error: BadInput) -> None:
@@ -143,7 +176,7 @@ def _raise(_: Path, error: BadInput) -> None:
 
 
 def find_recordings(
-    path: Path, reading: "Reading", refuse: Callable[[Path, BadInput], None]
+    path: Path, reading: "Reading", refuse: Callable[[Path, BadInput], None] = _raise
 ) -> Iterator[Found]:
     """`list_recordings`, each found when its turn comes.
 
@@ -156,11 +189,18 @@ def find_recordings(
     if not path.exists():
         raise BadInput(f"there is no file or folder {path}; check the path")
     if path.is_dir():
-        found = _in_folder(path, reading, refuse)
-        if (first := next(found, None)) is None:
+        faulty: list[Path] = []
+
+        def note(file: Path, error: BadInput) -> None:
+            faulty.append(file)
+            refuse(file, error)
+
+        found = _in_folder(path, reading, note)
+        if (first := next(found, None)) is not None:
+            yield first
+            yield from found
+        elif not faulty:
             raise BadInput(f"{path} has no file of key points ({', '.join(ENDINGS)}); check it")
-        yield first
-        yield from found
     else:
         yield _found(path, reading)
 
@@ -192,35 +232,40 @@ def _in_folder(
         except BadInput as error:
             refuse(file, error)
     for entry in entries:
-        if entry.is_dir():
+        if entry.is_dir() and not _leads_back(entry):
             yield from _in_folder(entry, reading, refuse)
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one that it is in."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _frames(folder: Path, files: list[Path], reading: "Reading") -> Found | None:
     """The folder, if it holds a file a frame; other files of key points in it are refused."""
-    from stgcn_lightning.sources.frame_files import videos
+    from stgcn_lightning.sources.frame_files import numbered
     from stgcn_lightning.sources.json_text import read_json
 
     names = [reading.format] if reading.format != "auto" else list(FORMATS)
+    jsons = numbered([file for file in files if file.suffix.lower() == ".json"])
+    # the first frames may have nobody in them, and be empty lists
+    first = next((file for file in jsons if read_json(file) != []), None)
     for name in names:
-        reader = reader_of(name)
+        reader, ending, why = reader_of(name), FORMATS[name].frames, None
         if not FORMATS[name].json:
-            if why := reader.recognise(folder):
-                return Found(folder, name, why)
+            why = reader.recognise(folder) if ending else None
+        elif ending and first and reader.is_frame(content := read_json(first)):
+            why = f"of {first.name}, a frame, {reader.recognise(content)}"
+        if not why:
             continue
-        jsons = [file for file in files if file.suffix.lower() == ".json"]
-        numbered = [file for frames in videos(jsons).values() for file in frames.values()]
-        if not FORMATS[name].frames or not numbered:
-            continue
-        if not (why := reader.recognise(read_json(numbered[0]))):
-            continue
+        frames = numbered([file for file in files if file.suffix.lower() == ending])
         for file in files:
-            if file not in numbered:
+            if file not in frames:
                 raise BadInput(
-                    f"{file} is among the frames of a recording, but its name ends in no number of "
-                    "a frame; move it away"
+                    f"{file} is among the frames of a recording, but is none by its name, which "
+                    f"would end in a number and {ending}; move it away"
                 )
-        return Found(folder, name, f"of {numbered[0].name}, a frame, {why}")
+        return Found(folder, name, why)
     return None
 
 
@@ -236,7 +281,7 @@ def read_recordings(path: Path, reading: "Reading") -> "list[Recording]":
     """
     recordings = [
         recording
-        for found in find_recordings(path, reading, _raise)
+        for found in find_recordings(path, reading)
         for recording in read_found(found, reading, path if path.is_dir() else path.parent)
     ]
     twice = [id for id, times in Counter(one.id for one in recordings).items() if times > 1]
@@ -319,10 +364,10 @@ def read_text(text: str | bytes, reading: "Reading", name: str = "-") -> "list[R
 
 def _finished(recording: "Recording", found: Found, reading: "Reading") -> "Recording":
     """Settled, with linked persons, and with the word about what the file was taken for."""
+    from stgcn_lightning.sources.linking import linked
     from stgcn_lightning.sources.settling import settled
 
     said = f"{found.path} is taken for {found.format}, because {found.why}" if found.why else ""
     if said:
         recording = replace(recording, remarks=(said, *recording.remarks))
-    # persons are linked here, in pixels and without holes
-    return settled(recording, reading)
+    return linked(settled(recording, reading), reading)

@@ -1,14 +1,34 @@
-"""Folders that are recordings: a file a frame, whose names end in the frame's number."""
+"""Names of files of single frames, which end in the frame's number, and folders of them."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from stgcn_lightning.errors import BadInput
 
 MOST_DIGITS = 18  # what int64 holds
-# OpenPose adds its word after the number: video_000000000012_keypoints.json
-NUMBERED = re.compile(r"(?P<video>.*?)[-_. ]?(?P<frame>\d+)(?:_keypoints)?", re.DOTALL)
+BETWEEN = "-_. "  # what may stand between the name of the video and the number
+
+
+def video_and_frame(stem: str) -> tuple[str, int] | None:
+    """What a file's name without its ending says; None where it ends in no number of a frame.
+
+    OpenPose adds a word after the number.
+
+    Example:
+        >>> video_and_frame("walk_000000000012_keypoints")
+        ('walk', 12)
+    """
+    name = stem.removesuffix("_keypoints")
+    video = name.rstrip("0123456789")
+    digits = name[len(video) :]
+    if not 0 < len(digits) <= MOST_DIGITS:
+        return None
+    return video[:-1] if video.endswith(tuple(BETWEEN)) else video, int(digits)
+
+
+def numbered(files: Sequence[Path]) -> list[Path]:
+    """The files whose name ends in the number of a frame, in their order."""
+    return [file for file in files if video_and_frame(file.stem)]
 
 
 def videos(files: Sequence[Path]) -> dict[str, dict[int, Path]]:
@@ -17,16 +37,14 @@ def videos(files: Sequence[Path]) -> dict[str, dict[int, Path]]:
     Files whose name does not end in a number are in none.
 
     Raises:
-        BadInput: two files are of one frame, or a number is absurd.
+        BadInput: two files are of one frame.
     """
     found: dict[str, dict[int, Path]] = {}
     for file in files:
-        if not (named := NUMBERED.fullmatch(file.stem)):
+        if not (named := video_and_frame(file.stem)):
             continue
-        if len(named["frame"]) > MOST_DIGITS:
-            raise BadInput(f"{file} has no number of a frame in its name; number frames from 0")
-        frames = found.setdefault(named["video"], {})
-        number = int(named["frame"])
+        video, number = named
+        frames = found.setdefault(video, {})
         if number in frames:
             raise BadInput(f"{file} and {frames[number].name} are of one frame; remove one of them")
         frames[number] = file

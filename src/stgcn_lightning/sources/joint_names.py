@@ -9,145 +9,70 @@ from collections.abc import Sequence
 
 from stgcn_lightning.errors import BadInput
 
-FACE = ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]
-COCO17 = FACE + [
-    f"{side}_{part}"
-    for part in ["shoulder", "elbow", "wrist", "hip", "knee", "ankle"]
+FACE = "nose left_eye right_eye left_ear right_ear"
+COCO17 = (
+    f"{FACE} left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip "
+    "right_hip left_knee right_knee left_ankle right_ankle"
+)
+OPENPOSE18 = (
+    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist "
+    "right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear "
+    "left_ear"
+)
+OPENPOSE25 = (
+    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip "
+    "right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear "
+    "left_ear left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
+)
+HALPE26 = (
+    f"{COCO17} head neck hip left_big_toe right_big_toe left_small_toe right_small_toe left_heel "
+    "right_heel"
+)
+MEDIAPIPE33 = (
+    "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer "
+    "left_ear right_ear mouth_left mouth_right left_shoulder right_shoulder left_elbow right_elbow "
+    "left_wrist right_wrist left_pinky right_pinky left_index right_index left_thumb right_thumb "
+    "left_hip right_hip left_knee right_knee left_ankle right_ankle left_heel right_heel "
+    "left_foot_index right_foot_index"
+)
+H36M17 = (
+    "root right_hip right_knee right_foot left_hip left_knee left_foot spine thorax neck_base head "
+    "left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist"
+)
+NTU25 = (
+    "spine_base spine_mid neck head left_shoulder left_elbow left_wrist left_hand right_shoulder "
+    "right_elbow right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip "
+    "right_knee right_ankle right_foot spine_shoulder left_hand_tip left_thumb right_hand_tip "
+    "right_thumb"
+)
+HAND21 = "wrist thumb_cmc thumb_mcp thumb_ip thumb_tip " + " ".join(
+    f"{finger}_mcp {finger}_pip {finger}_dip {finger}_tip"
+    for finger in ("index_finger", "middle_finger", "ring_finger", "pinky")
+)
+FEET = "left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
+FACE68 = " ".join(f"face-{i}" for i in range(68))
+HANDS = " ".join(  # of COCO-WholeBody and Halpe
+    f"{side}_hand_root "
+    + " ".join(
+        f"{side}_{finger}{i}"
+        for finger in ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+        for i in (1, 2, 3, 4)
+    )
     for side in ("left", "right")
-]
-OPENPOSE18 = [
-    "nose",
-    "neck",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "right_eye",
-    "left_eye",
-    "right_ear",
-    "left_ear",
-]
-OPENPOSE25 = [
-    "nose",
-    "neck",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "mid_hip",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "right_eye",
-    "left_eye",
-    "right_ear",
-    "left_ear",
-    "left_big_toe",
-    "left_small_toe",
-    "left_heel",
-    "right_big_toe",
-    "right_small_toe",
-    "right_heel",
-]
-HALPE26 = COCO17 + [
-    "head",
-    "neck",
-    "hip",
-    "left_big_toe",
-    "right_big_toe",
-    "left_small_toe",
-    "right_small_toe",
-    "left_heel",
-    "right_heel",
-]
-MEDIAPIPE33 = [
-    "nose",
-    "left_eye_inner",
-    "left_eye",
-    "left_eye_outer",
-    "right_eye_inner",
-    "right_eye",
-    "right_eye_outer",
-    "left_ear",
-    "right_ear",
-    "mouth_left",
-    "mouth_right",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_pinky",
-    "right_pinky",
-    "left_index",
-    "right_index",
-    "left_thumb",
-    "right_thumb",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-    "left_heel",
-    "right_heel",
-    "left_foot_index",
-    "right_foot_index",
-]
-HAND21 = [
-    *["wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"],
-    *(
-        f"{finger}_{part}"
-        for finger in ("index_finger", "middle_finger", "ring_finger", "pinky")
-        for part in ("mcp", "pip", "dip", "tip")
-    ),
-]
-FACE68 = [f"face-{i}" for i in range(68)]
-
-
-def _hand(side: str) -> list[str]:
-    """The 21 joints of one hand of COCO-WholeBody and Halpe."""
-    fingers = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
-    return [
-        f"{side}_hand_root",
-        *(f"{side}_{finger}{i}" for finger in fingers for i in range(1, 5)),
-    ]
-
-
-FEET = [
-    "left_big_toe",
-    "left_small_toe",
-    "left_heel",
-    "right_big_toe",
-    "right_small_toe",
-    "right_heel",
-]  # COCO-WholeBody's
-BOTH_HANDS = _hand("left") + _hand("right")
+)
 
 JOINTS: dict[str, tuple[str, ...]] = {
-    name: tuple(joints)
+    name: tuple(joints.split())
     for name, joints in {
         "coco17": COCO17,
         "openpose18": OPENPOSE18,
         "openpose25": OPENPOSE25,
         "halpe26": HALPE26,
-        "halpe136": HALPE26 + FACE68 + BOTH_HANDS,
-        "coco_wholebody133": COCO17 + FEET + FACE68 + BOTH_HANDS,
+        "halpe136": f"{HALPE26} {FACE68} {HANDS}",
+        "coco_wholebody133": f"{COCO17} {FEET} {FACE68} {HANDS}",
         "mediapipe33": MEDIAPIPE33,
+        "h36m17": H36M17,
+        "ntu25": NTU25,
         "hand21": HAND21,
     }.items()
 }

@@ -20,6 +20,8 @@ BRIEF = 40  # characters of a value that a sentence quotes
 def read_json(path: Path) -> object:
     """What a JSON file holds; do not change it, since the last one is kept for the next call.
 
+    Lines of JSON (``.jsonl``) are a list.
+
     Raises:
         BadInput: the file cannot be read, or is no JSON.
     """
@@ -47,6 +49,9 @@ def _read(path: Path, changed: int, size: int) -> object:
         raise BadInput(
             f"{path} is {kind_of(path) or 'no JSON'}; give the file of key points itself"
         )
+    if path.suffix.lower() == ".jsonl":
+        lines = [line for line in text.splitlines() if line.strip()]
+        return [parsed(line, f"{path}, line {i}") for i, line in enumerate(lines, 1)]
     return parsed(text, str(path))
 
 
@@ -139,11 +144,20 @@ def many(value: object, where: str) -> list[Any]:
     raise BadInput(f"{where}: {brief(value)} is no list; write it again")
 
 
+def fields(content: object) -> dict[str, Any]:
+    """A JSON object; empty where it is none, for recognising."""
+    return cast(dict[str, Any], content) if isinstance(content, dict) else {}
+
+
+def entries(content: object) -> list[Any]:
+    """A JSON array; empty where it is none, for recognising."""
+    return cast(list[Any], content) if isinstance(content, list) else []
+
+
 def first_table(content: object) -> dict[str, Any]:
     """The first object of a list of objects; empty where there is none, for recognising."""
-    if isinstance(content, list) and content and isinstance(content[0], dict):
-        return cast(dict[str, Any], content[0])
-    return {}
+    found = entries(content)
+    return fields(found[0]) if found else {}
 
 
 def brief(value: object) -> str:

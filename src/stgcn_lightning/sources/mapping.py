@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.shipped import skeleton_named
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.concepts import concepts
 from stgcn_lightning.sources.recordings import Recording
@@ -73,8 +74,10 @@ def mapped(recording: Recording, skeleton: Skeleton) -> Recording:
         skeleton: whose joints are wanted.
 
     Raises:
-        BadInput: the recording has less than half of the joints, imputed ones not counted.
+        BadInput: the recording has less than half of the joints, imputed ones not counted; or its
+            joints have no names, and its skeleton is not known or of another number of joints.
     """
+    recording = replace(recording, joints=_names(recording))
     there: dict[str, int] = {}
     for index, name in enumerate(concepts(recording.joints, recording.skeleton)):
         there.setdefault(name, index)
@@ -118,6 +121,20 @@ def mapped(recording: Recording, skeleton: Skeleton) -> Recording:
         edges=(),
         remarks=(*recording.remarks, *_said(recording, skeleton, lacking, imputed, absent)),
     )
+
+
+def _names(recording: Recording) -> tuple[str, ...]:
+    """The joints' names: those of the recording's skeleton where the file only numbers them."""
+    V = len(recording.joints)
+    if recording.skeleton is None or recording.joints != tuple(str(v) for v in range(V)):
+        return recording.joints
+    names = skeleton_named(recording.skeleton).joints
+    if len(names) != V:
+        raise BadInput(
+            f"{recording.id} has {V} joints but its skeleton {recording.skeleton} has "
+            f"{len(names)}; name the skeleton of the file (reading.skeleton)"
+        )
+    return names
 
 
 def _ingredients(

@@ -9,6 +9,10 @@ the others are not read. 21 landmarks are a hand.
 Axes: T frames, V landmarks.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +21,11 @@ from numpy.typing import NDArray
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.csv_tables import header, read_table
 from stgcn_lightning.sources.detections import Detection, Frames, assembled
-from stgcn_lightning.sources.joint_names import HAND21, JOINTS, MEDIAPIPE33, plain_name
+from stgcn_lightning.sources.joint_names import JOINTS, plain_name
 from stgcn_lightning.sources.recordings import Reading, Recording
 from stgcn_lightning.sources.wide_tables import Columns, columns_of, detections_of
 
-HIPS = [MEDIAPIPE33.index("left_hip"), MEDIAPIPE33.index("right_hip")]
+HIPS = [JOINTS["mediapipe33"].index(f"{side}_hip") for side in ("left", "right")]
 BETWEEN_HIPS = 0.05  # metres that the middle of the hips may be away from the origin
 WITH_FACE = (501, 543)  # pose and face; pose, face and two hands
 SKELETONS = ("mediapipe33", "hand21")
@@ -63,7 +67,7 @@ def _landmarks(columns: Columns) -> list[str] | None:
     """The joints that are MediaPipe's landmarks, in its order; None: it has none such."""
     joints = list(columns.joints)
     plain = {plain_name(joint): joint for joint in joints}
-    for names in (MEDIAPIPE33, HAND21):
+    for names in (JOINTS[skeleton] for skeleton in SKELETONS):
         if all(name in plain for name in names):
             return [plain[name] for name in names]
     if not columns.numbered or not all(joint.isdigit() for joint in joints):

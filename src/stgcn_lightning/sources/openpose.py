@@ -3,13 +3,14 @@
 Which joints, their number tells: 25 of the model BODY_25 or 18 of COCO. Old versions write
 ``pose_keypoints``; AlphaPose's ``--format open`` writes the same form, its ``--format cmu`` one
 with ``bodies[].joints``. Coordinates are in pixels, [0, 1] or [-1, 1] by ``--keypoint_scale``,
-which the file does not say (see `settling`). People are in any order in each frame. Face, hands and
-3D are not read.
+which the file does not say (see `settling`). People are in any order in each frame unless
+``person_id`` is 0 or more, which `--tracking` makes it. Face, hands and 3D are not read.
 
 Source: OpenPose, doc/02_output.md; AlphaPose, docs/output.md.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from stgcn_lightning.sources.detections import (
@@ -20,7 +21,7 @@ from stgcn_lightning.sources.detections import (
     scored_points,
 )
 from stgcn_lightning.sources.joint_names import joints_of
-from stgcn_lightning.sources.json_text import many, numbers, table
+from stgcn_lightning.sources.json_text import entries, fields, many, numbers, table
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 SKELETONS = ("openpose25", "openpose18")
@@ -29,11 +30,17 @@ PERSONS = {"people": ("pose_keypoints_2d", "pose_keypoints"), "bodies": ("joints
 
 def recognise(content: object) -> str | None:
     """See `formats`."""
-    if isinstance(content, dict) and isinstance(content.get("people"), list):
+    frame = fields(content)
+    if isinstance(frame.get("people"), list):
         return "it has people, as OpenPose writes a frame"
-    if isinstance(content, dict) and isinstance(content.get("bodies"), list):
+    if isinstance(frame.get("bodies"), list):
         return "it has bodies, as AlphaPose's --format cmu writes a frame"
     return None
+
+
+def is_frame(content: object) -> bool:
+    """See `formats`."""
+    return recognise(content) is not None
 
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
@@ -49,16 +56,21 @@ def people(content: object, about: str) -> list[Detection]:
     """
     frame = table(content, about)
     key = "people" if "people" in frame else "bodies"
-    found = [_points(one, key, about) for one in many(frame.get(key), f"{about}: {key}")]
-    return [scored_points(points, f"{about}: key points") for points in found if points.size]
+    found: list[Detection] = []
+    for one in many(frame.get(key), f"{about}: {key}"):
+        person = table(one, f"{about}: a person")
+        name = next((name for name in PERSONS[key] if name in person), None)
+        points = numbers(person.get(name or "", []), f"{about}: {name}")
+        if points.size:
+            body = scored_points(points, f"{about}: key points")
+            found.append(replace(body, track=_track(person)))
+    return found
 
 
-def _points(person: Any, key: str, about: str) -> Any:
-    fields = table(person, f"{about}: a person")
-    for name in PERSONS[key]:
-        if name in fields:
-            return numbers(fields[name], f"{about}: {name}")
-    return numbers([], about)
+def _track(person: dict[str, Any]) -> str | None:
+    """`person_id` is [-1] unless OpenPose was asked to track."""
+    id = entries(person.get("person_id"))[:1]
+    return str(id[0]) if id and isinstance(id[0], int) and id[0] >= 0 else None
 
 
 def recording(

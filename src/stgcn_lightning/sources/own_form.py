@@ -3,6 +3,10 @@
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Mapping
 from typing import Any, get_args
 

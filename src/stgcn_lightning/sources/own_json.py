@@ -1,27 +1,28 @@
 """This package's own form of a recording as JSON: the keys of `own_npz`, with nested lists.
 
-One object is a recording; a list of them, or lines of one each (``.jsonl``), are several. An object
-may have ``id`` besides. null is a number that is not known.
+One object is a recording; a list of them, or JSON Lines with one in each (``.jsonl``), are several.
+An object may have ``id`` besides. null is a number that is not known. A frame of a stream is a
+recording of one frame.
 """
 
 from typing import Any
 
 from stgcn_lightning.errors import BadInput, nearest
-from stgcn_lightning.sources.json_text import first_table, many, table
+from stgcn_lightning.sources.json_text import fields, first_table, many, table
 from stgcn_lightning.sources.own_form import KEYS, recording_of
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 
 def recognise(content: object) -> str | None:
     """See `formats`."""
-    first: Any = content if isinstance(content, dict) else first_table(content)
+    first = fields(content) or first_table(content)
     return "it has keypoint, as this package's own form" if "keypoint" in first else None
 
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
     """See `formats`."""
-    if isinstance(content, dict):
-        return [_recording(content, id, about, reading)]
+    if one := fields(content):
+        return [_recording(one, id, about, reading)]
     return [
         _recording(table(one, f"{about}: recording {i}"), id, f"{about}, recording {i}", reading, i)
         for i, one in enumerate(many(content, about))

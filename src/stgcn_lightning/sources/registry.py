@@ -7,7 +7,9 @@ A reader is any function ``read(path) -> Annotations``:
   normalised, cut or padded, which happens later (`data.checks`, `data.store`);
 - a `BadInput` that it raises is shown to the user as one sentence.
 
-Readers of this package have a name (`SOURCES`). A reader of your own is a function in a module of
+Readers of this package have a name (`SOURCES`): ``mmaction2``; or a format of key-point files
+(`formats`), or ``auto``, which recognises it: their recordings have no labels, and all are in a
+split called ``all``. A reader of your own is a function in a module of
 your own, which the benchmark's file names::
 
     source:
@@ -25,12 +27,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, nearest
+from stgcn_lightning.sources.formats import FORMATS
 
 if TYPE_CHECKING:
     from stgcn_lightning.sources.annotations import Annotations
 
-SOURCES = ("mmaction2",)
+SOURCES = ("mmaction2", "auto", *FORMATS)
+RECORDINGS = "1"  # of what `formats` and `settling` make of files
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,11 @@ def source_named(name: str) -> Source:
     """
     if name == "mmaction2":
         return Source(name, _read_mmaction2)
+    if name in SOURCES:
+        return Source(name, partial(_read_recordings, name), RECORDINGS)
     raise BadInput(
-        f"benchmark.source={name} is none of {', '.join(SOURCES)}; name a function of your own "
-        "with benchmark.source._target_=MODULE.FUNCTION"
+        f"benchmark.source={name}: {nearest(name, SOURCES)} A function of your own is named with "
+        "benchmark.source._target_=MODULE.FUNCTION"
     )
 
 
@@ -101,3 +107,12 @@ def _read_mmaction2(path: Path) -> "Annotations":
     from stgcn_lightning.sources.mmaction2 import read_annotations
 
     return read_annotations(path)
+
+
+def _read_recordings(format: str, path: Path) -> "Annotations":
+    from stgcn_lightning.sources.annotations import Annotations
+    from stgcn_lightning.sources.formats import read_recordings
+    from stgcn_lightning.sources.recordings import Reading
+
+    samples = [one.sample() for one in read_recordings(path, Reading(format=format))]
+    return Annotations(samples, {"all": [sample.id for sample in samples]})

@@ -13,16 +13,22 @@ depth          z of key points in a picture is dropped: it is not of the same si
 y              2D down, as in pictures. 3D up, as NTU RGB+D's camera space: y that grows downwards
                is turned by half a turn about z, in which x changes its sign, too; turning keeps
                left and right, mirroring y alone would exchange them
-not found      a joint with NaN, with a score of 0 or below `least_score`; in a file without scores
-               a joint in 2D at (0, 0), a body in 3D with nothing but zeros: all zero, score 0
+not found      a joint with NaN, with a score of 0 or below `least_score`, in 2D one at (0, 0), and
+               in 3D a body with nothing but zeros: all zero, score 0
 scores         clipped to [0, 1]; those of up to 100 with one above 10 are percent
 frames         numbers that are left out in a file were frames without persons: they are filled with
                empty ones, up to 1,000 in a row; a larger hole is closed
+sides          left and right are the person's own; that they look as the viewer's (or the picture
+               mirrored) is said, and nothing changed
 frame rate     as the user says, else as the file does; else not known, which only times need
 =============  =====================================================================================
 
 Axes: M persons, T frames, V joints, C coordinates.
 """
+
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,8 +45,11 @@ OUTSIDE = 0.1  # of the picture's sides: detectors place joints a little beyond 
 OF_PICTURE, OF_PICTURE_SHARE = 2.0, 0.9  # what is no pixel; joints may be out of the picture
 SIGNED_SHARE = 0.1  # of coordinates below zero, where they are in [-1, 1]
 METRES, CENTIMETRES = 5.0, 300.0  # largest side of a body in that unit
+MIRROR_Y, HALF_TURN = np.array([1, -1], np.float32), np.array([-1, -1, 1], np.float32)
 PER_METRE: dict[Unit, float] = {"metres": 1, "centimetres": 100, "millimetres": 1000}
 LONGEST_HOLE = 1000  # frames; about half a minute of video
+FACE, SHOULDERS = ("nose", "left_eye", "right_eye"), ("left_shoulder", "right_shoulder")
+FACE_SEEN, FACING_SHARE = 0.5, 0.8  # least score of a face that is seen; share of such frames
 PERCENT, MOST_PERCENT = 10.0, 100.0  # scores of detectors that are no probability end below 10
 
 
@@ -67,6 +76,7 @@ def settled(recording: Recording, reading: Reading) -> Recording:
         _direction,
         _metres,
         _rate,
+        _sides,
     )
     for step in steps:
         recording, said = step(recording, reading)
@@ -77,7 +87,7 @@ def settled(recording: Recording, reading: Reading) -> Recording:
 
 def _found(recording: Recording) -> NDArray[np.bool_]:
     """(M, T, V) whether a joint was found, once `_not_found` has marked the others with NaN."""
-    return np.isfinite(recording.keypoint).all(-1)
+    return np.asarray(np.isfinite(recording.keypoint).all(-1))
 
 
 def _not_found(recording: Recording, reading: Reading) -> tuple[Recording, str]:
@@ -93,10 +103,10 @@ def _not_found(recording: Recording, reading: Reading) -> tuple[Recording, str]:
         found &= score > 0  # False for NaN
         if reading.least_score is not None:
             found &= score >= reading.least_score
-    elif keypoint.shape[-1] == 3:
-        found &= keypoint.any((2, 3))[..., None]
+    if keypoint.shape[-1] == 3:
+        found &= np.any(keypoint, axis=(2, 3), keepdims=True)[..., 0]
     elif "signed" not in (recording.unit, reading.unit):
-        found &= keypoint.any(-1)
+        found &= np.any(keypoint, axis=-1)
     if not found.any():
         raise BadInput(f"{recording.id} has no joint of any person in any frame; leave it out")
     keypoint = np.where(found[..., None], keypoint, np.float32(np.nan))
@@ -273,11 +283,11 @@ def _direction(recording: Recording, reading: Reading) -> tuple[Recording, str]:
     if keypoint.shape[-1] == 2:
         if y == "down" or recording.img_shape is None:
             return replace(recording, y="down"), ""
-        keypoint = keypoint * np.float32([1, -1]) + np.float32([0, recording.img_shape[0]])
+        keypoint = keypoint * MIRROR_Y + np.array([0, recording.img_shape[0]], np.float32)
         return replace(recording, keypoint=keypoint, y="down"), "y grows upwards and is turned down"
     if y == "up":
         return replace(recording, y="up"), ""
-    keypoint = keypoint * np.float32([-1, -1, 1])
+    keypoint = keypoint * HALF_TURN
     said = "y grows downwards: the body is turned upright about z, which keeps left and right"
     return replace(recording, keypoint=keypoint, y="up"), said
 
@@ -300,6 +310,26 @@ def _rate(recording: Recording, reading: Reading) -> tuple[Recording, str]:
         return recording, ""
     said = "frames per second are not known: times are counted in frames (reading.fps says them)"
     return replace(recording, fps=None), said
+
+
+def _sides(recording: Recording, reading: Reading) -> tuple[Recording, str]:
+    """Whether left and right look as the viewer's: a word, since it cannot be known."""
+    del reading
+    place = {joint: v for v, joint in enumerate(recording.joints)}
+    if recording.keypoint.shape[-1] == 3 or not place.keys() >= {*FACE, *SHOULDERS}:
+        return recording, ""
+    seen = _found(recording)
+    if recording.score is not None:
+        seen &= recording.score >= FACE_SEEN
+    facing = seen[..., [place[joint] for joint in (*FACE, *SHOULDERS)]].all(-1)  # M, T
+    left, right = (recording.keypoint[..., place[joint], 0] for joint in SHOULDERS)
+    crossed = facing & (left < right)
+    if not facing.any() or crossed.sum() < FACING_SHARE * facing.sum():
+        return recording, ""
+    return recording, (
+        "left and right may be the viewer's: faces are seen, yet left shoulders are left in the "
+        "picture, as if it were mirrored or its joints named from outside"
+    )
 
 
 def _zeroed(recording: Recording) -> Recording:

@@ -4,10 +4,15 @@ Columns are ``x1``, ``y_1`` (joints by number, from 0 or 1), or ``left_knee_x``,
 name). Besides, ``frame`` and ``person`` (or ``track``) say which row is which; others are ignored.
 """
 
+# NumPy's stubs lose the element type when an array is reshaped or reduced:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import re
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.csv_tables import Table
@@ -49,7 +54,8 @@ class Columns:
 def columns_of(names: tuple[str, ...]) -> Columns | None:
     """Where a table with these names has key points; None: it has none."""
     joints: dict[str, dict[str, int]] = {}
-    frame, person, others, by_number = None, None, [], 0
+    others: list[str] = []
+    frame, person, by_number = None, None, 0
     for column, name in enumerate(names):
         if name.lower() in FRAME and frame is None:
             frame = column
@@ -99,9 +105,7 @@ def detections_of(
         if columns.person is not None:
             raise BadInput(f"{table.about} has persons but no column frame; add it")
     else:
-        numbers = table.numbers([columns.frame])[:, 0]
-        if not (np.isfinite(numbers) & (np.abs(numbers) < 2.0**53)).all():
-            raise BadInput(f"{table.about} has a frame without a number; number frames from 0")
+        numbers = frame_numbers(table, columns.frame)
     found: dict[int, list[Detection]] = {}
     for row, (number, points) in enumerate(zip(numbers, values, strict=True)):
         track = None if columns.person is None else table.rows[row][columns.person]
@@ -115,3 +119,20 @@ def detections_of(
         if np.isfinite(points[:, :C]).any():
             here.append(Detection(points[:, :C], score, track))
     return found
+
+
+def frame_numbers(table: Table, column: int) -> NDArray[np.int64]:
+    """The numbers of the frames of a table's rows.
+
+    Raises:
+        BadInput: a cell is empty, or no whole number that int64 has.
+    """
+    found = table.numbers([column])[:, 0]
+    wrong = ~(np.isfinite(found) & (np.abs(found) < 2.0**53)) | (found != np.floor(found))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise BadInput(
+            f"{table.about} has the frame {brief(table.rows[row][column])} in row {row + 1}; give "
+            "whole numbers from 0"
+        )
+    return found.astype(np.int64)

@@ -1,0 +1,84 @@
+"""Opening HDF5 files, which DeepLabCut and SLEAP write, with h5py."""
+
+# NumPy's stubs lose the element type when an array changes its shape, and h5py has none:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.reading import opened
+from stgcn_lightning.sources.detections import MOST_VALUES
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MOST_NAMES = 1 << 20  # of joints, tracks or columns
+EXTRA = 'pip install "stgcn_lightning[formats]"'
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 files do."""
+    if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
+        return False
+    with opened(path) as file:
+        return file.read(len(SIGNATURE)) == SIGNATURE
+
+
+@contextmanager
+def hdf5(path: Path) -> Generator[Any, None, None]:
+    """An HDF5 file, opened for reading.
+
+    Raises:
+        BadInput: h5py is missing, or the file or a part of it cannot be read.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise BadInput(f"{path} is an HDF5 file, which needs h5py: {EXTRA}") from None
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except BadInput:
+        raise
+    except Exception as error:  # damaged files raise nearly anything
+        detail = " ".join(str(error).split())[:200]
+        raise BadInput(f"{path} cannot be read as HDF5 ({detail}); copy it again") from None
+
+
+def values(dataset: Any, about: str, *, ndim: int) -> NDArray[Any]:
+    """All numbers of a data set of so many axes.
+
+    Raises:
+        BadInput: it has another number of axes, holds no numbers, or is too large.
+    """
+    shape = getattr(dataset, "shape", None)
+    kind = getattr(getattr(dataset, "dtype", None), "kind", "")
+    if shape is None or len(shape) != ndim or kind not in "fiu":
+        raise BadInput(f"{about} is not an array of numbers with {ndim} axes; write it again")
+    if int(np.prod(shape, dtype=object)) > MOST_VALUES:
+        raise BadInput(f"{about} has {' x '.join(map(str, shape))} numbers; divide the recording")
+    return np.asarray(dataset[()])
+
+
+def entries(dataset: Any) -> NDArray[Any]:
+    """A data set of names or indices, of which there are few.
+
+    Raises:
+        ValueError: there are more than such files ever have.
+    """
+    if dataset.size > MOST_NAMES:
+        raise ValueError(f"{dataset.name} has {dataset.size:,} entries")
+    return np.asarray(dataset[()])
+
+
+def texts(dataset: Any) -> tuple[str, ...]:
+    """A data set of names."""
+    return tuple(
+        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+        for name in entries(dataset).ravel().tolist()
+    )
