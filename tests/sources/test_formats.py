@@ -1,8 +1,10 @@
 import contextlib
 import json
+import re
 
 import numpy as np
 import pytest
+from helpers import CHECKOUT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +111,42 @@ def test_a_lost_file_among_many_is_named(tmp_path):
     (tmp_path / "lost.json").write_text('{"what": "ever"}')
     with pytest.raises(BadInput, match=r"lost\.json is in no known format .* or move the file"):
         read_recordings(tmp_path, Reading())
+
+
+def test_lost_files_may_be_collected_instead(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoint=np.ones((1, 2, 2)))
+    (tmp_path / "lost.json").write_text('{"what": "ever"}')
+    (tmp_path / "mixed").mkdir()
+    (tmp_path / "mixed" / "x_1.json").write_text('{"people": []}')
+    (tmp_path / "mixed" / "notes.csv").write_text("a,b\n1,2\n")
+    faults = []
+    found = list_recordings(tmp_path, Reading(), faults)
+    assert [one.path.name for one in found] == ["a.npz"]
+    assert [fault.split("/")[-1].split(" ")[0] for fault in faults] == ["lost.json", "notes.csv"]
+
+
+def test_links_that_lead_back_are_not_followed(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoint=np.ones((1, 2, 2)))
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert len(list_recordings(tmp_path, Reading())) == 1
+
+
+def test_the_page_has_a_row_for_each_format():
+    page = (CHECKOUT / "docs" / "sources.md").read_text()
+    table = page.split("## Formats")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(FORMATS)
+
+
+def test_the_examples_of_the_page_are_read(tmp_path):
+    page = (CHECKOUT / "docs" / "sources.md").read_text()
+    examples = re.findall(r"```(json|csv)\n(.*?)```", page, re.DOTALL)
+    assert [kind for kind, _ in examples] == ["json", "csv", "csv"]
+    for kind, text in examples:
+        path = tmp_path / f"a.{kind}"
+        path.write_text(text)
+        (found,) = read_recordings(path, Reading())
+        assert found.joints[:2] == ("nose", "left_eye")
+        assert found.keypoint[0, 0, :2].tolist() == [[312, 101], [318, 95]]
 
 
 def test_a_folder_without_key_points_is_refused(tmp_path):

@@ -120,7 +120,7 @@ def test_logits_become_probabilities(tmp_path):
         (table([]), "no row below the names"),
         (table([row({}, 20)], joints=20), "has no columns of MediaPipe's 33 or 21 landmarks"),
         (table([row({}), row({})], more="frame"), "frame 0 twice; add a column person"),
-        (table([row({4: ("inf", 0, 0, 1)})]), "right_eye_inner of person 0 in frame 0 is infinite"),
+        (table([row({4: ("inf", 0, 0, 1)})]), "right_eye_inner of person 0 in frame 0 is at inf"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path, text, message):

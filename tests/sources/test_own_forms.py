@@ -144,3 +144,6 @@ def test_a_wrong_npz_is_refused_by_name(tmp_path):
     np.savez(tmp_path / "a.npz", other=np.ones(3))
     with pytest.raises(BadInput, match=r"a\.npz is an \.npz archive .* in no known format"):
         read_recordings(tmp_path, Reading())
+    (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-30])
+    with pytest.raises(BadInput, match=r"a\.npz is a damaged \.npz archive, which is in no known"):
+        read_recordings(tmp_path, Reading())

@@ -32,6 +32,12 @@ def test_pixels_stay_and_the_size_of_the_picture_is_assumed():
     assert not said(found, "frames per second")
 
 
+def test_a_size_that_the_reader_assumes_stays_one():
+    given = {"img_shape": (480, 640), "img_shape_assumed": True}
+    assert settle([[10, 20]], **given).img_shape_assumed
+    assert not settle([[10, 20]], Reading(img_shape=(480, 640)), **given).img_shape_assumed
+
+
 def test_pixels_beyond_the_assumed_picture_are_refused():
     with pytest.raises(BadInput, match=r"x has pixels of up to 1000 in x and 1500 in y, beyond"):
         settle([[1000, 1500], [1000, 1500]])
@@ -181,7 +187,7 @@ def test_z_in_a_picture_is_dropped():
 
 
 def test_what_cannot_be_settled_is_refused():
-    with pytest.raises(BadInput, match="joint j1 of person 0 in frame 0 is infinite"):
+    with pytest.raises(BadInput, match="joint j1 of person 0 in frame 0 is at inf"):
         settle([[1, 2], [np.inf, 3]])
     with pytest.raises(BadInput, match="x has no joint of any person in any frame"):
         settle([[0, 0], [np.nan, 1]])

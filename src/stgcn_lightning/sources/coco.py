@@ -168,7 +168,8 @@ def _numbers(pictures: list[dict[str, Any]], about: str) -> list[int]:
 def _are_flags(file: dict[str, Any], about: str) -> bool:
     """Whether v is 0, 1 or 2 everywhere, and no score."""
     for one in many(file["annotations"], f"{about}: annotations"):
-        values = numbers(table(one, f"{about}: an annotation").get("keypoints") or [], about)
+        keypoints = table(one, f"{about}: an annotation").get("keypoints")
+        values = np.ravel(numbers(keypoints or [], f"{about}: keypoints"))
         if not np.isin(values[2::3], FLAGS).all():
             return False
     return True

@@ -140,8 +140,11 @@ def recognised(path: Path) -> tuple[str, str]:
 def _kind(path: Path) -> str:
     """What a file is instead, as part of a sentence."""
     from stgcn_lightning.files.kinds import kind_of
+    from stgcn_lightning.sources.own_npz import names_of_arrays
 
     kind = kind_of(path) if path.is_file() else None
+    if path.suffix.lower() == ".npz" and not names_of_arrays(path):
+        kind = kind or "a damaged .npz archive"
     return f" is {kind}, which" if kind and kind != "a JSON file" else ""
 
 
@@ -258,7 +261,7 @@ def _frames(folder: Path, files: list[Path], reading: "Reading") -> Found | None
             why = f"of {first.name}, a frame, {reader.recognise(content)}"
         if not why:
             continue
-        frames = numbered([file for file in files if file.suffix.lower() == ending])
+        frames = set(numbered([file for file in files if file.suffix.lower() == ending]))
         for file in files:
             if file not in frames:
                 raise BadInput(

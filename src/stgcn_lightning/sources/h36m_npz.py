@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.joint_names import JOINTS, numbered
+from stgcn_lightning.sources.own_npz import names_of_arrays
 from stgcn_lightning.sources.recordings import Reading, Recording, as_float32
 from stgcn_lightning.sources.upright import z_up_to_y_up
 
@@ -34,14 +35,7 @@ LAYOUTS = {"h36m": "h36m17", "coco": "coco17"}
 
 def recognise(path: Path) -> str | None:
     """See `formats`."""
-    if path.suffix != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
-        return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile:  # its end alone is that of an archive
-        return None
-    found = next((key for key in KEYS if f"{key}.npy" in names), None)
+    found = next((key for key in KEYS if key in names_of_arrays(path)), None)
     return found and f"it is an .npz with {found}, as VideoPose3D's"
 
 

@@ -22,7 +22,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.detections import MOST_VALUES, Detection
 from stgcn_lightning.sources.frame_files import numbered, videos
 from stgcn_lightning.sources.mediapipe import landmarks
-from stgcn_lightning.sources.own_npz import arrays
+from stgcn_lightning.sources.own_npz import arrays, names_of_arrays
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 NAMES = ("landmarks", "pose", "pose_landmarks")
@@ -53,7 +53,8 @@ def _shape(path: Path) -> tuple[int, ...] | None:
         if path.suffix.lower() == ".npy":
             return tuple(np.load(path, mmap_mode="r", allow_pickle=False).shape)
         if path.suffix.lower() == ".npz":
-            with zipfile.ZipFile(path) as archive, archive.open(_name(archive.namelist())) as head:
+            name = f"{_name(names_of_arrays(path))}.npy"
+            with zipfile.ZipFile(path) as archive, archive.open(name) as head:
                 version = np.lib.format.read_magic(head)
                 header = np.lib.format.read_array_header_1_0
                 if version != (1, 0):
@@ -66,7 +67,7 @@ def _shape(path: Path) -> tuple[int, ...] | None:
 
 def _name(names: list[str]) -> str:
     """The array of an archive that has landmarks."""
-    known = [name for name in names if name.removesuffix(".npy") in NAMES]
+    known = [name for name in names if name in NAMES]
     return (known or names)[0] if known or len(names) == 1 else ""
 
 
@@ -111,7 +112,7 @@ def _recording(
 def _array(path: Path) -> NDArray[np.float64]:
     if path.suffix.lower() == ".npz":
         content = arrays(path)
-        found = content.get(_name([f"{name}.npy" for name in content]).removesuffix(".npy"))
+        found = content.get(_name(list(content)))
     else:
         try:
             found = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -119,7 +120,8 @@ def _array(path: Path) -> NDArray[np.float64]:
             raise BadInput(f"{path} cannot be read as .npy ({error}); write it again") from None
     if found is None or found.dtype.kind not in "fiu" or found.size > MOST_VALUES:
         raise BadInput(f"{path} has no array of landmarks; give one of (frames, 33, 4)")
-    return np.asarray(found, np.float64)
+    with np.errstate(invalid="ignore"):  # of a damaged NaN
+        return np.asarray(found, np.float64)
 
 
 def _points(array: NDArray[np.float64], path: Path) -> NDArray[np.float64]:

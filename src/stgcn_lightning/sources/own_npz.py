@@ -34,10 +34,18 @@ MOST_BYTES = 4 * MOST_VALUES * 3  # of all arrays together, unpacked
 
 def recognise(path: Path) -> str | None:
     """See `formats`."""
-    if path.suffix != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
-        return None
-    with zipfile.ZipFile(path) as archive:
-        return "it is an .npz with keypoint" if "keypoint.npy" in archive.namelist() else None
+    return "it is an .npz with keypoint" if "keypoint" in names_of_arrays(path) else None
+
+
+def names_of_arrays(path: Path) -> list[str]:
+    """The names of the arrays in an .npz file; none where it is no such file, or damaged."""
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except Exception:  # damaged archives raise nearly anything
+        return []
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:

@@ -47,6 +47,7 @@ SIGNED_SHARE = 0.1  # of coordinates below zero, where they are in [-1, 1]
 METRES, CENTIMETRES = 5.0, 300.0  # largest side of a body in that unit
 MIRROR_Y, HALF_TURN = np.array([1, -1], np.float32), np.array([-1, -1, 1], np.float32)
 PER_METRE: dict[Unit, float] = {"metres": 1, "centimetres": 100, "millimetres": 1000}
+MOST_COORDINATE = 1e9  # in any unit: what is larger, or infinite, is no place of a joint
 LONGEST_HOLE = 1000  # frames; about half a minute of video
 FACE, SHOULDERS = ("nose", "left_eye", "right_eye"), ("left_shoulder", "right_shoulder")
 FACE_SEEN, FACING_SHARE = 0.5, 0.8  # least score of a face that is seen; share of such frames
@@ -61,8 +62,8 @@ def settled(recording: Recording, reading: Reading) -> Recording:
         reading: what the user says, which counts more than the file.
 
     Raises:
-        BadInput: a coordinate is infinite, nobody is in any frame, or pixels lie outside of the
-            picture that would be assumed.
+        BadInput: a coordinate is infinite or above 1e9, nobody is in any frame, or pixels lie
+            outside of the picture that would be assumed.
     """
     if recording.settled:
         return recording
@@ -92,11 +93,12 @@ def _found(recording: Recording) -> NDArray[np.bool_]:
 
 def _not_found(recording: Recording, reading: Reading) -> tuple[Recording, str]:
     keypoint, score = recording.keypoint, recording.score
-    if np.isinf(keypoint).any():
-        m, t, v = (int(i) for i in np.argwhere(np.isinf(keypoint))[0][:3])
+    far = np.abs(keypoint) > MOST_COORDINATE  # False for NaN
+    if far.any():
+        m, t, v, c = (int(i) for i in np.argwhere(far)[0])
         raise BadInput(
-            f"{recording.id}: joint {recording.joints[v]} of person {m} in frame {t} is infinite; "
-            "write 0 or NaN for what was not found"
+            f"{recording.id}: joint {recording.joints[v]} of person {m} in frame {t} is at "
+            f"{keypoint[m, t, v, c]:g}; write 0 or NaN for what was not found"
         )
     found = _found(recording)
     if score is not None:
@@ -261,7 +263,7 @@ def _picture(recording: Recording, reading: Reading) -> tuple[Recording, str]:
             keypoint=keypoint,
             unit="pixels",
             img_shape=(height, width),
-            img_shape_assumed=not stated,
+            img_shape_assumed=not stated or (recording.img_shape_assumed and not reading.img_shape),
         ),
         said,
     )
