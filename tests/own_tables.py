@@ -1,4 +1,4 @@
-"""Annotations written as what people have: a file a recording, and a table that names them."""
+"""Recordings such as people have: a file each, and a table that names them."""
 
 import csv
 
@@ -50,3 +50,14 @@ def write_csv(path, sample, skeleton):
         file.write(",".join(f"{axis}{v}" for v in range(1, V + 1) for axis in axes) + "\n")
         for frame in values.reshape(T, -1):
             file.write(",".join(np.format_float_positional(x, unique=True) for x in frame) + "\n")
+
+
+def record(path, seed=0, *, T=12, M=1, skeleton="coco17", V=17, **more):
+    """Write a recording of people at random places in a picture of 200 x 300."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    people = np.arange(M)[:, None, None, None] * 100 + 20
+    keypoint = (people + rng.uniform(10, 80, (M, T, V, 2))).astype(np.float32)
+    content = {"keypoint": keypoint, "img_shape": [200, 300], "fps": 10.0}
+    np.savez(path, **content | ({"skeleton": skeleton} if skeleton else {}) | more)
+    return keypoint

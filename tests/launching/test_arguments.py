@@ -1,9 +1,10 @@
 """Overrides that Hydra takes and nothing would use."""
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.arguments import refuse_unused
+from stgcn_lightning.launching.arguments import refuse_unused, with_recordings
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,40 @@ def test_what_would_be_left_aside_in_silence_is_refused(door, argument, said):
 )  # fmt: skip
 def test_what_is_used_is_left_alone(argument):
     refuse_unused("train", [argument])
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("data=clips", "recordings='clips'"),
+        ("data=/my clips/été", "recordings='/my clips/été'"),
+        ("data='in quotes'", "recordings='in quotes'"),
+        (r"data=C:\clips\ ".strip(), r"recordings='C:\clips\\'"),
+        ("data=it's", r"recordings='it\'s'"),
+        (r"subject=P(\d+)", r"subject='P(\d+)'"),
+        ("out=a b", "out='a b'"),
+        ("out=null", "out=null"),
+        ("data=default", "data=default"),
+        ("data.workers=2", "data.workers=2"),
+        ("name=mine", "name=mine"),
+    ],
+)
+def test_prepare_takes_paths_and_patterns_as_they_are(given, read):
+    assert with_recordings("prepare", ["-cd", "mine", given]) == ["-cd", "mine", read]
+    assert with_recordings("train", [given]) == [given]
+
+
+def test_an_option_of_the_group_data_is_no_path(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "long.yaml").touch()
+    given = ["--config-dir", str(tmp_path), "data=long"]
+    assert with_recordings("prepare", given) == given
+    assert with_recordings("prepare", [f"--config-dir={tmp_path}", "data=long"])[1] == "data=long"
+    assert with_recordings("prepare", ["data=long"]) == ["recordings='long'"]
+
+
+@pytest.mark.parametrize("path", ["a", "it's", "a\\", "a\\'b", "ünder score/(1)", "a=b, [c] {d}"])
+def test_hydra_reads_a_path_as_it_was_given(path):
+    (argument,) = with_recordings("prepare", [f"data={path}"])
+    (override,) = OverridesParser.create().parse_overrides([argument])
+    assert override.value() == path

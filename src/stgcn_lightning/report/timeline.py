@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stgcn_lightning.report.charts import round_numbers
 
 MOST_CLASSES = 8  # that have a row of their own
+LEAST_SCORE = 0.05  # that a class has somewhere, to have a row although it is never the answer
 MOST_STEPS = 600  # of a row: more windows are averaged in groups
 LETTER = 13  # size of letters
 ROW, GAP = 26, 8  # height of a row and distance between two
@@ -168,7 +169,7 @@ def chosen(
     won = np.bincount(answer, minlength=classes)
     order = sorted(range(classes), key=lambda i: (-won[i], -float(scores[:, i].mean())))
     most = classes if classes <= MOST_CLASSES + 1 else MOST_CLASSES  # one other has its own row
-    kept = order[:most]
+    kept = [i for i in order[:most] if won[i] or scores[:, i].max() >= LEAST_SCORE]
     first = {i: int(np.flatnonzero(answer == i)[0]) if won[i] else n for i in kept}
     kept.sort(key=lambda i: (first[i], order.index(i)))
     if len(kept) == classes:
