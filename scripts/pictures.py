@@ -101,7 +101,8 @@ def joined(samples: list[Sample]) -> Sample:
 
 def write(path: Path, sample: Sample) -> None:
     shape = np.array(sample.img_shape)
-    np.savez(path, keypoint=sample.keypoint, score=sample.score, img_shape=shape, fps=30.0)
+    more = {"img_shape": shape, "fps": 30.0, "skeleton": "coco17", "unit": "pixels"}
+    np.savez(path, keypoint=sample.keypoint, score=np.asarray(sample.score), **more)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class Incoming:
         """
         if not source.exists():
             raise BadInput(f"there is no file {source}: give key points, source=FILE or a folder")
-        if source.suffix in PICKLES:
+        if source.suffix in PICKLES and self.reading.format in ("auto", "annotations"):
             yield from self._annotated(source)
             return
         if self.split is not None:
