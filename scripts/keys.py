@@ -19,7 +19,8 @@ HEAD = """# All keys
 
 `key=value` on the command line of a door sets a key; `--help` and `--cfg job` print a door's keys
 with their values. This page is made by `python scripts/keys.py` from the fields of `settings/`.
-Defaults are those without `experiment=`; another choice of a group sets other values.
+Defaults are those without `experiment=`; another choice of a group sets other values. `test` takes what is
+not given from the checkpoint instead ([data.md](data.md#the-card-leads)), as `export` does where it says `???`.
 """
 FOOT = """## Sweeps and run directories
 
