@@ -6,9 +6,11 @@ import pytest
 from helpers import skeleton
 
 from stgcn_lightning.checkpoints.card import Card
+from stgcn_lightning.checkpoints.weights import refuse_other_card
 from stgcn_lightning.checkpoints.zoo import zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.cards import model_card
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.leading import led
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
@@ -20,10 +22,13 @@ def asked(*overrides):
     return settings_of("test", composed("test", "run_dir=run", *overrides))
 
 
-def card_of(*overrides, **training):
+def model_card_of(*overrides):
     train = settings_of("train", composed("train", "run_dir=run", *overrides))
-    named = [str(name) for name in train.benchmark.classes]
-    return Card.from_dict(model_card(train, named) | {"training": training}, FILE)
+    return model_card(train, class_names(train.benchmark.classes))
+
+
+def card_of(*overrides, **training):
+    return Card.from_dict(model_card_of(*overrides) | {"training": training}, FILE)
 
 
 def test_what_is_not_given_is_of_the_card_and_what_no_card_says_of_its_benchmark_s_file():
@@ -83,3 +88,17 @@ def test_a_published_file_is_known_by_its_name():
 def test_a_checkpoint_without_a_card_is_what_the_keys_say():
     settings = asked("experiment=ntu60_xsub_2d_bone")
     assert led(settings, None, FILE) is settings
+
+
+def test_what_contradicts_the_card_is_named_with_both_values():
+    card = model_card_of("model.base_channels=4", "stream=bone")
+    for given, sentence in {
+        "model.base_channels=8": "set model.base_channels=4 instead of model.base_channels=8",
+        "benchmark.normalise=none": "with normalise 2d, not none: set benchmark.normalise=2d",
+        "data.persons=1": "with persons 2, not 1: set data.persons=2",
+        "benchmark.classes=13": "knows 12 classes but the benchmark has 13",
+    }.items():
+        settings = led(asked(given), Card.from_dict(card, FILE), FILE)
+        ours = model_card(settings, class_names(settings.benchmark.classes))
+        with pytest.raises(BadInput, match=sentence):
+            refuse_other_card(card, ours, FILE)
