@@ -20,6 +20,8 @@ HEAD = """# All keys
 `key=value` on the command line of a door sets a key; `--help` and `--cfg job` print a door's keys
 with their values. This page is made by `python scripts/keys.py` from the fields of `settings/`.
 Defaults are those without `experiment=`; another choice of a group sets other values.
+What is not given is taken by `test`, and where it says `???` by `export`, from the checkpoint
+([data.md](data.md#the-card-leads)).
 """
 FOOT = """## Sweeps and run directories
 
