@@ -59,7 +59,7 @@ def test_experiment_composes_and_instantiates(name, files, tmp_path):
         cfg.benchmark.annotations = str(files[len(cfg.skeleton.joints)])
     settings = settings_of("train", cfg)
     built = build(settings)
-    trainer = build_trainer(settings, steps=7)
+    trainer = build_trainer(settings, batches=7)
     assert trainer.max_epochs == cfg.recipe.epochs
     assert built.model.classify.out_features == len(built.classes)
     batch = next(iter(built.data.train_dataloader()))

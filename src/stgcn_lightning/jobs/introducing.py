@@ -1,5 +1,7 @@
 """What a training says before its first step: on what, how, and what else could be trained."""
 
+from collections.abc import Mapping
+
 import lightning
 import torch
 
@@ -17,9 +19,11 @@ QUICK = 7200  # clips of experiment=quickstart
 def say_embedded(settings: TrainSettings) -> None:
     """Say before anything is computed that the data are made up, and how to train on others."""
     size, recipe = settings.benchmark.synthetic, settings.recipe
-    if not size or ranks.global_rank() > 0:
+    if not isinstance(size, Mapping) or ranks.global_rank() > 0:
         return
-    train, val = (size.get(f"{part}_samples", 0) for part in PARTS)
+    train, val = (size.get(f"{part}_samples") for part in PARTS)
+    if not isinstance(train, int) or not isinstance(val, int):
+        return  # refused when they are drawn
     clips = train * recipe.train_passes_per_epoch * recipe.epochs
     console.print(
         f"benchmark={settings.benchmark.name}: made-up actions, which this package draws itself, "
