@@ -55,7 +55,9 @@ def _between(before: Bodies, now: Bodies, way: float) -> dict[Hashable, NDArray[
                 out[person] = nearer[person]
             continue
         start, end = before[person], now[person]
-        found: NDArray[np.bool_] = np.isfinite(start + end).all(-1) & start.any(-1) & end.any(-1)  # V
+        found: NDArray[np.bool_] = (
+            np.isfinite(start + end).all(-1) & start.any(-1) & end.any(-1)
+        )  # V
         line = (start + np.float32(way) * (end - start)).astype(np.float32)
         out[person] = np.where(found[:, None], line, nearer[person])
     return out
