@@ -1,4 +1,4 @@
-"""The network over a whole sequence, a feature for every frame: what a continual form must equal."""
+"""The network over a whole sequence, a feature for every frame: what a continual form equals."""
 
 import torch
 import torch.nn.functional as F
