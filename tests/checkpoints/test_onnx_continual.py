@@ -59,6 +59,7 @@ def test_a_step_is_that_of_the_engine_for_people_of_all_ages(family):
     assert all(network.ready)
 
 
+@pytest.mark.slow
 def test_onnxruntime_agrees_and_another_weight_is_noticed():
     model = small("stgcnpp")
     step = continual_step(model, CARD)
@@ -73,6 +74,7 @@ def test_onnxruntime_agrees_and_another_weight_is_noticed():
     assert not any(agrees(case) for case in step_parity(model, step, content))
 
 
+@pytest.mark.slow
 def test_the_door_writes_the_step_and_says_how_to_keep_its_state(tmp_path, monkeypatch, shallow):
     monkeypatch.chdir(tmp_path)
     file = checkpoint_of(tmp_path, benchmark="mine", held_out_subjects=None)
