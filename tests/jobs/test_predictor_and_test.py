@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from helpers import skeleton
 
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.jobs.building import build_model
@@ -29,11 +28,9 @@ def test_a_predictor_has_the_scores_of_a_test_for_each_stream(
     write_annotations(tmp_path / "own.pkl", annotations)
     samples = {sample.id: sample for sample in annotations.samples}
     for stream in STREAMS:
-        # what the benchmark synthetic is, but from a file
         common = [
-            "benchmark=synthetic", f"benchmark.dimension={dimension}",
-            f"benchmark.normalise={dimension}", "benchmark.annotations=own.pkl",
-            "benchmark.source=mmaction2", f"skeleton={skeleton_of(dimension)}",
+            f"benchmark=ntu60_xsub_{dimension}", "benchmark.annotations=own.pkl",
+            "benchmark.classes=12", "benchmark.train_split=train", "benchmark.val_split=val",
             f"stream={stream}", "model.base_channels=4", "data.clip_frames=12",
             "data.test_clips=3", "trainer=cpu",
         ]  # fmt: skip
@@ -41,9 +38,9 @@ def test_a_predictor_has_the_scores_of_a_test_for_each_stream(
         names = class_names(settings.benchmark.classes)
         torch.manual_seed(0)
         model = build_model(settings.model, settings.skeleton, len(names))
-        model(torch.randn(2, 2, 12, skeleton(skeleton_of(dimension)).num_joints, 3))
+        model(torch.randn(2, 2, 12, settings.skeleton.num_joints, 3))
         with torch.no_grad():
-            model.classify.weight.normal_(std=0.3)
+            model.classify.weight.normal_(std=2)
         state = {f"model.{name}": value for name, value in model.state_dict().items()}
         card = model_card(settings, names)
         torch.save({"state_dict": state, "stgcn_lightning": card}, f"{stream}.ckpt")
@@ -52,8 +49,4 @@ def test_a_predictor_has_the_scores_of_a_test_for_each_stream(
         tested = read_scores(tmp_path / f"{stream}.npz")
         ours = load(f"{stream}.ckpt")([samples[id] for id in tested.ids])
         np.testing.assert_allclose(ours, tested.scores, atol=1e-6)
-        assert tested.scores.std(0).min() > 1e-4  # samples differ
-
-
-def skeleton_of(dimension):
-    return {"2d": "coco17", "3d": "ntu25"}[dimension]
+        assert tested.scores.std(0).max() > 1e-3  # samples differ
