@@ -49,4 +49,4 @@ def test_a_predictor_has_the_scores_of_a_test_for_each_stream(
         tested = read_scores(tmp_path / f"{stream}.npz")
         ours = load(f"{stream}.ckpt")([samples[id] for id in tested.ids])
         np.testing.assert_allclose(ours, tested.scores, atol=1e-6)
-        assert tested.scores.std(0).max() > 1e-3  # samples differ
+        assert tested.scores.std(0).max() > 2e-5  # samples differ by more than the tolerance

@@ -108,16 +108,16 @@ class StageStep(nn.Module):
         self.shortcut = stage.shortcut
         if isinstance(stage.temporal, FoldedTimeConv):
             out, channels, taps, _ = stage.temporal.weight.shape
-            self.half = taps // 2
+            self.reach = taps // 2
         else:
             assert isinstance(stage.temporal, FoldedBranches)
             out = channels = len(stage.temporal.bias_in)
-            self.half = max(conv.dilation for conv in time_convs(stage.temporal))
-        self.delay_out = delay + self.half * spread
-        self.kept = [(2 * self.half * spread, channels)]
+            self.reach = max(conv.dilation for conv in time_convs(stage.temporal))
+        self.delay_out = delay + self.reach * spread
+        self.kept = [(2 * self.reach * spread, channels)]
         if self.identity or self.shortcut is not None:
             past = out if self.shortcut is None else self.shortcut.shape[1]
-            self.kept.append((self.half * spread, past))
+            self.kept.append((self.reach * spread, past))
 
     def forward(self, x: Tensor, age: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """(R, V, C), (R,) and the frames kept -> (R, V, O) and the frames to keep."""
@@ -128,7 +128,7 @@ class StageStep(nn.Module):
         frames = torch.cat([state[0], y], 1)  # R, T + 1, V, O
         new = [frames[:, 1:]]
         if isinstance(self.temporal, FoldedBranches):
-            y = branches_out(self.temporal, frames, self.half, self.spread)
+            y = branches_out(self.temporal, frames, self.reach, self.spread)
         else:
             assert isinstance(self.temporal, FoldedTimeConv)
             y = convolved(self.temporal, frames, self.spread)
