@@ -36,3 +36,18 @@ def test_a_bench_races_the_plain_model(bench):
     assert not done.returncode, done.stderr
     assert "plain" in done.stdout
     assert "2d all two persons" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_bench_of_streams_times_both_ways():
+    size = "--threads 1 --people 2 --windows 1 --frames 8"
+    done = subprocess.run(
+        [sys.executable, "scripts/bench/streaming.py", *size.split()],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.returncode, done.stderr
+    assert "| windowed | 2 | 1 |" in done.stdout
+    assert "| continual, every 4th | 2 | 1 |" in done.stdout

@@ -27,6 +27,7 @@ MODULES = (
     "recognizer",
     "shipped",
     "skeleton",
+    "streaming.resampling",
 )
 
 

@@ -1,5 +1,7 @@
 """A checkpoint answers for arrays as the test does for a split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from stgcn_lightning.data.streams import stream_named
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.predictor import Predictor, load
+from stgcn_lightning.sources.recordings import Recording
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 CHECKPOINT = LEGACY / "version_0_1_0_finished.ckpt"
@@ -154,3 +157,60 @@ def test_clips_are_one_tensor(predictor, clips):
 def test_what_cannot_be_loaded_is_named(checkpoint, options, words):
     with pytest.raises(BadInput, match=words):
         load(checkpoint, **options)
+
+
+# Windows and recordings
+
+
+def test_each_window_has_the_scores_of_a_recording_of_its_frames(predictor):
+    starts, scores = predictor.windows(POINTS, 8, 5, img_shape=PICTURE)
+    assert starts.tolist() == [0, 5, 10, 12]
+    offline = [predictor(POINTS[:, start : start + 8], img_shape=PICTURE) for start in starts]
+    np.testing.assert_allclose(scores, offline, atol=1e-6)
+    starts, scores = predictor.windows(POINTS, img_shape=PICTURE)  # a clip is longer
+    assert starts.tolist() == [0]
+    np.testing.assert_allclose(scores[0], predictor(POINTS, img_shape=PICTURE), atol=1e-6)
+
+
+def test_windows_as_long_as_a_clip_are_one_clip(predictor, samples, monkeypatch):
+    sample = next(one for one in samples if one.keypoint.shape[1] > predictor.clip_frames + 20)
+    seen = []
+    logits = predictor.logits
+    monkeypatch.setattr(predictor, "logits", lambda clips: seen.append(len(clips)) or logits(clips))
+    starts, scores = predictor.windows(sample, stride=7)
+    assert sum(seen) == len(starts) > 3
+    L = predictor.clip_frames
+    cut = replace(sample, keypoint=sample.keypoint[:, 7 : 7 + L], score=sample.score[:, 7 : 7 + L])
+    np.testing.assert_allclose(scores[1], predictor(cut), atol=1e-6)
+
+
+@pytest.mark.parametrize("given", [{"window": 0}, {"window": 8, "stride": 2.5}])
+def test_a_window_is_a_number_of_frames(predictor, given):
+    with pytest.raises(BadInput, match=r"(window=0|stride=2.5) is no number of frames"):
+        predictor.windows(POINTS, **given, img_shape=PICTURE)
+
+
+def recording(predictor, **changes):
+    shape = {"joints": predictor.skeleton.joints, "img_shape": PICTURE, "settled": True}
+    return Recording("walk", POINTS.astype(np.float32), **shape | changes)
+
+
+def test_a_recording_is_answered_as_its_key_points(predictor):
+    want = predictor(POINTS.astype(np.float32), img_shape=PICTURE)
+    np.testing.assert_array_equal(predictor(recording(predictor)), want)
+    np.testing.assert_array_equal(predictor([recording(predictor)])[0], want)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"settled": False}, "recording walk is as its file says.* read it with"),
+        (
+            {"skeleton": "h36m17", "joints": tuple(map(str, range(17)))},
+            "recording walk has the joints of h36m17, the checkpoint those of coco17: .*map=coco17",
+        ),
+    ],
+)
+def test_a_recording_that_is_not_ready_is_refused(predictor, changes, words):
+    with pytest.raises(BadInput, match=words):
+        predictor(recording(predictor, **changes))

@@ -99,6 +99,7 @@ PACKAGES = {
     "checkpoints": "torch",
     "checkpoints.safetensors": "torch safetensors",
     "checkpoints.onnx": "torch onnxruntime",
+    "checkpoints.onnx_continual": "torch onnxruntime",
     "checkpoints.zoo": "rich yaml",
     "optimisation": "torch",
     "recognizer": "numpy torch lightning torchmetrics typing_extensions",

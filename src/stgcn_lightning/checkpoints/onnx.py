@@ -8,6 +8,7 @@ Axes: N clips, M persons, T frames, V joints, C channels; R = N x M; K subsets, 
 import logging
 import warnings
 from itertools import product
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,15 +38,40 @@ def to_onnx(model: Backbone) -> bytes:
     plain = plain_copy(model).eval()
     folded = folded_form(plain)
     N, M, T = (torch.export.Dim(name) for name in "NMT")
+    clips = torch.zeros(3, 2, 37, model.joints, model.channels)  # 0 and 1 would be constants
+    return onnx_bytes(
+        plain if folded is None else folded,
+        (clips,),
+        names=([INPUT], [OUTPUT]),
+        dynamic_shapes={"clips": {0: N, 1: M, 2: T}},
+    )
+
+
+def onnx_bytes(
+    module: nn.Module,
+    example: tuple[Any, ...],
+    *,
+    names: tuple[list[str], list[str]],
+    dynamic_shapes: dict[str, Any],
+) -> bytes:
+    """The ONNX file of any module, of which no node says on which machine it was made.
+
+    Args:
+        module: in evaluation mode.
+        example: what it is called with.
+        names: of the inputs, and of the outputs.
+        dynamic_shapes: which axes are free, as in `torch.onnx.export`.
+    """
     with warnings.catch_warnings():  # torch 2.13 calls what it has renamed
         warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated")
+        warnings.filterwarnings("ignore", "# The axis name: . will not be used")  # of many inputs
         program = torch.onnx.export(
-            plain if folded is None else folded,
-            (torch.zeros(3, 2, 37, model.joints, model.channels),),  # 0 and 1 would be constants
+            module,
+            example,
             dynamo=True,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes={"clips": {0: N, 1: M, 2: T}},
+            input_names=names[0],
+            output_names=names[1],
+            dynamic_shapes=dynamic_shapes,
             opset_version=OPSET,
             verbose=False,
         )

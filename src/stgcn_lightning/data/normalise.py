@@ -118,7 +118,7 @@ class Anchor(NamedTuple):
     @classmethod
     def of(cls, body: Array, joints: Normalisation) -> "Anchor":
         """The anchor of a first frame (V, C)."""
-        centre = body[joints.centre]
+        centre = body[joints.centre].copy()  # the frame may be overwritten by what is placed
         centred = _centred(body, centre)
         bottom, top = joints.body
         up = rotation_onto(centred[top] - centred[bottom], UP)

@@ -16,6 +16,7 @@ from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.classes import unnamed
 from stgcn_lightning.checkpoints.names import from_reference, to_reference
 from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, to_onnx
+from stgcn_lightning.checkpoints.onnx_continual import continual_step, step_parity, step_to_onnx
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
 from stgcn_lightning.checkpoints.weights import (
     load,
@@ -34,16 +35,22 @@ from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.leading import described_as_published, described_by
-from stgcn_lightning.jobs.sidecar import describe, known_stream
+from stgcn_lightning.jobs.sidecar import describe, describe_step, known_stream
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.settings.compose import filled, trained
 from stgcn_lightning.settings.doors import ExportSettings, Trained
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.terminal import console, shown
 
-SUFFIXES = {"onnx": ".onnx", "safetensors": ".safetensors", "mmaction2": ".pth"}
+SUFFIXES = {
+    "onnx": ".onnx",
+    "onnx_continual": ".onnx",
+    "safetensors": ".safetensors",
+    "mmaction2": ".pth",
+}
 PACKAGES = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "onnx_continual": ("onnx", "onnxscript", "onnxruntime"),
     "safetensors": ("safetensors",),
     "mmaction2": (),
 }
@@ -163,16 +170,34 @@ def write_onnx(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[st
     cases = parity(model, content, card["persons"])
     for case in cases:
         console.print("{clips:>2} clips of {frames:>3} frames: {difference:.1e}".format(**case))
+    proved(cases, "{clips} clips of {frames} frames")
+    file.write(content)
+    return {"opset": OPSET, "parity": {"tolerance": TOLERANCE, "cases": cases}}
+
+
+def write_onnx_continual(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+    """Write one step of the continual form if onnxruntime agrees with PyTorch step by step."""
+    step = continual_step(model, card)
+    content = step_to_onnx(step)
+    cases = step_parity(model, step, content)
+    for case in cases:
+        console.print("{persons} persons, {frames} frames: {difference:.1e}".format(**case))
+    proved(cases, "{persons} persons in {frames} frames")
+    file.write(content)
+    parity = {"tolerance": TOLERANCE, "cases": cases}
+    return describe_step(step, card) | {"opset": OPSET, "parity": parity}
+
+
+def proved(cases: list[dict[str, float]], what: str) -> None:
+    """Refuse to export what onnxruntime computes otherwise; `what` names a case."""
     worst = max(cases, key=lambda case: (not agrees(case), case["difference"]))
     if not agrees(worst):
         raise BadInput(
             f"nothing was exported: onnxruntime's logits differ from PyTorch's by "
-            f"{worst['difference']:.2g} for {worst['clips']} clips of {worst['frames']} frames, "
+            f"{worst['difference']:.2g} for {what.format(**worst)}, "
             f"where {TOLERANCE:g} is allowed; use format=safetensors, or other versions of torch "
             "and onnxruntime"
         )
-    file.write(content)
-    return {"opset": OPSET, "parity": {"tolerance": TOLERANCE, "cases": cases}}
 
 
 def write_safetensors(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
@@ -211,6 +236,7 @@ def same(state: dict[str, Tensor], again: dict[str, Tensor]) -> dict[str, Any]:
 
 WRITERS: dict[str, Callable[[Backbone, dict[str, Any], BinaryIO], dict[str, Any]]] = {
     "onnx": write_onnx,
+    "onnx_continual": write_onnx_continual,
     "safetensors": write_safetensors,
     "mmaction2": write_mmaction2,
 }

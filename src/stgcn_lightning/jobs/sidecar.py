@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from stgcn_lightning.checkpoints.onnx import INPUT, OUTPUT
+from stgcn_lightning.checkpoints.onnx_continual import AGE, FRAME, state_names
+from stgcn_lightning.engine.continual_step import ContinualStep
 from stgcn_lightning.files.reading import sha256
 
 AXES = ["N clips", "M persons", "T frames", "V joints", "C channels"]
@@ -82,4 +84,44 @@ def describe(
             "scores": "softmax, averaged over clips",
         },
         "checkpoint": {"file": checkpoint.name, "sha256": sha256(checkpoint)},
+    }
+
+
+def describe_step(step: ContinualStep, card: dict[str, Any]) -> dict[str, Any]:
+    """What the sidecar of a continual step says otherwise than that of a network of clips."""
+    before, after = state_names(step)
+    V = len(card["skeleton"]["joints"])
+    return {
+        "input": {
+            "name": FRAME,
+            "type": "float32",
+            "axes": ["R persons", "V joints", "C channels"],
+            "shape": ["R", V, 3],
+            "channels": CHANNELS[card["dimension"]],
+            "absent_person": "leave the row, and those of its state, out",
+        },
+        "state": {
+            "inputs": before,
+            "outputs": after,
+            "shapes": [["R", *part.shape[1:]] for part in step.initial(1)],
+            "type": "float32",
+            "first": "zeros for a new person; then what the step before returned",
+            "age": f"{AGE}, int64 (R,): frames of each person before this one, from 0",
+        },
+        "warm_up": f"logits mean nothing while age is below {step.delay}",
+        "delay": f"{step.delay} frames from a frame to its feature, one more for a motion; logits "
+        f"are of the mean of the last {step.window} features",
+        "prepare": {
+            "1 normalise": NORMALISE[card["normalise"]].replace(
+                "in the first frame", "in the person's first frame"
+            ),
+            "2 stream": known_stream(card["stream"], card["dimension"])
+            if card["stream"] in STREAM
+            else card["stream"],
+        },
+        "output": {
+            "name": OUTPUT,
+            "axes": ["R persons", "classes"],
+            "scores": "softmax",
+        },
     }

@@ -271,7 +271,9 @@ class ExportSettings(Settings):
     checkpoint: str | None = fields.checked(
         "weights to export", NAMED, check_checkpoint, null="none"
     )
-    format: Any = fields.anything("what to export to", "onnx, safetensors, mmaction2")
+    format: Any = fields.anything(
+        "what to export to", "onnx, onnx_continual, safetensors, mmaction2"
+    )
     out: Any = fields.anything("file of the model; its sidecar ends in .json", "a path")
 
 

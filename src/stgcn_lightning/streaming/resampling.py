@@ -25,8 +25,8 @@ class Resampling:
         >>> [len(halved({0: body * push})) for push in range(5)]
         [1, 0, 1, 0, 1]
         >>> doubled = Resampling(2)
-        >>> [[float(out[0][0, 0]) for out in doubled({0: body * push})] for push in range(3)]
-        [[0.0], [0.5, 1.0], [1.5, 2.0]]
+        >>> [[float(out[0][0, 0]) for out in doubled({0: body * push})] for push in (2, 3, 4)]
+        [[2.0], [2.5, 3.0], [3.5, 4.0]]
     """
 
     def __init__(self, ratio: float):
