@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger
 from rich.table import Table
+from torch import Tensor
 
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.card import Card
@@ -61,14 +62,7 @@ def test(settings: TestSettings) -> None:
     card = Card.from_dict(table, checkpoint) if table else None
     settings = led(settings, card, checkpoint)
     held_out = held_out_of(settings, card, checkpoint)
-    classes = class_names(settings.benchmark.classes)
-    table = table or card_of(checkpoint)
-    if settings.classes == "mapped":
-        state = mapped(state, table.get("classes", []), classes, checkpoint)
-        table = table | {"classes": classes}
-    refuse_other_card(table, model_card(settings, classes), checkpoint)
-    if settings.model.target is None:
-        refuse_other_size(settings.model.name, settings.model.options, state, checkpoint)
+    state, table = agreeing(settings, state, table or card_of(checkpoint), checkpoint)
     if card or not table:
         say_what_led(settings, card, checkpoint)
     built = build(
@@ -82,6 +76,24 @@ def test(settings: TestSettings) -> None:
     built = replace(built, classes=named_classes(built.classes, table, checkpoint))
     with watching(settings, "test", trained_by=run_of(checkpoint), run=built.run.card()) as loggers:
         run_test(built, checkpoint, out, loggers)
+
+
+def agreeing(
+    settings: TestSettings, state: dict[str, Tensor], card: dict[str, Any], checkpoint: Path
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights and card for the classes that are tested.
+
+    Raises:
+        BadInput: what is tested contradicts the card, or the weights do.
+    """
+    classes = class_names(settings.benchmark.classes)
+    if settings.classes == "mapped":
+        state = mapped(state, card.get("classes", []), classes, checkpoint)
+        card = card | {"classes": classes}
+    refuse_other_card(card, model_card(settings, classes), checkpoint)
+    if settings.model.target is None:
+        refuse_other_size(settings.model.name, settings.model.options, state, checkpoint)
+    return state, card
 
 
 def named_classes(ours: list[str], card: Mapping[str, Any], checkpoint: Path) -> list[str]:
