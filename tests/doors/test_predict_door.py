@@ -232,6 +232,7 @@ def test_a_bad_file_of_a_folder_is_named_and_the_others_are_answered(door, joint
 def test_what_was_decided_is_said_once_for_a_folder(door, joint, tmp_path):
     for number, sample in enumerate(list(embedded().values())[:3]):
         write_recording(tmp_path / "folder" / f"take {number}.npz", sample)
+        write_recording(tmp_path / "folder" / f"{17 * number}.npz", sample)
     status, _, err = door("predict", f"checkpoint={joint}", f"source={tmp_path / 'folder'}")
     assert status == 0, err
     assert err.count("does not name its joints: taken for those of coco17") == 1

@@ -35,7 +35,7 @@ class Telling:
         has the same few.
         """
         for text in asked.remarks:
-            words = text.replace(asked.id, "").split()
+            words = re.sub(rf"(?<!\w){re.escape(asked.id)}(?!\w)", "", text).split()
             kind = " ".join(word for word in words if not OWN.search(word))
             if kind not in self.kinds:
                 self.kinds.add(kind)
