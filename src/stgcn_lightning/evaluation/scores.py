@@ -22,6 +22,7 @@ from stgcn_lightning.files.dumps import read_test_dump, write_test_dump
 from stgcn_lightning.files.kinds import NPZ, kind_of, refuse_other_kind
 from stgcn_lightning.files.writing import write_atomically
 
+PARTS = ("ids", "labels", "scores", "classes")
 # what numpy and zipfile raise of damaged or hostile archives
 UNREADABLE = (
     KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error,
@@ -172,10 +173,10 @@ def read_scores(
     try:
         with np.load(path, allow_pickle=False) as file:
             meta = dict[str, Any](json.loads(str(file["meta"])))
-            parts = [file[name] for name in ("ids", "labels", "scores", "classes")]
-            if not all(isinstance(part, np.ndarray) for part in parts):
+            ids, labels, values, classes = (file[name] for name in PARTS)
+            if not all(isinstance(part, np.ndarray) for part in (ids, labels, values, classes)):
                 raise ValueError("a part is no array")
-            scores = Scores(*parts, meta)
+            scores = Scores(ids, labels, values, classes, meta)
     except UNREADABLE as error:
         raise BadInput(
             f"{path} is no score file of this package: write one with the test door, "
