@@ -120,6 +120,11 @@ HURTS = {
     ),
     "outside": (changed(keypoint(lambda x: np.where(x == 0, 0, x + 2000))), "outside", "fault"),
     "labels from 1": (changed(lambda s: {"label": s.label + 1}), "they count from 1", "fault"),
+    "a label of many digits": (
+        changed(lambda s: {"label": 10**5000}, 30),
+        "has label of 16610 bits, outside 0 to",
+        "fault",
+    ),
     "labels with gaps": (changed(lambda s: {"label": 2 * s.label}), "do not occur", "look"),
     "no labels": (changed(lambda s: {"label": None}), "have no label", "look"),
     "one class": (

@@ -254,7 +254,7 @@ def _fault(
     if (skeleton.num_joints, coordinates) != (V, C):
         raise BadInput(_other_shape(sample, skeleton, coordinates))
     if sample.label is not None and not 0 <= sample.label < classes:
-        return f"has label {sample.label}, outside 0 to {classes - 1} of benchmark.classes"
+        return f"has label {_short(sample.label)}, outside 0 to {classes - 1} of benchmark.classes"
     bad = _not_finite if missing == "error" else np.isinf
     if (wrong := bad(keypoint)).any():
         person, frame, joint, _ = first = _first(wrong)
@@ -263,6 +263,11 @@ def _fault(
         person, frame, joint = first = _first(wrong)
         return f"has score {score[first]} (person {person}, frame {frame}, joint {joint})"
     return None
+
+
+def _short(label: int) -> str:
+    """A label as text; Python refuses to write the digits of a huge one."""
+    return str(label) if abs(label) < 10**30 else f"of {label.bit_length()} bits"
 
 
 def _other_shape(sample: Sample, skeleton: Skeleton, coordinates: int) -> str:

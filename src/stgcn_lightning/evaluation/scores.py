@@ -8,6 +8,7 @@ the split were not tested).
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,13 @@ from stgcn_lightning.evaluation.foreign_scores import read_table, rows_of
 from stgcn_lightning.files.dumps import read_test_dump, write_test_dump
 from stgcn_lightning.files.kinds import NPZ, kind_of, refuse_other_kind
 from stgcn_lightning.files.writing import write_atomically
+
+PARTS = ("ids", "labels", "scores", "classes")
+# what numpy and zipfile raise of damaged or hostile archives
+UNREADABLE = (
+    KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error,
+    MemoryError, RecursionError, SyntaxError, NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -165,8 +173,11 @@ def read_scores(
     try:
         with np.load(path, allow_pickle=False) as file:
             meta = dict[str, Any](json.loads(str(file["meta"])))
-            scores = Scores(file["ids"], file["labels"], file["scores"], file["classes"], meta)
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            ids, labels, values, classes = (file[name] for name in PARTS)
+            if not all(isinstance(part, np.ndarray) for part in (ids, labels, values, classes)):
+                raise ValueError("a part is no array")
+            scores = Scores(ids, labels, values, classes, meta)
+    except UNREADABLE as error:
         raise BadInput(
             f"{path} is no score file of this package: write one with the test door, "
             "scores=FILE.npz"

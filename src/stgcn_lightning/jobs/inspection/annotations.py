@@ -56,14 +56,15 @@ def inspect(asked: Asked) -> Inspected:
         findings.insert(0, found.scaled)
     if found.good:
         findings += judge_pairs(store, classes, subject)
-    labels = [sample.label for sample in annotations.samples]
+    # a label that is a fault says nothing of the others
+    labels = [sample.label for sample in found.good]
     findings += _labels(labels)
     train = next(iter(pairs_of(annotations.splits)), (next(iter(annotations.splits), ""), ""))[0]
     trained = len(annotations.splits.get(train, []))
     facts = facts_of(annotations.samples, found.taken) | {
         "classes": len({label for label in labels if label is not None}),
         "labels": _range(labels),
-        "unlabelled": sum(label is None for label in labels),
+        "unlabelled": sum(sample.label is None for sample in annotations.samples),
         "splits": {name: len(ids) for name, ids in annotations.splits.items()},
         "subjects_found_by": subject,
         "benchmark": benchmark and benchmark.name,
@@ -81,7 +82,7 @@ def inspect(asked: Asked) -> Inspected:
         remarks=remarks,
         tables=[_splits(annotations)],
         drawing=found.body,
-        histograms=[*_classes([sample.label for sample in found.good], classes), lengths(frames)],
+        histograms=[*_classes(labels, classes), lengths(frames)],
         commands=[]
         if faults
         else next_of_own(asked.source, own)

@@ -102,7 +102,7 @@ def bars(histogram: Histogram) -> list[str]:
         ordered = sorted(pairs, key=lambda pair: -pair[1])
         pairs = ordered[: MOST_BARS // 2] + ordered[-MOST_BARS // 2 :]
     most = max([1, *(count for _, count in pairs)])
-    width = max(len(name) for name, _ in pairs)
+    width = max([0, *(len(name) for name, _ in pairs)])
     lines = [
         f"  {name:>{width}}  {'█' * round(BAR * count / most):<{BAR}} {count:,}"
         for name, count in pairs

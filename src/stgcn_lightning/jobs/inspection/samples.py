@@ -209,6 +209,8 @@ def share_of(which: Sequence[bool]) -> str:
 def lengths(frames: NDArray[np.int64]) -> Histogram:
     """How many samples have how many frames."""
     least, most = int(frames.min()), int(frames.max())
+    if least == most:
+        return Histogram("frames of a sample", "samples", [str(least)], [len(frames)])
     usual = int(np.quantile(frames, USUAL))
     top = usual if most > 2 * usual else most
     edges = np.unique(
