@@ -204,9 +204,12 @@ def test_the_page_s_commands_compose(command):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "say what to export to: format=onnx, safetensors, mmaction2"),
+        ([], "say what to export to: format=onnx, onnx_continual, safetensors, mmaction2"),
         (["format=onxn"], "there is no format onxn: did you mean onnx"),
-        (["format=7"], "there is no format 7: choose from onnx, safetensors, mmaction2"),
+        (
+            ["format=7"],
+            "there is no format 7: choose from onnx, onnx_continual, safetensors, mmaction2",
+        ),
         (["format=onnx"], "say which weights to export: checkpoint=FILE"),
         (["format=onnx", "checkpoint=absent.ckpt"], "there is no file absent.ckpt"),
         (["format=safetensors", "checkpoint=absent.safetensors"], "there is no file absent.safet"),

@@ -7,7 +7,6 @@ Axes: R persons, V joints, C channels, T frames kept.
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from stgcn_lightning.checkpoints.onnx import OUTPUT, onnx_bytes
@@ -77,10 +76,8 @@ def step_parity(model: Backbone, step: ContinualStep, content: bytes) -> list[di
             inputs = dict(zip(before, state, strict=True))
             inputs |= {FRAME: frame.numpy(), AGE: (time - born).clamp(min=0).numpy()}
             answer, *state = session.run(None, inputs)
-            there = (time >= born).float()  # who is not there yet has no past
-            state = [
-                np.einsum("r...,r->r...", part, there.numpy()) for part in map(np.asarray, state)
-            ]
+            for part in map(torch.as_tensor, state):  # who is not there yet has no past
+                part[time < born] = 0
             if not all(network.ready) or len(network.born) < persons:
                 continue
             absent = step.absent.expand(persons, -1, -1)

@@ -55,9 +55,8 @@ def _between(before: Bodies, now: Bodies, way: float) -> dict[Hashable, NDArray[
                 out[person] = nearer[person]
             continue
         start, end = before[person], now[person]
-        found: NDArray[np.bool_] = (
-            np.isfinite(start + end).all(-1) & start.any(-1) & end.any(-1)
-        )  # V
+        both = np.stack([start, end])  # 2, V, C
+        found = np.logical_and(both.any(-1), np.isfinite(both).all(-1)).all(0)  # V
         line = (start + np.float32(way) * (end - start)).astype(np.float32)
-        out[person] = np.where(found[:, None], line, nearer[person])
+        out[person] = np.where(np.expand_dims(found, -1), line, nearer[person])
     return out
