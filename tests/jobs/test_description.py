@@ -79,7 +79,8 @@ def test_a_run_is_described_once_and_kept_with_its_checkpoints(tmp_path, monkeyp
 
     card = training_card(chosen, built.classes, run, samples_of(built.data))
     assert card["run"] == {
-        "devices": 1, "batch_per_device": 16, "global_batch": 16, "accumulated": 1, "norm_group": None, "lr": 0.0125,
+        "devices": 1, "batch_per_device": 16, "global_batch": 16, "accumulated": 1,
+        "norm_group": None, "lr": 0.0125,
         "epochs": 16, "held_out_subjects": list(run.held_out_subjects),
         "parameters": run.parameters, "gmac": run.gmac,
     }  # fmt: skip
