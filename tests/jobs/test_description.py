@@ -9,7 +9,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.building import build, build_model
 from stgcn_lightning.jobs.cards import model_card, training_card
 from stgcn_lightning.jobs.continuing import samples_of
-from stgcn_lightning.jobs.description import learning_rate, share_batch
+from stgcn_lightning.jobs.description import Batch, learning_rate, share_batch
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.settings.frozen import frozen
@@ -28,16 +28,22 @@ def settings(*overrides):
 
 
 def test_the_learning_rate_says_how_it_was_found():
-    recipe = settings().recipe
-    assert learning_rate(recipe, 16).lr == 0.0125
-    assert learning_rate(recipe, 16).line == "lr 0.1 -> 0.0125 (batch 128 -> 16)"
+    recipe, batch = settings().recipe, Batch(1, 16, None)
+    assert learning_rate(recipe, batch).lr == 0.0125
+    assert learning_rate(recipe, batch).line == "lr 0.1 -> 0.0125 (batch 128 -> 16)"
     given = replace(recipe, lr=0.3)
-    assert (learning_rate(given, 16).lr, learning_rate(given, 16).line) == (
+    assert (learning_rate(given, batch).lr, learning_rate(given, batch).line) == (
         0.3,
         "lr 0.3 (as given, batch 16)",
     )
     unscaled = replace(recipe, scale_lr=False)
-    assert learning_rate(unscaled, 16).line == "lr 0.1 (not scaled, batch 16)"
+    assert learning_rate(unscaled, batch).line == "lr 0.1 (not scaled, batch 16)"
+
+
+def test_the_learning_rate_is_that_of_all_accumulated_clips():
+    rate = learning_rate(settings().recipe, Batch(2, 4, None, accumulated=8))
+    assert rate.lr == 0.05
+    assert rate.line == "lr 0.1 -> 0.05 (batch 128 -> 64 = 8 x 8 accumulated)"
 
 
 def test_the_line_of_a_shared_batch(monkeypatch):
@@ -50,6 +56,11 @@ def test_the_line_of_a_shared_batch(monkeypatch):
     assert share_batch(settings("trainer=ddp")).line == "batch 128 = 8 devices x 16 clips"
     given = share_batch(settings("trainer=ddp", "data.batch_size=4"))
     assert (given.line, given.together) == ("", 32)
+    shared = share_batch(settings("trainer=ddp", "recipe.accumulate=4"))
+    assert shared.line == "batch 128 = 8 devices x 4 clips x 4 accumulated"
+    assert (shared.at_once, shared.together) == (32, 128)
+    with pytest.raises(BadInput, match=r"8 devices cannot share a batch of 128 .* 32 accumulated"):
+        share_batch(settings("trainer=ddp", "recipe.accumulate=32"))
 
 
 def test_a_run_is_described_once_and_kept_with_its_checkpoints(tmp_path, monkeypatch, capsys):
@@ -68,7 +79,8 @@ def test_a_run_is_described_once_and_kept_with_its_checkpoints(tmp_path, monkeyp
 
     card = training_card(chosen, built.classes, run, samples_of(built.data))
     assert card["run"] == {
-        "devices": 1, "batch_per_device": 16, "global_batch": 16, "norm_group": None, "lr": 0.0125,
+        "devices": 1, "batch_per_device": 16, "global_batch": 16, "accumulated": 1,
+        "norm_group": None, "lr": 0.0125,
         "epochs": 16, "held_out_subjects": list(run.held_out_subjects),
         "parameters": run.parameters, "gmac": run.gmac,
     }  # fmt: skip
