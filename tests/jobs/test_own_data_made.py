@@ -10,6 +10,7 @@ import yaml
 from own_tables import record
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs import own_files
 from stgcn_lightning.jobs.own_data import bring_in
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
@@ -275,3 +276,23 @@ def test_other_data_than_recordings_of_classes_is_refused(prepare, tmp_path):
             file = tmp_path / "frames" / name / f"{name}_{i:012}_keypoints.json"
             file.write_text(json.dumps(frame))
     refused(prepare, "frames", "x is a recording and no class: put the recordings of each class")
+
+
+@pytest.mark.parametrize(
+    ("few", "some", "expected"),
+    [(200, 1000, (16, 16, 8, 0.05)), (1, 1000, (32, 100, 16, 0.025)), (1, 2, (64, 100, 16, 0.025))],
+)
+def test_the_experiment_suits_the_number_of_recordings(
+    prepare, clips, monkeypatch, few, some, expected
+):
+    monkeypatch.setattr(own_files, "FEW", few)
+    monkeypatch.setattr(own_files, "SOME", some)
+    prepare(clips)
+    made = yaml.safe_load(Path("prepared/my_clips/experiment/my_clips.yaml").read_text())
+    data, recipe = made["data"], made["recipe"]
+    chosen = (
+        made["model"]["base_channels"], data["clip_frames"], data["batch_size"], recipe["lr"]
+    )  # fmt: skip
+    assert chosen == expected
+    assert data["persons"] == 1
+    assert 12 * recipe["epochs"] * recipe["train_passes_per_epoch"] == 12 * 80
