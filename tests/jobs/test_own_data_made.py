@@ -195,6 +195,14 @@ def test_each_person_is_a_sample(prepare, tmp_path):
         assert sum(id.startswith(action) for id in made.splits["val"]) == 2
 
 
+def test_an_interval_without_anybody_gives_no_person(prepare, tmp_path, table):
+    keypoint = np.zeros((1, 8, 17, 2), np.float32)
+    keypoint[:, 4:] = 50
+    record(tmp_path / "late.npz", keypoint=keypoint)
+    table("file,label,start,end", "late.npz,a,0,3", "late.npz,b,0,4")
+    refused(prepare, "table.csv", "nobody is in any interval of table.csv", per_person=True)
+
+
 def test_joints_are_mapped(prepare, tmp_path):
     for i, action in enumerate("aabb"):
         record(tmp_path / "clips" / action / f"{i}.npz", i, skeleton="openpose25", V=25)
