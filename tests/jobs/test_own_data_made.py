@@ -10,6 +10,7 @@ import yaml
 from own_tables import record
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs import own_files
 from stgcn_lightning.jobs.own_data import bring_in
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
@@ -194,6 +195,14 @@ def test_each_person_is_a_sample(prepare, tmp_path):
         assert sum(id.startswith(action) for id in made.splits["val"]) == 2
 
 
+def test_an_interval_without_anybody_gives_no_person(prepare, tmp_path, table):
+    keypoint = np.zeros((1, 8, 17, 2), np.float32)
+    keypoint[:, 4:] = 50
+    record(tmp_path / "late.npz", keypoint=keypoint)
+    table("file,label,start,end", "late.npz,a,0,3", "late.npz,b,0,4")
+    refused(prepare, "table.csv", "nobody is in any interval of table.csv", per_person=True)
+
+
 def test_joints_are_mapped(prepare, tmp_path):
     for i, action in enumerate("aabb"):
         record(tmp_path / "clips" / action / f"{i}.npz", i, skeleton="openpose25", V=25)
@@ -275,3 +284,23 @@ def test_other_data_than_recordings_of_classes_is_refused(prepare, tmp_path):
             file = tmp_path / "frames" / name / f"{name}_{i:012}_keypoints.json"
             file.write_text(json.dumps(frame))
     refused(prepare, "frames", "x is a recording and no class: put the recordings of each class")
+
+
+@pytest.mark.parametrize(
+    ("few", "some", "expected"),
+    [(200, 1000, (16, 16, 8, 0.05)), (1, 1000, (32, 100, 16, 0.025)), (1, 2, (64, 100, 16, 0.025))],
+)
+def test_the_experiment_suits_the_number_of_recordings(
+    prepare, clips, monkeypatch, few, some, expected
+):
+    monkeypatch.setattr(own_files, "FEW", few)
+    monkeypatch.setattr(own_files, "SOME", some)
+    prepare(clips)
+    made = yaml.safe_load(Path("prepared/my_clips/experiment/my_clips.yaml").read_text())
+    data, recipe = made["data"], made["recipe"]
+    chosen = (
+        made["model"]["base_channels"], data["clip_frames"], data["batch_size"], recipe["lr"]
+    )  # fmt: skip
+    assert chosen == expected
+    assert data["persons"] == 1
+    assert 12 * recipe["epochs"] * recipe["train_passes_per_epoch"] == 12 * 80

@@ -14,6 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.own_files import OwnFiles, chosen_name
 from stgcn_lightning.jobs.own_reading import Labelled, read_labelled
 from stgcn_lightning.jobs.own_skeletons import skeleton_of
@@ -78,8 +79,6 @@ def _classes(found: Sequence[Labelled], order: Any) -> list[str]:
     """
     names = {one.entry.label for one in found}
     if order is not None:
-        from stgcn_lightning.jobs.classes import class_names
-
         given = class_names(order)
         if unknown := sorted(names - set(given)):
             raise BadInput(

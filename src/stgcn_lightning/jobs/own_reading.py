@@ -62,12 +62,15 @@ def read_labelled(path: Path, settings: PrepareSettings) -> list[Labelled]:
         except BadInput as error:
             faults.append(str(error))
     _say_left_out(faults, drop=settings.data.on_bad_sample == "drop" and bool(read))
-    return [
+    found = [
         Labelled(part, entry, file.path)
         for entry, file in listed
         for recording in read.get(file.path, [])
         for part in _persons(_cut(recording, entry), settings.per_person)
     ]
+    if not found:
+        raise BadInput(f"nobody is in any interval of {shown(path)}: correct starts and ends")
+    return found
 
 
 def _entries(path: Path) -> list[Entry]:
