@@ -10,10 +10,21 @@ from helpers import CHECKOUT
 from stgcn_lightning.launching.composing import composed
 
 README = (CHECKOUT / "README.md").read_text()
-COMMANDS = [
-    command.split("#")[0].replace("\\\n", " ")
-    for command in re.findall(r"^python -m stgcn_lightning\.(?:.*\\\n)*.*$", README, re.M)
-]
+
+
+def commands(page):
+    found = re.findall(r"^python -m stgcn_lightning\.(?:.*\\\n)*.*$", page, re.M)
+    return [command.split("#")[0].replace("\\\n", " ") for command in found]
+
+
+def keys(command):
+    return {word.split("=")[0] for word in shlex.split(command)[2:]}
+
+
+OWN_DATA = commands((CHECKOUT / "docs" / "own_data.md").read_text())
+OWN = [command for command in commands(README) if "demo" in command]  # of a page that is followed
+COMMANDS = [command for command in commands(README) if command not in OWN]
+COMMANDS += commands((CHECKOUT / "docs" / "commands.md").read_text())
 
 
 @pytest.mark.slow
@@ -47,6 +58,12 @@ def test_readme_names_the_commands_of_this_project():
     assert len(COMMANDS) >= 6
     for target in re.findall(r"^make ([a-z]+)", README, re.M):
         assert f"\n{target}:" in (CHECKOUT / "Makefile").read_text()
+
+
+def test_readme_s_own_data_is_that_of_the_page_which_is_followed():
+    assert len(OWN) == 3
+    for command in OWN:
+        assert any(keys(command) <= keys(followed) for followed in OWN_DATA), command
 
 
 @pytest.mark.parametrize("command", COMMANDS)
