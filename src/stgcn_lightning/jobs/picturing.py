@@ -15,7 +15,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.pieces import Answered
 from stgcn_lightning.report.colours import theme_named
-from stgcn_lightning.report.figures import flat
+from stgcn_lightning.report.limbs import flat
 from stgcn_lightning.report.pages import render_timeline
 from stgcn_lightning.report.timeline import Course, Timeline, edges_of, timeline
 from stgcn_lightning.settings.doors import PredictSettings

@@ -6,7 +6,7 @@ from helpers import CHECKOUT, skeleton
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.report.colours import THEMES, mixed, theme_named
-from stgcn_lightning.report.figures import flat, placed, sides
+from stgcn_lightning.report.limbs import flat, placed, sides
 
 
 def test_pictures_have_the_colours_of_the_pages():
