@@ -21,6 +21,7 @@ from stgcn_lightning.jobs.filming import Filming
 from stgcn_lightning.jobs.fusing import weights_of
 from stgcn_lightning.jobs.incoming import Fault, Incoming
 from stgcn_lightning.jobs.judging import Judges, device_named, load_judges
+from stgcn_lightning.jobs.live import answers_to_lines
 from stgcn_lightning.jobs.picturing import Pictures
 from stgcn_lightning.jobs.pieces import Answered, Asked, Piece, pieces_of
 from stgcn_lightning.jobs.telling import Telling
@@ -96,9 +97,13 @@ def found_by(
         if source is not None:
             raise BadInput(f"source={source} and video={settings.video}: give one of the two")
         filming = Filming(settings.video, settings, judges, reading, telling.remark)
-        if isinstance(settings.video, int):
-            return filming.live()
+        if settings.live or isinstance(settings.video, int):
+            return filming.live(telling.about)
         return answers(filming.whole(), judges, settings, telling)
+    if settings.live:
+        live_reading = replace(reading, persons=settings.reading.persons)
+        lines = sys.stdin.buffer
+        return answers_to_lines(lines, judges, settings, live_reading, telling.about)
     if source is None:
         raise BadInput("say what to answer for: source=FILE, a folder, or - for standard input")
     incoming = Incoming(judges, reading, split=settings.split, map_to=settings.map)

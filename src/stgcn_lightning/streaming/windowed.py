@@ -76,7 +76,7 @@ class Windowed:
         for person, window in self.windows.items():
             window.push(bodies.get(person))
         self.time += 1
-        if not wanted or (self.time - 1) % self.every:
+        if not wanted or (self.time - self.window) % self.every:  # the first full window has one
             return {}
         if not self.together:
             scores = self.answer([self.windows[person].frames()[None] for person in wanted])
