@@ -14,6 +14,7 @@ import numpy as np
 from stgcn_lightning.checkpoints.weights import checkpoint_in
 from stgcn_lightning.checkpoints.zoo import ADDRESS, ZOO, checkpoint_file
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.fusion import refuse_weights
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.answer_forms import Best, form_named
 from stgcn_lightning.jobs.fetching import downloads_of
@@ -59,8 +60,9 @@ def predict(settings: PredictSettings) -> None:
     telling.remark("scores are not calibrated probabilities: they order the classes")
     answered, faults = 0, 0
     with written_to(settings.out) as write:
-        write(form.head())
         for one in found:
+            if not answered + faults:  # a source that cannot be read leaves no half of a document
+                write(form.head())
             if isinstance(one, Answered):
                 answered += 1
                 write(form.answered(one))
@@ -70,18 +72,24 @@ def predict(settings: PredictSettings) -> None:
                 faults += 1
                 telling.remark(one.reason)
                 write(form.fault(one))
+        if not answered + faults:
+            raise BadInput(
+                f"{settings.source or settings.video} holds nobody to answer for: give key points "
+                "of persons"
+            )
         write(form.tail())
     telling.end()
-    if not answered and not faults:
-        raise BadInput(
-            f"{settings.source or settings.video} holds nobody to answer for: give key points of "
-            "persons"
-        )
+    if pictures.refused is not None and faults:
+        telling.remark(str(pictures.refused))
     if faults:
+        if not answered:
+            raise BadInput("nothing could be answered for: the reasons are named above")
         raise BadInput(
             f"{faults} of {counted(answered + faults, 'recording', 'recordings')} could not be "
             "answered for: they are named above, the others are answered"
         )
+    if pictures.refused is not None:
+        raise pictures.refused
 
 
 def found_by(
@@ -141,6 +149,7 @@ def judges_of(settings: PredictSettings, say: Callable[[str], object]) -> Judges
             "checkpoint='{joint: FILE, bone: FILE}'"
         )
     weights = weights_of(settings.preset, settings.weights, named)
+    refuse_weights(weights, named)
     files: dict[str, Path] = {}
     for name, one in named.items():
         key = f"checkpoint.{name}".rstrip(".")

@@ -1,27 +1,15 @@
 """Which keys of the predict door go together."""
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.terminal import shown_value
 
-
-@dataclass(frozen=True)
-class Keys(Protocol):
-    """Those of `PredictSettings` that depend on each other."""
-
-    source: Any
-    video: str | int | None
-    window: int | None
-    stride: int | None
-    live: bool
-    continual: bool
-    animate: Any
-    chart: Any
+if TYPE_CHECKING:  # they call this
+    from stgcn_lightning.settings.doors import PredictSettings
 
 
-def check_answering(keys: Keys) -> None:
+def check_answering(keys: "PredictSettings") -> None:
     """Refuse what windows alone have where there are none, and what live answers cannot have.
 
     Raises:
