@@ -98,6 +98,14 @@ def test_everybody_is_answered_for_alone_by_name_and_may_leave(live, sample):
     ]  # fmt: skip
 
 
+def test_who_comes_late_is_answered_as_soon_as_a_window_is_full(live, sample):
+    lines = ['{"persons": {}}'] * 7 + [frame(sample, t, "anna") for t in range(44)]
+    for how in ("per_person=true", "per_person=false"):
+        status, rows, err = live(lines, how, *WINDOW)
+        assert status == 0, err
+        assert [(one["start"], one["stop"]) for one in rows] == [(7, 31), (17, 41), (27, 51)]
+
+
 def test_a_continual_form_answers_for_each_frame_when_a_window_has_passed_it(live, sample):
     lines = [frame(sample, t % 60) for t in range(110)]
     status, rows, err = live(lines, "continual=true", "window=24", "top=1")
@@ -122,6 +130,8 @@ def test_a_line_that_cannot_be_read_is_a_frame_without_persons_and_named(live, s
         ([], [], "needs somebody who is there for 8 frames, and 0 frames came"),
         (['{"persons": {}}'] * 9, [], "there for 8 frames, and 9 frames came"),
         ([], ["reading.img_shape=null"], "reading.img_shape=[HEIGHT,WIDTH]"),
+        ([], ["split=val"], "split=val is one of annotations"),
+        ([], ["reading.format=coco"], "reading.format=coco is one of recordings"),
         ([], ["animate=true"], "animate=true is of whole recordings"),
         ([], ["source=a.npz"], "source=a.npz is there already: give source=- or video=FILE"),
         ([], ["live=false", "continual=true"], "continual=true is of what is answered while"),

@@ -108,7 +108,17 @@ def found_by(
         if settings.live or isinstance(settings.video, int):
             return filming.live(telling.about)
         return answers(filming.whole(), judges, settings, telling)
+    if settings.split is not None and source == "-":
+        raise BadInput(
+            f"split={settings.split} is one of annotations, and standard input is none: leave it "
+            "out"
+        )
     if settings.live:
+        if reading.format != "auto":
+            raise BadInput(
+                f"reading.format={reading.format} is one of recordings, and lines of live=true "
+                "have a form of their own (docs/predict.md): leave it out"
+            )
         live_reading = replace(reading, persons=settings.reading.persons)
         lines = sys.stdin.buffer
         return answers_to_lines(lines, judges, settings, live_reading, telling.about)
