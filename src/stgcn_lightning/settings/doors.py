@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings import fields
-from stgcn_lightning.settings.answering import check_answering
+from stgcn_lightning.settings.answering import check_live, check_whole
 from stgcn_lightning.settings.groups import (
     Benchmark,
     Data,
@@ -370,7 +370,11 @@ class PredictSettings(Settings):
 
     def __post_init__(self) -> None:
         """Refuse keys that do not go together."""
-        check_answering(self)
+        if self.live or isinstance(self.video, int):
+            pictures = {"animate": self.animate, "chart": self.chart}
+            check_live(self.video is not None, self.source, pictures)
+        else:
+            check_whole(self.window, self.stride, self.chart, self.continual)
 
 
 @dataclass(frozen=True, kw_only=True)
