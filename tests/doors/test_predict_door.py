@@ -389,6 +389,13 @@ def test_one_recording_of_a_file_spoils_no_other(door, joint, tmp_path, monkeypa
     assert "1 of 3 recordings could not be answered for" in err
 
 
+def test_frames_between_windows_for_which_nothing_is_answered_are_said(door, joint, tmp_path):
+    source = write_recording(tmp_path / "a.npz", next(iter(embedded().values())))
+    arguments = ["predict", f"checkpoint={joint}", f"source={source}", "window=9"]
+    assert "stride=10 is longer than window=9" in door(*arguments, "stride=10")[2]
+    assert "longer" not in door(*arguments, "stride=9")[2]
+
+
 def test_empty_standard_input_is_said_to_be_empty(door, joint, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n\n")))
     status, out, err = door("predict", f"checkpoint={joint}", "source=-", "format=json")

@@ -58,6 +58,11 @@ def predict(settings: PredictSettings) -> None:
     found = found_by(settings, judges, telling)
     pictures = Pictures(settings, judges.classes, judges.skeleton, telling.remark)
     telling.remark("scores are not calibrated probabilities: they order the classes")
+    if settings.stride is not None and settings.window and settings.stride > settings.window:
+        telling.remark(
+            f"stride={settings.stride} is longer than window={settings.window}: nothing is answered "
+            "for the frames between two windows"
+        )
     answered, faults = 0, 0
     with written_to(settings.out) as write:
         for one in found:
