@@ -60,8 +60,8 @@ def predict(settings: PredictSettings) -> None:
     telling.remark("scores are not calibrated probabilities: they order the classes")
     if settings.stride is not None and settings.window and settings.stride > settings.window:
         telling.remark(
-            f"stride={settings.stride} is longer than window={settings.window}: nothing is answered "
-            "for the frames between two windows"
+            f"stride={settings.stride} is longer than window={settings.window}: nothing is "
+            "answered for the frames between two windows"
         )
     answered, faults = 0, 0
     with written_to(settings.out) as write:
