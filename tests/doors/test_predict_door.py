@@ -358,3 +358,58 @@ def test_what_other_packages_log_is_no_answer(door, joint, recording, monkeypatc
     assert status == 0, err
     json.loads(out)
     assert "generated new fontManager" in err
+
+
+def test_files_that_differ_in_their_endings_have_two_names(door, joint, tmp_path):
+    sample = next(iter(embedded().values()))
+    for name in ("sub/a.npz", "sub/a.json", "a.npz"):
+        write_recording(tmp_path / "folder" / name, sample)
+    status, out, err = door("predict", f"checkpoint={joint}", "source=folder", "format=jsonl")
+    assert status == 0, err
+    names = [json.loads(line)["recording"] for line in out.splitlines()]
+    assert names == ["a", "sub/a", "sub/a.npz"]
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"keypoint": 3}'])
+def test_a_source_that_cannot_be_read_leaves_no_half_of_a_document(door, joint, tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    status, out, _ = door("predict", f"checkpoint={joint}", "source=a.json", "format=json")
+    assert (status, out) == (2, "")
+
+
+def test_one_recording_of_a_file_spoils_no_other(door, joint, tmp_path, monkeypatch):
+    person = {"img_shape": [480, 640], "keypoint": np.full((1, 4, 17, 2), 9.0).tolist()}
+    content = json.dumps([person, {"keypoint": np.full((1, 4, 3, 2), 9.0).tolist()}, person])
+    (tmp_path / "a.json").write_text(content)
+    arguments = ["predict", f"checkpoint={joint}", "format=json"]
+    status, out, err = door(*arguments, "source=a.json")
+    assert status == 2
+    assert len(json.loads(out)["recordings"]) == 2
+    assert json.loads(out)["faults"][0]["recording"] == "a:1"
+    assert "1 of 3 recordings could not be answered for" in err
+
+
+def test_frames_between_windows_for_which_nothing_is_answered_are_said(door, joint, tmp_path):
+    source = write_recording(tmp_path / "a.npz", next(iter(embedded().values())))
+    arguments = ["predict", f"checkpoint={joint}", f"source={source}", "window=9"]
+    assert "stride=10 is longer than window=9" in door(*arguments, "stride=10")[2]
+    assert "longer" not in door(*arguments, "stride=9")[2]
+
+
+def test_empty_standard_input_is_said_to_be_empty(door, joint, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n\n")))
+    status, out, err = door("predict", f"checkpoint={joint}", "source=-", "format=json")
+    assert (status, out) == (2, "")
+    assert "standard input is empty" in err
+
+
+def test_weights_that_fit_no_checkpoint_are_refused_before_any_answer(door, joint, tmp_path):
+    several = f"checkpoint={{joint: {joint}, bone: {joint}}}"
+    sample = next(iter(embedded().values()))
+    source = write_recording(tmp_path / "a.npz", sample)
+    for weights in ("{joint: 2}", "{joint: -2, bone: 1}", "{joint: 0, bone: 0}"):
+        arguments = [several, f"weights={weights}", f"source={source}", "format=json"]
+        status, out, err = door("predict", *arguments)
+        assert (status, out) == (2, "")
+        assert "predict: weights" in err
+        assert "could not be answered" not in err

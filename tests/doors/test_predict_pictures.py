@@ -106,4 +106,52 @@ def test_a_missing_package_is_named_before_anything_is_answered(door, joint, fol
     status, out, err = door("predict", f"checkpoint={joint}", f"source={folder}", "animate=true")
     assert status == 2
     assert not out
-    assert "pictures need pillow: pip install 'stgcn_lightning[video]'" in err
+    assert "pictures need pillow: pip install pillow" in err
+
+
+def test_a_picture_that_cannot_be_written_costs_no_answer(door, joint, folder):
+    status, out, err = door(
+        "predict", f"checkpoint={joint}", f"source={folder}", "window=20", "chart=one.svg",
+        "format=jsonl",
+    )  # fmt: skip
+    assert status == 2
+    assert len(out.splitlines()) == 3
+    assert "chart=one.svg is one file, and there are several recordings" in err.splitlines()[-1]
+    status, out, _ = door(
+        "predict", f"checkpoint={joint}", f"source={folder}", "window=20", "chart=one.svg"
+    )
+    assert (status, out) == (2, "")  # one.svg is there: said before anything is answered
+
+
+def test_a_film_of_odd_width_is_written_as_wide_as_it_can_be(door, joint, folder):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    source = f"source={folder / 'a b.npz'}"
+    arguments = [f"checkpoint={joint}", source, "animate=a.mp4", "width=201"]
+    status, _, err = door("predict", *arguments)
+    assert status == 0, err
+    assert "WARNING" not in err
+    reader = ffmpeg.read_frames("a.mp4")
+    assert next(reader)["size"][0] == 200
+    reader.close()
+
+
+def test_a_chart_of_pixels_writes_numbers_for_letters_that_no_font_has(door, tmp_path, folder):
+    from stgcn_lightning.report.timeline_picture import picture_of
+
+    written = []
+
+    def kept(chart, *others):
+        written.extend(row.name for row in chart.strips)
+        return picture_of(chart, *others)
+
+    names = [f"\uf8ff{number}" for number in range(12)]
+    joint = write_checkpoint(tmp_path / "private.safetensors", classes=names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stgcn_lightning.report.timeline_picture.picture_of", kept)
+        status, _, err = door(
+            "predict", f"checkpoint={joint}", f"source={folder / 'a b.npz'}", "window=20",
+            "chart=a.png",
+        )  # fmt: skip
+    assert status == 0, err
+    assert written
+    assert all(name.startswith("class ") or name == "others" for name in written)

@@ -89,6 +89,23 @@ def test_a_video_is_answered_as_its_key_points_are(door, joint, video, people, t
         assert scores == pytest.approx(others, abs=1e-4)  # joints lie on the video's pixels alike
 
 
+@pytest.mark.usefixtures("rtmlib")
+def test_a_video_may_be_answered_while_it_is_read(door, joint, video):
+    arguments = [f"checkpoint={joint}", f"video={video}", "window=24", "stride=12", "top=99"]
+    rows = []
+    for live in ("live=true", "live=false"):
+        status, out, err = door("predict", *arguments, "format=jsonl", live)
+        assert status == 0, err
+        rows.append([row for line in out.splitlines() for row in json.loads(line)["answers"]])
+    assert [one["stop"] for one in rows[0]] == [24, 36, 48, 60]
+    for one, other in zip(*rows, strict=True):
+        assert one["seconds"] == other["seconds"]
+        scores, others = (
+            {top["class"]: top["score"] for top in row["top"]} for row in (one, other)
+        )
+        assert scores == pytest.approx(others, abs=1e-5)
+
+
 def test_what_is_downloaded_is_said_before_and_nothing_of_it_is_an_answer(
     door, joint, video, rtmlib, tmp_path
 ):

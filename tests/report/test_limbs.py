@@ -52,6 +52,16 @@ def test_persons_and_frames_fit_at_one_scale():
     assert np.isnan(placed(nothing, 400, 200, 10)).all()
 
 
+def test_a_raised_arm_is_inside_and_a_joint_far_away_makes_nobody_small():
+    joints = np.zeros((1, 300, 4, 2))
+    joints[..., 1] = [0, 50, 100, 200]
+    joints[0, 7, 0, 1] = -60  # once in 1,200 joints
+    assert placed(joints, 400, 200, 10)[0, 7, 0, 1] == pytest.approx(10)
+    joints[0, 7, 0, 1] = -90_000
+    drawn = placed(joints, 400, 200, 10)[0, 0, :, 1]
+    assert drawn.max() - drawn.min() > 100
+
+
 def test_edges_lie_on_the_side_of_their_joints():
     coco, ntu = skeleton("coco17"), skeleton("ntu25")
     for body in (coco, ntu):

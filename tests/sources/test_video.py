@@ -6,7 +6,7 @@ import numpy as np
 from helpers import skeleton
 
 from stgcn_lightning.sources import video
-from stgcn_lightning.sources.video import Film, recording_of, solution_for, windows
+from stgcn_lightning.sources.video import Film, recording_of, solution_for
 
 
 def film(count):
@@ -37,14 +37,6 @@ def test_people_stand_in_the_frames_in_which_they_were_found():
 
 def test_a_film_without_pictures_is_no_recording():
     assert recording_of(film(0), estimate, "film", skeleton("coco17")) is None
-
-
-def test_windows_hold_the_last_pictures():
-    parts = list(windows(film(9), estimate, "film", skeleton("coco17"), window=4, stride=3))
-    assert [start for start, _ in parts] == [0, 3]
-    assert [one.keypoint.shape[1] for _, one in parts] == [4, 4]
-    assert np.isnan(parts[0][1].keypoint[0, 0]).all()
-    assert np.isfinite(parts[1][1].keypoint).all()
 
 
 def test_joints_are_the_checkpoint_s_own_or_coco_s():

@@ -69,9 +69,9 @@ def test_nothing_is_answered_before_a_window_is_full_and_between_answers(predict
     predictor, (body,) = predictor_of(), people()
     live = predictor.stream(img_shape=PICTURE, every=5)
     labels = [live.push(body[t]) for t in range(T)]
-    assert labels[:15] == [None] * 15  # 12 frames, and then the next fifth one
-    assert None not in labels[15:]
-    assert live.answers[0].frame == 35
+    assert labels[:11] == [None] * 11
+    assert None not in labels[11:]  # the first full window has the first answer
+    assert live.answers[0].frame == 36  # and every fifth frame after it another one
 
 
 # Frame by frame

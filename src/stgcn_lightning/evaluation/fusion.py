@@ -1,6 +1,6 @@
 """Late fusion: the weighted mean of the streams' scores, and where the weights come from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -16,6 +16,25 @@ PRESETS: dict[str, dict[str, float]] = {
 
 
 LEAST = 1e-9  # of a weight: what float32 scores of a stream with a smaller one add is rounded away
+
+
+def refuse_weights(weights: Mapping[str, float], streams: Collection[str]) -> None:
+    """Refuse weights that no mean can be made with.
+
+    Raises:
+        BadInput: they are not those of the streams, or not numbers that can be used.
+    """
+    if set(weights) != set(streams):
+        raise BadInput(
+            f"weights are given for {', '.join(weights)} but scores for "
+            f"{', '.join(map(str, streams))}: give both for the same names"
+        )
+    usable = all(weight == 0 or LEAST <= weight <= 1 / LEAST for weight in weights.values())
+    if not usable or not sum(weights.values()):
+        raise BadInput(
+            f"weights {dict(weights)} must be numbers from {LEAST:g} to {1 / LEAST:g}, or 0, not "
+            "negative and not all zero"
+        )
 
 
 def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
@@ -41,17 +60,7 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
         >>> fuse({"joint": joint, "bone": bone}, {"joint": 3, "bone": 1}).scores.tolist()
         [[0.875, 0.125]]
     """
-    if set(weights) != set(streams):
-        raise BadInput(
-            f"weights are given for {', '.join(weights)} but scores for {', '.join(streams)}: give "
-            "both for the same names"
-        )
-    usable = all(weight == 0 or LEAST <= weight <= 1 / LEAST for weight in weights.values())
-    if not usable or not sum(weights.values()):
-        raise BadInput(
-            f"weights {dict(weights)} must be numbers from {LEAST:g} to {1 / LEAST:g}, or 0, not "
-            "negative and not all zero"
-        )
+    refuse_weights(weights, streams)
     for name, scores in streams.items():
         refuse_not_finite(name, scores)
     streams = labelled_alike(streams)

@@ -71,12 +71,13 @@ class Table:
         """See `Form`."""
         label = f", labelled {one.asked.label}" if one.asked.label is not None else ""
         lines = [self._classes(scores) for scores in one.scores]
-        if len(one.pieces) == 1 and one.pieces[0].person is None:
+        if not one.live and len(one.pieces) == 1 and one.pieces[0].person is None:
             return plain(f"{one.asked.id}: {lines[0]}{label}") + "\n"
         where = [_where(one, piece) for piece in one.pieces]
         width = max(map(len, where))
         rows = [f"  {place:>{width}}  {line}" for place, line in zip(where, lines, strict=True)]
-        return "".join(plain(row) + "\n" for row in [f"{one.asked.id}{label}", *rows])
+        head = [] if one.live else [f"{one.asked.id}{label}"]
+        return "".join(plain(row) + "\n" for row in [*head, *rows])
 
     def fault(self, one: Fault) -> str:
         """See `Form`: faults are named on standard error."""

@@ -69,10 +69,10 @@ class Incoming:
                 f"split={self.split} is one of annotations, and {source} are none: leave it out"
             )
         if not source.is_dir():
-            for recording in read_recordings(source, self.reading):
-                yield self._asked(recording)
+            yield from self._each(read_recordings(source, self.reading))
             return
         refused: list[Fault] = []
+        names: set[str] = set()
 
         def refuse(path: Path, error: BadInput) -> None:
             refused.append(Fault(str(path.relative_to(source)), str(error)))
@@ -80,12 +80,34 @@ class Incoming:
         for found in find_recordings(source, self.reading, refuse):
             yield from refused
             refused.clear()
+            name = str(found.path.relative_to(source))
             try:
                 for recording in read_found(found, self.reading, source):
-                    yield self._asked(recording)
+                    yield self._asked(self._named_once(recording, found.path.suffix, names))
             except BadInput as error:
-                yield Fault(str(found.path.relative_to(source)), str(error))
+                yield Fault(name, str(error))
         yield from refused
+
+    def _named_once(self, recording: Recording, ending: str, names: set[str]) -> Recording:
+        """A recording whose name no other has: a.json and a.npz are `a` and `a.npz`."""
+        if recording.id in names:
+            before, colon, within = recording.id.partition(":")
+            recording = replace(recording, id=f"{before}{ending}{colon}{within}")
+        if recording.id in names:
+            raise BadInput(f"there are two recordings of the name {recording.id}: rename one")
+        names.add(recording.id)
+        return recording
+
+    def _each(self, recordings: list[Recording]) -> Iterator[Asked | Fault]:
+        """Those of one file or value; of several, one that cannot be used spoils no other."""
+        for recording in recordings:
+            try:
+                one = self._asked(recording)
+            except BadInput as error:
+                if len(recordings) == 1:
+                    raise
+                one = Fault(recording.id, str(error))
+            yield one
 
     def from_lines(self, lines: Iterable[bytes]) -> Iterator[Asked | Fault]:
         """Those of JSON Lines, an answer for each before the next is read, or of one JSON value.
@@ -95,9 +117,10 @@ class Incoming:
         """
         rest = iter(lines)
         first = next((line for line in rest if line.strip()), b"")
+        if not first:
+            raise BadInput("standard input is empty: write key points to it, source=- < FILE")
         if not _whole(first):  # a value of many lines
-            for recording in read_text(first + b"".join(rest), self.reading):
-                yield self._asked(recording)
+            yield from self._each(read_text(first + b"".join(rest), self.reading))
             return
         for number, line in enumerate(chain([first], rest), 1):
             if not line.strip():

@@ -64,9 +64,13 @@ class Judges:
         Raises:
             BadInput: a sample is not what the checkpoints were trained on.
         """
-        found = {name: predictor(samples) for name, predictor in self.predictors.items()}
+        return self.fused({name: judge(samples) for name, judge in self.predictors.items()})
+
+    def fused(self, found: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Weighted mean of the scores (B, classes) of each predictor, by name."""
         if len(found) == 1:
             return next(iter(found.values()))
+        samples = next(iter(found.values()))
         ids, labels = np.arange(len(samples)).astype(np.str_), np.full(len(samples), -1)
         names = np.array(self.classes)
         streams = {name: Scores(ids, labels, one, names) for name, one in found.items()}

@@ -4,6 +4,7 @@ Axes: M persons, T frames, V joints.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +35,7 @@ ASSUMED_FPS = 25.0  # of a recording that does not say
 # pictures per second, and pictures of a whole recording, at most
 LIMITS = {".gif": (15.0, 300), ".mp4": (30.0, 9000)}
 LETTERS_OF_NAMES = 100  # of a file
+ALIKE = 18  # letters: names that begin with the same ones may be cut to the same
 
 
 class Pictures:
@@ -44,6 +46,9 @@ class Pictures:
         classes: names of all classes.
         skeleton: of the recordings.
         say: is given what was written.
+
+    Attributes:
+        refused: why the first picture that is lacking could not be written; None: all are there.
 
     Raises:
         BadInput: a picture cannot be written as the settings say.
@@ -56,27 +61,33 @@ class Pictures:
         skeleton: Skeleton,
         say: Callable[[str], object],
     ):
-        self.settings, self.classes, self.skeleton, self.say = settings, classes, skeleton, say
+        self.settings, self.skeleton, self.say = settings, skeleton, say
+        self.classes = told_apart(classes)
         self.colours = theme_named(settings.theme)
         self.files = {key: _file(key, getattr(settings, key)) for key in SUFFIXES}
         self.taken: set[Path] = set()
+        self.refused: BadInput | None = None
         self._letters: Letters | None = None
+        for key, file in self.files.items():
+            if file is not None:
+                _refuse_old(key, file)
         drawn = [file.suffix for file in self.files.values() if file is not None]
         if settings.animate is True or {".gif", ".mp4", ".png"}.intersection(drawn):
-            _need("PIL", "pillow", "pictures")
+            _need("PIL", "pictures need pillow: pip install pillow")
         if ".mp4" in drawn:
-            _need("imageio_ffmpeg", "imageio-ffmpeg", "films")
+            _need(
+                "imageio_ffmpeg",
+                "films need imageio-ffmpeg: pip install 'stgcn_lightning[video]'",
+            )
 
     def add(self, one: Answered) -> None:
-        """Write the pictures of a recording.
-
-        Raises:
-            BadInput: a file is there already, or cannot be written.
-        """
-        if self.settings.animate:
-            self._animate(one, self._place("animate", one))
-        if self.settings.chart:
-            self._chart(one, self._place("chart", one))
+        """Write the pictures of a recording; why the first could not be written is `refused`."""
+        for key, write in (("animate", self._animate), ("chart", self._chart)):
+            if getattr(self.settings, key):
+                try:
+                    write(one, self._place(key, one))
+                except BadInput as error:
+                    self.refused = self.refused or error
 
     def _place(self, key: str, one: Answered) -> Path:
         """The file of a picture, which is new."""
@@ -93,13 +104,13 @@ class Pictures:
                 f"{key}={file} is one file, and there are several recordings: {key}=true writes "
                 "one of each into the run directory"
             )
-        if file.exists():
-            raise BadInput(f"{key}={file} exists already: remove it or choose another name")
+        _refuse_old(key, file)
         self.taken.add(file)
         return file
 
     def _animate(self, one: Answered, file: Path) -> None:
         from stgcn_lightning.report.animation import (
+            MOST_ROWS,
             Movie,
             Painter,
             pace,
@@ -122,6 +133,7 @@ class Pictures:
             persons=[name if letters.has(name) else "" for name in persons],
         )
         width = self.settings.width or WIDTHS["animate"]
+        width -= width % 2 if file.suffix == ".mp4" else 0  # films need even sides
         painter: Painter = Painter(movie, width, self.colours, letters)
         most_rate, most_frames = LIMITS[file.suffix]
         fps = asked.fps or ASSUMED_FPS
@@ -133,10 +145,15 @@ class Pictures:
             else:
                 write_mp4(out.name, frames, speed.rate)
         every = "" if speed.every == 1 else f", one in {speed.every} frames"
+        if self.settings.per_person and len(persons) > MOST_ROWS:
+            every += f", answers of {MOST_ROWS} of {len(persons)} persons"
         self.say(f"animation: {shown(file)}{every}")
 
     def _chart(self, one: Answered, file: Path) -> None:
-        chart = chart_of(one, self.classes, self.settings.width or WIDTHS["chart"])
+        names = self.classes
+        if file.suffix == ".png":
+            names = [self._named(number) for number in range(len(names))]
+        chart = chart_of(one, names, self.settings.width or WIDTHS["chart"])
         with write_atomically(file) as out:
             if file.suffix == ".svg":
                 out.write(render_timeline(chart).encode(errors="replace"))
@@ -203,6 +220,20 @@ class Pictures:
         return rows
 
 
+def told_apart(classes: Sequence[str]) -> list[str]:
+    """Names of classes, with their numbers where long names begin alike.
+
+    Example:
+        >>> told_apart(["sit down", "hand over something to others", "hand over something to eat"])
+        ['sit down', '1 hand over something to others', '2 hand over something to eat']
+    """
+    times = Counter(name[:ALIKE] for name in classes)
+    return [
+        f"{number} {name}" if len(name) > ALIKE and times[name[:ALIKE]] > 1 else name
+        for number, name in enumerate(classes)
+    ]
+
+
 def chart_of(one: Answered, classes: Sequence[str], width: int) -> Timeline:
     """The chart of a recording's answers over time."""
     fps = one.asked.fps
@@ -255,6 +286,11 @@ def _file(key: str, value: Any) -> Path | None:
     return file
 
 
-def _need(module: str, package: str, what: str) -> None:
+def _refuse_old(key: str, file: Path) -> None:
+    if file.exists():
+        raise BadInput(f"{key}={file} exists already: remove it or choose another name")
+
+
+def _need(module: str, remedy: str) -> None:
     if find_spec(module) is None:
-        raise BadInput(f"{what} need {package}: pip install 'stgcn_lightning[video]'")
+        raise BadInput(remedy)

@@ -76,11 +76,13 @@ class Answered:
         asked: the recording.
         pieces: its parts.
         scores: (pieces, classes) float32, rows sum to 1.
+        live: more of the recording is to come; `asked` holds its last frames.
     """
 
     asked: Asked
     pieces: list[Piece]
     scores: NDArray[np.float32]
+    live: bool = False
 
 
 def pieces_of(

@@ -14,6 +14,7 @@ import numpy as np
 from stgcn_lightning.checkpoints.weights import checkpoint_in
 from stgcn_lightning.checkpoints.zoo import ADDRESS, ZOO, checkpoint_file
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.fusion import refuse_weights
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.answer_forms import Best, form_named
 from stgcn_lightning.jobs.fetching import downloads_of
@@ -21,6 +22,7 @@ from stgcn_lightning.jobs.filming import Filming
 from stgcn_lightning.jobs.fusing import weights_of
 from stgcn_lightning.jobs.incoming import Fault, Incoming
 from stgcn_lightning.jobs.judging import Judges, device_named, load_judges
+from stgcn_lightning.jobs.live import answers_to_lines
 from stgcn_lightning.jobs.picturing import Pictures
 from stgcn_lightning.jobs.pieces import Answered, Asked, Piece, pieces_of
 from stgcn_lightning.jobs.telling import Telling
@@ -56,10 +58,16 @@ def predict(settings: PredictSettings) -> None:
     found = found_by(settings, judges, telling)
     pictures = Pictures(settings, judges.classes, judges.skeleton, telling.remark)
     telling.remark("scores are not calibrated probabilities: they order the classes")
+    if settings.stride is not None and settings.window and settings.stride > settings.window:
+        telling.remark(
+            f"stride={settings.stride} is longer than window={settings.window}: nothing is "
+            "answered for the frames between two windows"
+        )
     answered, faults = 0, 0
     with written_to(settings.out) as write:
-        write(form.head())
         for one in found:
+            if not answered + faults:  # a source that cannot be read leaves no half of a document
+                write(form.head())
             if isinstance(one, Answered):
                 answered += 1
                 write(form.answered(one))
@@ -69,18 +77,24 @@ def predict(settings: PredictSettings) -> None:
                 faults += 1
                 telling.remark(one.reason)
                 write(form.fault(one))
+        if not answered + faults:
+            raise BadInput(
+                f"{settings.source or settings.video} holds nobody to answer for: give key points "
+                "of persons"
+            )
         write(form.tail())
     telling.end()
-    if not answered and not faults:
-        raise BadInput(
-            f"{settings.source or settings.video} holds nobody to answer for: give key points of "
-            "persons"
-        )
+    if pictures.refused is not None and faults:
+        telling.remark(str(pictures.refused))
     if faults:
+        if not answered:
+            raise BadInput("nothing could be answered for: the reasons are named above")
         raise BadInput(
             f"{faults} of {counted(answered + faults, 'recording', 'recordings')} could not be "
             "answered for: they are named above, the others are answered"
         )
+    if pictures.refused is not None:
+        raise pictures.refused
 
 
 def found_by(
@@ -96,9 +110,23 @@ def found_by(
         if source is not None:
             raise BadInput(f"source={source} and video={settings.video}: give one of the two")
         filming = Filming(settings.video, settings, judges, reading, telling.remark)
-        if isinstance(settings.video, int):
-            return filming.live()
+        if settings.live or isinstance(settings.video, int):
+            return filming.live(telling.about)
         return answers(filming.whole(), judges, settings, telling)
+    if settings.split is not None and source == "-":
+        raise BadInput(
+            f"split={settings.split} is one of annotations, and standard input is none: leave it "
+            "out"
+        )
+    if settings.live:
+        if reading.format != "auto":
+            raise BadInput(
+                f"reading.format={reading.format} is one of recordings, and lines of live=true "
+                "have a form of their own (docs/predict.md): leave it out"
+            )
+        live_reading = replace(reading, persons=settings.reading.persons)
+        lines = sys.stdin.buffer
+        return answers_to_lines(lines, judges, settings, live_reading, telling.about)
     if source is None:
         raise BadInput("say what to answer for: source=FILE, a folder, or - for standard input")
     incoming = Incoming(judges, reading, split=settings.split, map_to=settings.map)
@@ -136,6 +164,7 @@ def judges_of(settings: PredictSettings, say: Callable[[str], object]) -> Judges
             "checkpoint='{joint: FILE, bone: FILE}'"
         )
     weights = weights_of(settings.preset, settings.weights, named)
+    refuse_weights(weights, named)
     files: dict[str, Path] = {}
     for name, one in named.items():
         key = f"checkpoint.{name}".rstrip(".")

@@ -19,7 +19,7 @@ from stgcn_lightning.report.lettering import Letters
 from stgcn_lightning.skeleton import Skeleton
 
 LARGER = 2  # times
-MOST_ROWS = 4  # of answers below a picture
+MOST_ROWS = 8  # of answers below a picture
 SHADES = 8  # of each colour in a GIF
 
 

@@ -13,6 +13,7 @@ from stgcn_lightning.skeleton import Skeleton
 Side = Literal["left", "right", "middle"]
 TURN = np.radians(20.0)  # of a body in 3D about its vertical, so that depth is seen
 OUTLIERS = 0.005  # share of joints that may lie beyond the picture, on each side
+BESIDE = 0.5  # of what all others take: farther away lie joints that were found wrongly
 
 
 def flat(keypoint: NDArray[np.floating[Any]], *, up: bool = False) -> NDArray[np.floating[Any]]:
@@ -39,6 +40,8 @@ def placed(
     if not len(seen):
         return joints
     low, high = np.quantile(seen, (OUTLIERS, 1 - OUTLIERS), axis=0)
+    beside = BESIDE * (high - low)  # an arm that is raised once is no outlier
+    low, high = np.maximum(seen.min(0), low - beside), np.minimum(seen.max(0), high + beside)
     room = np.array([width - 2 * margin, height - 2 * margin])
     scale = (room / np.maximum(high - low, 1e-6)).min()
     return (joints - (low + high) / 2) * scale + (width / 2, height / 2)

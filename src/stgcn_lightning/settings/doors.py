@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings import fields
+from stgcn_lightning.settings.answering import check_live, check_whole
 from stgcn_lightning.settings.groups import (
     Benchmark,
     Data,
@@ -337,6 +338,13 @@ class PredictSettings(Settings):
         null="a quarter of the window",
     )  # fmt: skip
     per_person: bool = fields.choice("an answer for each person", True, False)
+    live: bool = fields.choice(
+        "answer while frames come: lines of standard input, or pictures of a video or a camera, "
+        "which is always answered so", True, False,
+    )  # fmt: skip
+    continual: bool = fields.choice(
+        "of what is answered live: frame by frame instead of window by window", True, False
+    )
     preset: Any = fields.anything(
         "published weights of several checkpoints", "two_stream, four_stream"
     )
@@ -361,11 +369,12 @@ class PredictSettings(Settings):
     )
 
     def __post_init__(self) -> None:
-        """Refuse what windows alone have where there are none."""
-        if self.window is None and self.stride is not None:
-            raise BadInput(f"stride={self.stride} is one of windows: add window=FRAMES")
-        if self.window is None and self.chart:
-            raise BadInput(f"chart={shown_value(self.chart)} shows windows: add window=FRAMES")
+        """Refuse keys that do not go together."""
+        if self.live or isinstance(self.video, int):
+            pictures = {"animate": self.animate, "chart": self.chart}
+            check_live(self.video is not None, self.source, pictures)
+        else:
+            check_whole(self.window, self.stride, self.chart, self.continual)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,7 +125,7 @@ def pieces(points: Floats, seen: Bools, size: Floats, number: Integers, gap: int
     """
     there = np.any(seen, axis=2)
     found = np.full(there.shape, -1, np.int64)
-    live = _Live(*points.shape[2:])
+    live = Live(*points.shape[2:])
     for t in np.flatnonzero(there.any(0)):
         who = np.flatnonzero(there[:, t])
         live.drop_older_than(int(number[t]) - gap - 1)
@@ -213,7 +213,7 @@ def _join_distance(
     return distance, JOIN_GATE + JOIN_GROWTH * np.clip(away - 1, 0, gap)
 
 
-class _Live:
+class Live:
     """Tracks that have not ended, one row each: where they are, how they move, when last seen."""
 
     def __init__(self, joints: int, coordinates: int) -> None:
@@ -226,6 +226,7 @@ class _Live:
         self.last = np.empty(0, np.int64)  # number of the frame
 
     def drop_older_than(self, frame: int) -> None:
+        """Forget the tracks that were last seen before a frame."""
         if len(self.last) and (self.last < frame).any():
             self._keep(np.flatnonzero(self.last >= frame))
 
@@ -237,9 +238,11 @@ class _Live:
         """Names of the tracks that the people of a frame belong to, new ones for the others."""
         names = np.full(len(points), -1, np.int64)
         away = (frame - self.last).astype(np.float32)  # P
-        expected = self.at + (self.velocity * away[:, None])[:, None]
+        moving = np.minimum(away, NEAR + 1)[:, None]  # how long a velocity is believed
+        expected = self.at + (self.velocity * moving)[:, None]
         distance = self._distance(expected, points, seen, size)  # P, M
-        rows, columns = assigned(distance, np.full_like(distance, GATE))
+        gate = np.where(away > NEAR + 1, JOIN_GATE + JOIN_GROWTH * (away - 1), GATE)
+        rows, columns = assigned(distance, np.broadcast_to(gate[:, None], distance.shape))
         self._move(rows, frame, (expected[rows], points[columns]), seen[columns], size[columns])
         names[columns] = self.name[rows]
         new = np.flatnonzero(names < 0)

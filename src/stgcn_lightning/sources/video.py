@@ -14,7 +14,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,10 +75,11 @@ def estimator(mode: str, skeleton: str, device: str, say: Callable[[str], object
         found = solution(mode=mode, backend="onnxruntime", device=device)
 
     def estimate(picture: Picture) -> Found:
-        boxes = found.det_model(picture)
-        if not len(boxes):  # rtmlib would take the whole picture for a person
-            return np.zeros((0, 0, 2), np.float32), np.zeros((0, 0), np.float32)
-        keypoint, score = found.pose_model(picture, bboxes=boxes)
+        with _nothing_on_stdout():
+            boxes = found.det_model(picture)
+            if not len(boxes):  # rtmlib would take the whole picture for a person
+                return np.zeros((0, 0, 2), np.float32), np.zeros((0, 0), np.float32)
+            keypoint, score = found.pose_model(picture, bboxes=boxes)
         return np.asarray(keypoint, np.float32), np.asarray(score, np.float32)
 
     return estimate
@@ -132,17 +133,6 @@ def recording_from(found: Sequence[Found], film: Film, id: str, skeleton: Skelet
         id, keypoint, skeleton.joints, score, skeleton.name, unit="pixels",
         img_shape=film.img_shape, fps=film.fps, tracked=False,
     )  # fmt: skip
-
-
-def windows(
-    film: Film, estimate: Estimator, id: str, skeleton: Skeleton, *, window: int, stride: int
-) -> Iterable[tuple[int, Recording]]:
-    """The last `window` pictures after every `stride` of them, with the number of their first."""
-    kept: list[Found] = []
-    for number, picture in enumerate(film.pictures, 1):
-        kept = [*kept[-window + 1 :], estimate(picture)] if window > 1 else [estimate(picture)]
-        if number >= window and (number - window) % stride == 0:
-            yield number - window, recording_from(kept, film, id, skeleton)
 
 
 def _file(path: Path) -> Film:

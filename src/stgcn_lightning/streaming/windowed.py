@@ -61,10 +61,16 @@ class Windowed:
         self.answer, self.window, self.every, self.together = answer, window, every, together
         self.time = 0
         self.windows: dict[Hashable, Window] = {}
+        self.due: dict[Hashable, int] = {}  # time of the next answer
 
     def leave(self, person: Hashable) -> None:
         """Forget a person."""
         del self.windows[person]
+        self.due.pop(self._whose(person), None)
+
+    def _whose(self, person: Hashable) -> Hashable:
+        """Who has a time of the next answer: each person, or all together."""
+        return None if self.together else person
 
     def step(
         self, bodies: Mapping[Hashable, Frames], wanted: Sequence[Hashable]
@@ -76,8 +82,10 @@ class Windowed:
         for person, window in self.windows.items():
             window.push(bodies.get(person))
         self.time += 1
-        if not wanted or (self.time - 1) % self.every:
+        wanted = [one for one in wanted if self.time >= self.due.get(self._whose(one), 0)]
+        if not wanted:
             return {}
+        self.due |= {self._whose(one): self.time + self.every for one in wanted}
         if not self.together:
             scores = self.answer([self.windows[person].frames()[None] for person in wanted])
             return dict(zip(wanted, scores, strict=True))
