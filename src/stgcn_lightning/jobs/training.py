@@ -134,6 +134,8 @@ def optimisation_of(built: Built) -> Optimisation:
     weights = class_weights(recipe.class_weights, labels, built.classes)
     if weights:
         console.print(weights_line(weights, labels, built.classes))
+    if recipe.class_weights == recipe.sampling == "balanced":
+        console.print("a rare class counts twice: it is drawn more often, and weighs more")
     return Optimisation(
         lr=built.run.rate.lr,
         momentum=recipe.momentum,
