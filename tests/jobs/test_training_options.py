@@ -49,6 +49,12 @@ def test_a_training_on_made_up_data_says_so_and_what_else_could_be_trained(train
     assert "experiment=quickstart" not in lines[1]
 
 
+def test_a_training_that_is_tried_out_announces_what_it_takes_of_it(train):
+    out = train("debug=fast")
+    assert "12 to validate on: two batches of everything" in out
+    assert "steps    1 epoch of 1 pass, 2 x 4 clips per epoch" in out
+
+
 def test_a_training_without_an_experiment_says_how_long_it_is_before_it_computes(capsys):
     say_embedded(settings_of("train", composed("train", "run_dir=run")))
     out = capsys.readouterr().out
@@ -100,6 +106,7 @@ def test_balanced_classes_are_weighted_and_drawn(train, tmp_path):
         r"^class weights 0\.7\d+ \(.*, 3 samples\) to 1\.\d+ \(.*, 2 samples\)", out, re.M
     )
     assert "every class drawn equally often" in out
+    assert "a rare class counts twice: it is drawn more often, and weighs more" in out
     weights = last(tmp_path)["hyper_parameters"]["class_weights"]
     assert len(weights) == 12
 

@@ -182,7 +182,7 @@ def fit(
     console.print(line)
     if settings.recipe.freeze:
         console.print(frozen_line(recognizer))
-    print_first_screen(settings, built, trainer, -(-batches // settings.recipe.accumulate))
+    print_first_screen(settings, built, trainer, steps_of_optimiser(trainer, batches))
     diverged = None
     with passing_on_ctrl_c(trainer):
         try:
