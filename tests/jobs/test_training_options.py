@@ -205,6 +205,11 @@ def test_what_an_option_does_not_allow_is_refused(override, sentence):
         settings_of("train", composed("train", "run_dir=run", override))
 
 
+def test_a_class_that_would_weigh_nothing_is_refused_by_its_name(train):
+    with pytest.raises(BadInput, match="gives 0 to sit_down, which has samples"):
+        train("recipe.class_weights={sit_down: 0}")
+
+
 def test_what_is_of_sgd_is_refused_with_adamw():
     adamw = ["run_dir=run", "recipe.optimizer=adamw"]
     with pytest.raises(BadInput, match=r"recipe\.nesterov=false is of sgd: leave it out, or set"):
