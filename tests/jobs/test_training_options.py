@@ -185,6 +185,25 @@ def test_a_patience_that_is_none_is_refused(key, value):
         training.stopping_of(settings_of("train", cfg)).make()
 
 
+def test_a_run_is_ended_by_figures_of_validations_alone():
+    stop = "callbacks.early_stopping"
+    cfg = composed("train", "run_dir=run", "callbacks=[default,early_stopping]")
+    OmegaConf.update(cfg, f"{stop}.monitor", "train/top1")
+    with pytest.raises(BadInput, match=rf"{stop}.monitor=train/top1 is of the training, and"):
+        training.stopping_of(settings_of("train", cfg)).make()
+
+
+@pytest.mark.parametrize("name", ["best", "early_stopping"])
+@pytest.mark.parametrize(
+    "overrides", [[], ["data.holdout_subjects=0.2", "benchmark.val_split=null"]]
+)
+def test_figures_of_samples_that_are_not_held_out_apart_are_refused(name, overrides):
+    chosen = ["callbacks=[default,early_stopping]", f"callbacks.{name}.monitor=holdout/top1"]
+    settings = settings_of("train", composed("train", "run_dir=run", *chosen, *overrides))
+    with pytest.raises(BadInput, match=rf"set callbacks\.{name}\.monitor=val/top1$"):
+        training.callbacks_of(settings)
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
