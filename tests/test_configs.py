@@ -109,3 +109,8 @@ def test_the_recipe_is_the_references():
         5,
     )
     assert (cfg.data.clip_frames, cfg.data.test_clips, cfg.data.persons) == (100, 10, 2)
+
+
+@pytest.mark.parametrize("group", ["data", "model"])
+def test_a_test_takes_what_a_training_takes_of_a_group(group):
+    assert composed("test")[group].keys() == composed("train")[group].keys()

@@ -252,7 +252,7 @@ def test_what_contradicts_the_card_or_has_no_place_is_refused(arguments, message
         (["experiment=ntu60_xsub_3d_bone", *TINY], r"another graph, \(K, V, V\) = \(3, 17, 17\)"),
         (["benchmark=synthetic", "stream=joint", *TINY, "benchmark.normalise=2D"], "=2D is none"),
         (["benchmark=synthetic", "stream.name=bnoe", *TINY], "stream 'bnoe' is none of joint"),
-        (["benchmark=synthetic", "stream=joint", "model.graph=spatail"], "no graph mode `spatail`"),
+        (["benchmark=synthetic", "stream=joint", *TINY, "model.graph=spatail"], "`spatail`"),
     ],
 )  # fmt: skip
 def test_a_checkpoint_without_a_card_needs_to_be_described(arguments, message):

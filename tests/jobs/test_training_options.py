@@ -49,6 +49,12 @@ def test_a_training_on_made_up_data_says_so_and_what_else_could_be_trained(train
     assert "experiment=quickstart" not in lines[1]
 
 
+def test_a_training_that_is_tried_out_announces_what_it_takes_of_it(train):
+    out = train("debug=fast")
+    assert "12 to validate on: two batches of everything" in out
+    assert "steps    1 epoch of 1 pass, 2 x 4 clips per epoch" in out
+
+
 def test_a_training_without_an_experiment_says_how_long_it_is_before_it_computes(capsys):
     say_embedded(settings_of("train", composed("train", "run_dir=run")))
     out = capsys.readouterr().out
@@ -100,6 +106,7 @@ def test_balanced_classes_are_weighted_and_drawn(train, tmp_path):
         r"^class weights 0\.7\d+ \(.*, 3 samples\) to 1\.\d+ \(.*, 2 samples\)", out, re.M
     )
     assert "every class drawn equally often" in out
+    assert "a rare class counts twice: it is drawn more often, and weighs more" in out
     weights = last(tmp_path)["hyper_parameters"]["class_weights"]
     assert len(weights) == 12
 
@@ -178,6 +185,25 @@ def test_a_patience_that_is_none_is_refused(key, value):
         training.stopping_of(settings_of("train", cfg)).make()
 
 
+def test_a_run_is_ended_by_figures_of_validations_alone():
+    stop = "callbacks.early_stopping"
+    cfg = composed("train", "run_dir=run", "callbacks=[default,early_stopping]")
+    OmegaConf.update(cfg, f"{stop}.monitor", "train/top1")
+    with pytest.raises(BadInput, match=rf"{stop}.monitor=train/top1 is of the training, and"):
+        training.stopping_of(settings_of("train", cfg)).make()
+
+
+@pytest.mark.parametrize("name", ["best", "early_stopping"])
+@pytest.mark.parametrize(
+    "overrides", [[], ["data.holdout_subjects=0.2", "benchmark.val_split=null"]]
+)
+def test_figures_of_samples_that_are_not_held_out_apart_are_refused(name, overrides):
+    chosen = ["callbacks=[default,early_stopping]", f"callbacks.{name}.monitor=holdout/top1"]
+    settings = settings_of("train", composed("train", "run_dir=run", *chosen, *overrides))
+    with pytest.raises(BadInput, match=rf"set callbacks\.{name}\.monitor=val/top1$"):
+        training.callbacks_of(settings)
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
@@ -196,6 +222,11 @@ def test_a_patience_that_is_none_is_refused(key, value):
 def test_what_an_option_does_not_allow_is_refused(override, sentence):
     with pytest.raises(BadInput, match=sentence):
         settings_of("train", composed("train", "run_dir=run", override))
+
+
+def test_a_class_that_would_weigh_nothing_is_refused_by_its_name(train):
+    with pytest.raises(BadInput, match="gives 0 to sit_down, which has samples"):
+        train("recipe.class_weights={sit_down: 0}")
 
 
 def test_what_is_of_sgd_is_refused_with_adamw():

@@ -24,6 +24,7 @@ def test_weights_are_given_as_a_list_or_by_name():
     assert class_weights(None, LABELS, CLASSES) is None
     assert class_weights((1, 2, 0, 0.5), LABELS, CLASSES) == (1, 2, 0, 0.5)
     assert class_weights({"fall": 4}, LABELS, CLASSES) == (1, 1, 1, 4)
+    assert class_weights({2: 5}, torch.tensor([0, 1]), ["1", "2"]) == (1, 5)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ def own(tmp_path):
         ("train", "trainer.max_epochs=3", "recipe.epochs is the number of epochs"),
         ("train", "trainer.accumulate_grad_batches=4", "recipe.accumulate=8 makes a step of"),
         ("train", "callbacks.best.save_top_k=3", "+callbacks.best.save_top_k=VALUE gives ModelChe"),
+        ("train", "callbacks.early_stopping.patience=3", "callbacks=[default,early_stopping]"),
         ("train", "callbacks.best.monitr=x", "did you mean callbacks.best.monitor? or +"),
         ("train", "logger.csv.flush=1", "+logger.csv.flush=VALUE gives CSVLogger another argument"),
         ("train", "recipe.learning_rate=1", "there is no key recipe.learning_rate: did you mean"),

@@ -123,18 +123,31 @@ def test_a_metric_that_nothing_logs_is_refused_before_the_training():
     working_callbacks("callbacks", {"stop": stop, "mine": {"_target_": "mine.LogsValLoss"}})
 
 
+def test_ending_early_alone_would_keep_no_checkpoint_and_is_refused():
+    stop = {"_target_": f"{CALLBACKS}EarlyStopping", "monitor": "val/top1", "mode": "max"}
+    with pytest.raises(BadInput, match=r"callbacks=\[default,early_stopping\] adds it"):
+        working_callbacks("callbacks", {"early_stopping": stop})
+
+
 def test_other_callbacks_are_open():
     stop = {"_target_": f"{CALLBACKS}EarlyStopping", "monitor": "val/top1", "mode": "max"}
     mine = {"_target_": "mine.Timer"}
     assert list(working_callbacks("callbacks", {"stop": stop, "mine": mine})) == ["stop", "mine"]
 
 
-@pytest.mark.parametrize("kind", ["EarlyStopping", "ModelCheckpoint"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        f"{CALLBACKS}EarlyStopping",
+        f"{CALLBACKS}ModelCheckpoint",
+        "stgcn_lightning.callbacks.early_stopping.EarlyStopping",
+    ],
+)
 @pytest.mark.parametrize("part", ["val", "holdout", "train"])
 @pytest.mark.parametrize("mode", ["min", "max", None])
 @pytest.mark.parametrize(("figure", "right"), [("loss", "min"), ("top1", "max")])
 def test_the_worst_is_not_taken_for_the_best(kind, part, mode, figure, right):
-    one = {"_target_": f"{CALLBACKS}{kind}", "monitor": f"{part}/{figure}", "mode": mode}
+    one = {"_target_": kind, "monitor": f"{part}/{figure}", "mode": mode}
     if (mode or "min") == right:
         working_callbacks("callbacks", {"best": one})
         return

@@ -21,6 +21,9 @@ class EarlyStopping(LightningsEarlyStopping):
         mode: ``max`` if more is better, else ``min``.
         patience: validations.
         min_delta: what a figure must be better by to count as better.
+
+    Raises:
+        BadInput: a value is none of these, or the figure is none of a validation.
     """
 
     def __init__(self, monitor: str, mode: str, patience: int, min_delta: float = 0.0):
@@ -31,6 +34,11 @@ class EarlyStopping(LightningsEarlyStopping):
         if isinstance(min_delta, bool) or not isinstance(min_delta, int | float) or min_delta < 0:
             raise BadInput(
                 f"callbacks.early_stopping.min_delta={min_delta} must be a number of at least 0"
+            )
+        if monitor.startswith("train/"):  # not there yet, or that of one batch, when it is asked
+            raise BadInput(
+                f"callbacks.early_stopping.monitor={monitor} is of the training, and it is after "
+                "validations that a run ends: set callbacks.early_stopping.monitor=val/top1"
             )
         super().__init__(monitor, min_delta, patience, mode=mode, check_on_train_epoch_end=False)
 

@@ -25,9 +25,11 @@ def say_embedded(settings: TrainSettings) -> None:
     if not isinstance(train, int) or not isinstance(val, int):
         return  # refused when they are drawn
     clips = train * recipe.train_passes_per_epoch * recipe.epochs
+    whole = f"{clips:,} clips in all"
     console.print(
         f"benchmark={settings.benchmark.name}: made-up actions, which this package draws itself, "
-        f"{train:,} samples to train on and {val:,} to validate on: {clips:,} clips in all"
+        f"{train:,} samples to train on and {val:,} to validate on: "
+        f"{'two batches of everything' if settings.debug == 'fast' else whole}"
     )
     first = f"; a first try with {QUICK:,} clips: experiment=quickstart" if clips > QUICK else ""
     console.print(

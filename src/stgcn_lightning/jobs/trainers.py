@@ -94,8 +94,19 @@ def callbacks_of(settings: TrainSettings) -> dict[str, Object]:
     None is selected where no epoch is validated.
 
     What the validation split would have selected is kept beside it, to show the difference.
+
+    Raises:
+        BadInput: one goes by figures that are not logged.
     """
-    callbacks, split = dict(settings.callbacks or {}), settings.benchmark.val_split
+    callbacks = dict(settings.callbacks or {})
+    for name, one in callbacks.items():
+        monitor = str(one.get("monitor"))
+        if monitor.startswith("holdout/") and not two_validations(settings):
+            raise BadInput(
+                f"callbacks.{name}.monitor={monitor} is logged by nothing without both "
+                "data.holdout_subjects and benchmark.val_split: set "
+                f"callbacks.{name}.monitor={monitor.replace('holdout/', 'val/')}"
+            )
     if stop := stopping_of(settings):
         callbacks["early_stopping"] = stop
     if "best" not in callbacks:
@@ -103,7 +114,7 @@ def callbacks_of(settings: TrainSettings) -> dict[str, Object]:
     best = callbacks["best"]
     if unvalidated(settings) and str(best.get("monitor")).startswith("val/"):
         del callbacks["best"]
-    elif settings.data.holdout_subjects is not None and split is not None:
+    elif two_validations(settings):
         # before `last`, which saves their scores with the state
         callbacks = {"best_on_val": best.but(filename="best_on_val"), **callbacks}
         callbacks["best"] = best.but(monitor="holdout/top1")
@@ -125,8 +136,14 @@ def stopping_of(settings: TrainSettings) -> Object | None:
             f"callbacks.early_stopping has no {monitor} to go by, since no epoch is validated "
             f"({why}): leave it out, or hold samples out, data.holdout_subjects=0.1"
         )
-    aside = settings.data.holdout_subjects is not None and settings.benchmark.val_split is not None
-    return stop.but(monitor=monitor.replace("val/", "holdout/")) if aside else stop
+    if two_validations(settings):
+        return stop.but(monitor=monitor.replace("val/", "holdout/"))
+    return stop
+
+
+def two_validations(settings: TrainSettings) -> bool:
+    """Whether subjects held out and the validation split are both validated on, apart."""
+    return settings.data.holdout_subjects is not None and settings.benchmark.val_split is not None
 
 
 def nothing_held_back(settings: TrainSettings) -> bool:

@@ -134,6 +134,8 @@ def optimisation_of(built: Built) -> Optimisation:
     weights = class_weights(recipe.class_weights, labels, built.classes)
     if weights:
         console.print(weights_line(weights, labels, built.classes))
+    if recipe.class_weights == recipe.sampling == "balanced":
+        console.print("a rare class counts twice: it is drawn more often, and weighs more")
     return Optimisation(
         lr=built.run.rate.lr,
         momentum=recipe.momentum,
@@ -180,7 +182,7 @@ def fit(
     console.print(line)
     if settings.recipe.freeze:
         console.print(frozen_line(recognizer))
-    print_first_screen(settings, built, trainer, -(-batches // settings.recipe.accumulate))
+    print_first_screen(settings, built, trainer, steps_of_optimiser(trainer, batches))
     diverged = None
     with passing_on_ctrl_c(trainer):
         try:

@@ -37,10 +37,11 @@ def class_weights(wanted: Any, labels: Tensor, classes: Sequence[str]) -> tuple[
         weights = len(labels) / (int(present.sum()) * counts.clamp(min=1).double())
         return tuple((weights * present).tolist())
     if isinstance(wanted, Mapping):
-        for name in wanted:
+        named = {str(name): weight for name, weight in wanted.items()}  # {7: 2} has a number
+        for name in named:
             if name not in classes:
-                raise BadInput(f"{KEY} names no class {name}: {nearest(str(name), list(classes))}")
-        found = tuple(float(wanted.get(name, 1)) for name in classes)
+                raise BadInput(f"{KEY} names no class {name}: {nearest(name, list(classes))}")
+        found = tuple(float(named.get(name, 1)) for name in classes)
     else:
         if len(wanted) != len(classes):
             raise BadInput(

@@ -92,6 +92,9 @@ def _no_key(found: re.Match[str], door: str) -> str:
         return f"there is no key {name}: {meant}+{name}=VALUE gives {kind} another argument"
     if group == "logger":
         return f"there is no key {name}: choose its logger first, logger=[csv,wandb,tensorboard]"
+    first = rest.partition(".")[0]
+    if group == "callbacks" and first in _options(group):
+        return f"there is no key {name}: choose its callback first, callbacks=[default,{first}]"
     if group == "trainer" and rest in REFUSED:
         return f"{name} is not taken here: {REFUSED[rest]}"
     stated = {row.key for row in keys_of(door, _with_groups(door))} if rest else set[str]()

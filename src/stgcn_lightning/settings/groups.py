@@ -221,7 +221,7 @@ def check_class_weights(key: str, value: Any) -> Any:
     """Return ``balanced``, a list of weights or a mapping from names to weights, or BadInput."""
     weights = list(value.values()) if isinstance(value, Mapping) else listed(value)
     fine = all(type(one) in (int, float) and 0 <= one < float("inf") for one in weights)
-    if value != "balanced" and not (fine and any(weights)):
+    if value != "balanced" and not (fine and weights):
         raise BadInput(
             f"{key}={shown_value(value)} is neither balanced, nor a list of numbers of at least 0, "
             "one for each class, nor {NAME: NUMBER}"

@@ -216,9 +216,14 @@ def working_callbacks(key: str, value: Any) -> Mapping[str, Object]:
 
     Raises:
         BadInput: one of them is a callback of Lightning's that cannot work here, or monitors what
-            nothing logs.
+            nothing logs, or ending early is all that there is.
     """
     found = objects(key, value)
+    if list(found) == ["early_stopping"]:
+        _refuse(
+            f"{key}=early_stopping alone, which would keep no checkpoint, is not taken",
+            f"{key}=[default,early_stopping] adds it to the others",
+        )
     ours = all(one.options["_target_"].startswith(KNOWN) for one in found.values())
     for name, one in found.items():
         module, _, kind = one.options["_target_"].rpartition(".")
@@ -230,7 +235,7 @@ def working_callbacks(key: str, value: Any) -> Mapping[str, Object]:
                 f"{key}.{name}.monitor={shown_value(monitor)} is logged by nothing: "
                 f"{nearest(str(monitor), METRICS)}"
             )
-        if module.startswith("lightning.") and monitor in METRICS:
+        if f"{module}.".startswith(KNOWN) and monitor in METRICS:
             _refuse_direction(f"{key}.{name}", str(monitor), one.get("mode"))
     return found
 
