@@ -27,6 +27,19 @@ def opened(path: AnyPath) -> Iterator[BinaryIO]:
         yield file
 
 
+def bytes_of(path: AnyPath, most: int, remedy: str) -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        BadInput: the file cannot be read, or has more than `most` bytes, of which `remedy` is said.
+    """
+    with opened(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise BadInput(f"{path} has more than {most:,} bytes; {remedy}")
+    return content
+
+
 def sha256(path: AnyPath) -> str:
     """SHA-256 of a file, in hexadecimal.
 

@@ -74,7 +74,7 @@ def judged(samples: Sequence[Sample], known: Sequence[Skeleton], given: bool = F
         skeleton=taken.skeleton,
         classes=taken.classes,
         dimension=taken.dimension,
-        missing="zero",  # NaN is counted, and told below
+        missing="zero",  # NaN is counted, and said below
     )
     pictures = taken.normalise == "2d" and all(sample.img_shape for sample in good)
     survey = Survey(
