@@ -12,5 +12,5 @@ def test_sha256_of_known_content(tmp_path):
 def test_a_file_of_too_many_bytes_is_refused_with_its_remedy(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"12345")
     assert bytes_of(tmp_path / "a.txt", 5, "divide it") == b"12345"
-    too_many = message(bytes_of, tmp_path / "a.txt", 4, "divide it")
+    too_many = message(lambda path: bytes_of(path, 4, "divide it"), tmp_path / "a.txt")
     assert "a.txt has more than 4 bytes; divide it" in too_many
