@@ -14,7 +14,11 @@ AnyPath = str | os.PathLike[str]
 
 @contextmanager
 def opened(path: AnyPath) -> Iterator[BinaryIO]:
-    """Open a file for reading, or raise BadInput that says why it cannot be read."""
+    """Open a file for reading.
+
+    Raises:
+        BadInput: there is no such file, or it cannot be read.
+    """
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below; only opening it may fail here
     except FileNotFoundError:

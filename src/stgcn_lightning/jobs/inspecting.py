@@ -83,7 +83,11 @@ def out_of(settings: InspectSettings) -> Path | None:
 
 
 def inspected(settings: InspectSettings) -> Inspected:
-    """What `source` is and holds, or a skeleton."""
+    """What `source` is and holds, or a skeleton.
+
+    Raises:
+        BadInput: the source is not there, broken, or nothing that can be looked at.
+    """
     if settings.source is None:
         if settings.skeleton is None:
             raise BadInput("say what to look at: source=PATH, or skeleton=NAME to draw a skeleton")
