@@ -1,9 +1,16 @@
 from hostile import message
 
-from stgcn_lightning.files.reading import sha256
+from stgcn_lightning.files.reading import bytes_of, sha256
 
 
 def test_sha256_of_known_content(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert sha256(tmp_path / "x").startswith("ba7816bf8f01cfea414140de5dae2223")
     assert "there is no file" in message(sha256, tmp_path / "y")
+
+
+def test_a_file_of_too_many_bytes_is_refused_with_its_remedy(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"12345")
+    assert bytes_of(tmp_path / "a.txt", 5, "divide it") == b"12345"
+    too_many = message(lambda path: bytes_of(path, 4, "divide it"), tmp_path / "a.txt")
+    assert "a.txt has more than 4 bytes; divide it" in too_many

@@ -1,6 +1,7 @@
 """What is said of files and folders: what they are, what is in them, and what will hurt."""
 
 import json
+import os
 import pickle
 import shlex
 import shutil
@@ -113,6 +114,32 @@ HURTS = {
         "fault",
     ),
     "normalised": (changed(keypoint(lambda x: x / 1920)), "scaled to [0, 1] or [-1, 1]", "look"),
+    "half of them normalised": (
+        changed(keypoint(lambda x: x / 1920), 2),
+        "scaled to [0, 1] or [-1, 1] already (e.g. 'S001C003P032R000A001'): give them in pixels",
+        "fault",
+    ),
+    "upside down": (
+        changed(lambda s: keypoint(lambda x: np.stack([x[..., 0], 1080 - x[..., 1]], -1))(s)),
+        "bodies stand on their heads",
+        "look",
+    ),
+    "x and y exchanged": (
+        changed(lambda s: keypoint(lambda x: x[..., ::-1])(s) | {"img_shape": (1920, 1920)}),
+        "bodies lie on their sides",
+        "look",
+    ),
+    "many persons": (
+        changed(
+            lambda s: {
+                "keypoint": np.concatenate([s.keypoint[:1]] * 3),
+                "score": np.concatenate([s.score[:1]] * 3),
+            }
+        ),
+        "hold more than 2 persons, of whom the first 2 are trained on",
+        "look",
+    ),
+    "no splits": (Annotations(good().samples, {}), "there are no splits", "look"),
     "exchanged": (
         changed(in_shape(1920, 1080)),
         "if its width and height are exchanged",
@@ -137,6 +164,11 @@ HURTS = {
     "subjects in both": (
         renamed_as(good().splits["val"][:3], good().splits["train"][0]),
         "of the split 'val' are of subjects of 'train'",
+        "look",
+    ),
+    "not divided by subjects": (
+        renamed_as(good().splits["val"], good().splits["train"][0]),
+        "100 % of the split 'val' are of subjects of 'train'",
         "look",
     ),
     "copied": (
@@ -224,8 +256,49 @@ def test_what_hurts_is_said(of, name):
     faults, findings = " | ".join(found.faults), " | ".join(map(str, found.findings))
     assert words in (faults if how == "fault" else findings), (faults, findings)
     assert found.verdict == ("cannot be used" if how == "fault" else "ready, but look")
-    assert bool(found.commands) == (how != "fault" and name not in ("no skeleton", "no labels"))
+    assert bool(found.commands) == (how != "fault" and name != "no skeleton")
     json.dumps(found.plain())
+
+
+def test_key_points_scaled_by_sides_keep_their_skeleton(of):
+    sides = np.array([1920, 1080], np.float32)
+    found = of(changed(keypoint(lambda x: x / sides)))
+    assert found.facts["skeleton"] == "coco17"
+    assert "skeleton=coco17" in found.commands[0].command
+    assert "benchmark.normalise=none" in found.commands[0].command
+
+
+def test_of_labels_from_1_no_consequence_is_a_finding_of_its_own(of):
+    assert not of(HURTS["labels from 1"][0]).findings
+
+
+def test_what_cannot_be_trained_on_is_to_be_predicted(of):
+    only = Annotations(good().samples, {"xsub_test": good().splits["val"]})
+    for annotations in (only, HURTS["no labels"][0]):
+        (command,) = of(annotations).commands
+        assert command.command.startswith("python -m stgcn_lightning.predict checkpoint=RUN")
+
+
+def test_a_picture_that_no_sample_states_is_no_fact(of):
+    unstated = changed(lambda s: {"img_shape": None})
+    assert "pictures_height_x_width" not in of(unstated).facts
+
+
+def test_a_folder_of_runs_names_the_newest(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / "outputs" / name / ".hydra").mkdir(parents=True)
+    os.utime(tmp_path / "outputs" / "old", (1, 1))
+    with pytest.raises(BadInput, match=r"holds 2 runs: look at one of them.*source=.*new$"):
+        look_at(tmp_path / "outputs")
+
+
+def test_the_next_command_keeps_what_was_said_of_the_files(tmp_path):
+    (tmp_path / "wave").mkdir()
+    np.savez(tmp_path / "wave" / "a.npz", keypoint=good().samples[0].keypoint)
+    reading = replace(defaults().reading, img_shape=(1080, 1920), skeleton="coco17")
+    for command in look_at(tmp_path, reading=reading).commands:
+        words = shlex.split(command.command)
+        assert {"reading.img_shape=[1080,1920]", "reading.skeleton=coco17"} <= set(words)
 
 
 def test_all_faults_are_said_at_once(of):

@@ -120,7 +120,7 @@ def all_faults(
     dimension: Literal["2d", "3d"],
     missing: str = "error",
 ) -> tuple[list[str], list[Sample]]:
-    """Everything that `check_annotations` refuses of samples, to be told and not to be mended.
+    """Everything that `check_annotations` refuses of samples, to be said and not to be mended.
 
     Args:
         annotations: as a source returns them.

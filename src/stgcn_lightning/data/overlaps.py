@@ -78,14 +78,10 @@ def _same_subjects(
     store: Store, train: str, val: str, first: Tensor, second: Tensor, subject: str
 ) -> list[Finding]:
     """A few subjects in both splits of a protocol that divides by subjects; see SUBJECTS_SHARED."""
-    try:
-        known, asked = (subjects_of(store.ids[part.numpy()], subject) for part in (first, second))
-    except BadInput:  # the pattern is of other ids than these, which matters to holding out alone
+    shared, some = shared_subjects(store, first, second, subject)
+    if not 0 < shared.sum() <= SUBJECTS_SHARED * len(shared):
         return []
-    shared = np.isin(asked, known)
-    if not 0 < shared.mean() <= SUBJECTS_SHARED:
-        return []
-    names = ", ".join(np.unique(asked[shared])[:NAMED])
+    names = ", ".join(some)
     return [
         Finding(
             f"{share(int(shared.sum()), len(shared))} of the split {val!r} are of subjects of "
@@ -94,6 +90,28 @@ def _same_subjects(
             "keep each subject in one of the two splits, if they divide by subjects",
         )
     ]
+
+
+def shared_subjects(
+    store: Store, first: Tensor, second: Tensor, subject: str
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Which samples of a second split are of subjects of a first one, and some of these subjects.
+
+    Args:
+        store: opened.
+        first: numbers of samples.
+        second: (B,) numbers of samples.
+        subject: pattern that finds the subject in an id.
+
+    Returns:
+        (B,), none where the pattern is of other ids than these, which matters to holding out alone.
+    """
+    try:
+        known, asked = (subjects_of(store.ids[part.numpy()], subject) for part in (first, second))
+    except BadInput:
+        return np.zeros(len(second), np.bool_), []
+    shared = np.isin(asked, known)
+    return shared, [str(one) for one in np.unique(asked[shared])[:NAMED]]
 
 
 def _labelled(store: Store, split: str, classes: int) -> NDArray[np.int64]:

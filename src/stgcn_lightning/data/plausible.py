@@ -140,28 +140,30 @@ def _units(data: Surveyed) -> Iterator[Finding]:
 
 def _scaled(data: Surveyed) -> Iterator[Finding]:
     """Key points that were scaled before."""
-    finding, most = scaled(data)
-    if finding and most:
+    finding, part = scaled(data)
+    if finding and part >= at.SCALED_WRONG:
         raise BadInput(str(finding))
     if finding:
         yield finding
 
 
-def scaled(data: Surveyed) -> tuple[Finding | None, bool]:
-    """Whether key points in place of pixels were scaled before, and whether most of them were."""
+def scaled(data: Surveyed) -> tuple[Finding | None, float]:
+    """Whether key points in place of pixels were scaled before, and the share of such samples."""
     counts = data.counts
     someone = counts["found"] > 0
     small = someone & (counts["farthest"] <= at.SCALED) & (counts["side"] > at.SMALLEST_PICTURE)
     if not small.any():
-        return None, False
+        return None, 0.0
+    part = float(small.sum() / someone.sum())
+    pixels = "give them in pixels (multiplied by the picture's width and height)"
+    remedy = f"set benchmark.normalise=none, or {pixels}" if part > 1 - at.MIXED else pixels
     finding = Finding(
         f"the key points of {data.samples(small)} lie within {at.SCALED:g} pixels of the picture's "
         "corner, as if they were scaled to [0, 1] or [-1, 1] already",
         data.example(small),
-        "set benchmark.normalise=none, or give them in pixels (multiplied by the picture's width "
-        "and height)",
+        remedy,
     )
-    return finding, bool(small.sum() >= someone.sum() / 2)
+    return finding, part
 
 
 def _picture(data: Surveyed) -> Iterator[Finding]:
@@ -173,7 +175,8 @@ def _picture(data: Surveyed) -> Iterator[Finding]:
         yield Finding(
             f"{data.samples(assumed)} have no img_shape, and 1080 x 1920 (height x width) is taken",
             data.example(assumed),
-            "give each sample the img_shape=(height, width) of its picture in pixels",
+            "give each sample the img_shape=(height, width) of its picture in pixels, and files of "
+            "key points reading.img_shape=[HEIGHT, WIDTH]",
         )
     cut = outside > 0
     beyond, total = outside.sum(), found.sum()

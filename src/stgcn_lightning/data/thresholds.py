@@ -6,6 +6,7 @@ nothing.
 
 # Pictures
 SCALED = 2.0  # pixels: a body within two pixels of the corner is none; [-1, 1] with room to spare
+SCALED_WRONG = 0.5  # of the samples: as many cannot be odd ones among pixels
 SMALLEST_PICTURE = 20.0  # pixels: in a smaller one, the bound above says nothing
 BORDER = 0.05  # of a side: estimators put joints of bodies that the border cuts a little beyond it
 OUTSIDE = 0.05  # of the key points: what the border cuts in ordinary recordings is less

@@ -14,7 +14,11 @@ AnyPath = str | os.PathLike[str]
 
 @contextmanager
 def opened(path: AnyPath) -> Iterator[BinaryIO]:
-    """Open a file for reading, or raise BadInput that says why it cannot be read."""
+    """Open a file for reading.
+
+    Raises:
+        BadInput: there is no such file, or it cannot be read.
+    """
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below; only opening it may fail here
     except FileNotFoundError:
@@ -25,6 +29,19 @@ def opened(path: AnyPath) -> Iterator[BinaryIO]:
         raise BadInput(f"cannot read {path}: {error.strerror}; check the path") from None
     with file:
         yield file
+
+
+def bytes_of(path: AnyPath, most: int, remedy: str) -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        BadInput: the file cannot be read, or has more than `most` bytes, of which `remedy` is said.
+    """
+    with opened(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise BadInput(f"{path} has more than {most:,} bytes; {remedy}")
+    return content
 
 
 def sha256(path: AnyPath) -> str:

@@ -11,10 +11,8 @@ from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.inspection.asked import Asked
 from stgcn_lightning.jobs.inspection.bodies import inspect_skeleton
 from stgcn_lightning.jobs.inspection.inspected import Inspected, measured
-from stgcn_lightning.jobs.inspection.paging import page_of
 from stgcn_lightning.jobs.inspection.printing import print_inspected
 from stgcn_lightning.jobs.inspection.recognising import kind_at
-from stgcn_lightning.report.inspection import render_drawing, render_inspection
 from stgcn_lightning.settings.doors import InspectSettings
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.sources.recordings import Reading
@@ -50,6 +48,10 @@ def inspect(settings: InspectSettings) -> None:
         print_inspected(found, console)
     if out is None:
         return
+    # imported where a page is written: its imports take seconds
+    from stgcn_lightning.jobs.inspection.paging import page_of
+    from stgcn_lightning.report.inspection import render_drawing, render_inspection
+
     drawing = found.drawing if out.suffix == ".svg" else None
     text = render_drawing(drawing) if drawing else render_inspection(page_of(found))
     with write_atomically(out) as file:
@@ -81,7 +83,11 @@ def out_of(settings: InspectSettings) -> Path | None:
 
 
 def inspected(settings: InspectSettings) -> Inspected:
-    """What `source` is and holds, or a skeleton."""
+    """What `source` is and holds, or a skeleton.
+
+    Raises:
+        BadInput: the source is not there, broken, or nothing that can be looked at.
+    """
     if settings.source is None:
         if settings.skeleton is None:
             raise BadInput("say what to look at: source=PATH, or skeleton=NAME to draw a skeleton")

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.reading import opened
+from stgcn_lightning.files.reading import bytes_of, opened
 from stgcn_lightning.sources.detections import MOST_VALUES
 from stgcn_lightning.sources.joint_names import skeleton_of
 from stgcn_lightning.sources.recordings import Reading, Recording, as_float32
@@ -64,10 +64,7 @@ def recognise(path: Path) -> str | None:
 
 def read(path: Path, reading: Reading) -> list[Recording]:
     """See `formats`."""
-    with opened(path) as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise BadInput(f"{path} has more than {MOST_BYTES:,} bytes; divide the recording")
+    content = bytes_of(path, MOST_BYTES, "divide the recording")
     head, found, motion = content.partition(b"MOTION")
     if not found or head.split()[:1] != [b"HIERARCHY"]:
         raise BadInput(f"{path} has no HIERARCHY followed by MOTION, as BVH has; export it again")

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.reading import opened
+from stgcn_lightning.files.reading import bytes_of, opened
 from stgcn_lightning.sources.detections import MOST_VALUES
 from stgcn_lightning.sources.hdf5_files import entries, hdf5, is_hdf5, texts, values
 from stgcn_lightning.sources.joint_names import skeleton_of
@@ -75,10 +75,7 @@ def read(path: Path, reading: Reading) -> list[Recording]:
 
 
 def _of_csv(path: Path) -> _Frame:
-    with opened(path) as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise BadInput(f"{path} has more than {MOST_BYTES:,} bytes; divide the recording")
+    content = bytes_of(path, MOST_BYTES, "divide the recording")
     try:
         rows = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) if row]
     except (UnicodeDecodeError, csv.Error):

@@ -2,7 +2,7 @@
 
 MediaPipe writes no files; these are the habits of those who use it. Pose landmarks have x and y in
 [0, 1] of the picture, and a z that is no distance in it (see `settling`); pose world landmarks are
-metres with the origin between the hips and y down, which is how a table is told to be of them.
+metres with the origin between the hips and y down, by which a table of them is recognised.
 Tables of Holistic's pose and face (501 landmarks, or 543 with hands) begin with the 33 of the pose:
 the others are not read. 21 landmarks are a hand.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.reading import opened
+from stgcn_lightning.files.reading import bytes_of, opened
 from stgcn_lightning.sources.joint_names import skeleton_of
 from stgcn_lightning.sources.recordings import Reading, Recording, Unit, as_float32
 
@@ -36,10 +36,7 @@ def recognise(path: Path) -> str | None:
 
 def read(path: Path, reading: Reading) -> list[Recording]:
     """See `formats`."""
-    with opened(path) as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise BadInput(f"{path} has more than {MOST_BYTES:,} bytes; divide the recording")
+    content = bytes_of(path, MOST_BYTES, "divide the recording")
     text = content.decode("utf-8-sig", "replace")
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t"))

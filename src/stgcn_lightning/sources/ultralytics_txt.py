@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.reading import opened
+from stgcn_lightning.files.reading import bytes_of, opened
 from stgcn_lightning.sources.detections import Detection, Frames, assembled
 from stgcn_lightning.sources.frame_files import numbered, videos
 from stgcn_lightning.sources.joint_names import JOINTS, joints_of
@@ -79,10 +79,7 @@ def read(path: Path, reading: Reading) -> list[Recording]:
 
 def _rows(file: Path) -> NDArray[np.float64]:
     """(persons, columns) of one frame."""
-    with opened(file) as content:
-        text = content.read(MOST_BYTES + 1)
-    if len(text) > MOST_BYTES:
-        raise BadInput(f"{file} is too large for one frame; write a file for each frame")
+    text = bytes_of(file, MOST_BYTES, "too many for one frame: write a file for each frame")
     lines = list(dict.fromkeys(line for line in text.split(b"\n") if line.strip()))
     try:
         rows = [[float(word) for word in line.split()] for line in lines]

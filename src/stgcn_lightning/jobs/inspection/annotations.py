@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,13 @@ from stgcn_lightning.jobs.inspection.estimates import costs
 from stgcn_lightning.jobs.inspection.inspected import Command, Histogram, Inspected, Rows, typed
 from stgcn_lightning.jobs.inspection.recognising import SUFFIXES
 from stgcn_lightning.jobs.inspection.samples import Judged, facts_of, judged, lengths, size_of
-from stgcn_lightning.jobs.inspection.splits import judge_pairs, pairs_of, pattern_of, store_of
+from stgcn_lightning.jobs.inspection.splits import (
+    VALIDATED,
+    judge_pairs,
+    pairs_of,
+    pattern_of,
+    store_of,
+)
 from stgcn_lightning.shipped import BenchmarkTable, benchmark_tables
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.sources.mmaction2 import read_annotations
@@ -45,12 +52,14 @@ def inspect(asked: Asked) -> Inspected:
             faults.append(f"split {name!r} has no samples; list ids in it, or remove it")
     own = benchmark_like(annotations, found, benchmark_tables(conf)) if conf else None
     benchmark = own or benchmark_like(annotations, found, benchmark_tables())
-    # good samples may have greater labels, where all of them count from 1
-    most = max([found.taken.classes, *(1 + (sample.label or 0) for sample in found.good)])
-    classes = benchmark.classes if benchmark else [str(i) for i in range(most)]
+    # where all of them count from 1, which is a fault, they are judged as if they were mended
+    good = found.good
+    if any((sample.label or 0) >= found.taken.classes for sample in good):
+        good = [replace(one, label=None if one.label is None else one.label - 1) for one in good]
+    classes = benchmark.classes if benchmark else [str(i) for i in range(found.taken.classes)]
     ids = [sample.id for sample in annotations.samples if isinstance(sample.id, str)]  # pyright: ignore
     subject = pattern_of(ids, asked.subject)
-    store = store_of(found.good, annotations.splits, found.counts["digest"], found.taken.skeleton)
+    store = store_of(good, annotations.splits, found.counts["digest"], found.taken.skeleton)
     findings = [*found.findings]
     if found.scaled and not (benchmark and benchmark.normalise == "none"):
         findings.insert(0, found.scaled)
@@ -58,7 +67,7 @@ def inspect(asked: Asked) -> Inspected:
         findings += judge_pairs(store, classes, subject)
     # a label that is a fault says nothing of the others
     labels = [sample.label for sample in found.good]
-    findings += _labels(labels)
+    findings += _labels([sample.label for sample in good])
     train = next(iter(pairs_of(annotations.splits)), (next(iter(annotations.splits), ""), ""))[0]
     trained = len(annotations.splits.get(train, []))
     facts = facts_of(annotations.samples, found.taken) | {
@@ -82,7 +91,7 @@ def inspect(asked: Asked) -> Inspected:
         remarks=remarks,
         tables=[_splits(annotations)],
         drawing=found.body,
-        histograms=[*_classes(labels, classes), lengths(frames)],
+        histograms=[*_classes([sample.label for sample in good], classes), lengths(frames)],
         commands=[]
         if faults
         else next_of_own(asked.source, own)
@@ -132,10 +141,15 @@ def next_of(
             Command("build the store and look at it", typed("prepare", **keys, **more)),
             Command("train on them", typed("train", **keys, **more)),
         ]
+    ask = typed("predict", checkpoint="RUN", source=source)
+    if all(sample.label is None for sample in annotations.samples):
+        return [Command("have a trained model answer for them", ask)]
     if not found.taken.named or found.taken.classes < 2:
         return []
     pair = next(iter(pairs_of(annotations.splits)), None)
     train, val = pair or (next(iter(annotations.splits), "all"), None)
+    if VALIDATED.match(train):  # it is all that there is
+        return [Command("have a trained model answer for them", ask)]
     keys = {
         "benchmark": "synthetic",  # which has a value for every key
         "benchmark__synthetic": None,

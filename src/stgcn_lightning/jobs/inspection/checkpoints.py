@@ -212,9 +212,11 @@ def _findings(card: Mapping[str, Any], names: list[str]) -> list[Finding]:
 def _next(file: str, card: Mapping[str, Any]) -> list[Command]:
     keys: dict[str, Any] = {"checkpoint": file}
     benchmark = card.get("benchmark")
-    if any(one.name == benchmark for one in benchmark_tables()):
-        keys["benchmark"] = benchmark
-        keys["stream"] = card.get("stream")
+    shipped = next((one for one in benchmark_tables() if one.name == benchmark), None)
+    if shipped:
+        keys |= {"benchmark": benchmark, "stream": card.get("stream")}
+    if not (shipped and shipped.synthetic):
+        keys["benchmark__annotations"] = "FILE"
     commands: list[Command] = []
     if "stream" in card:
         commands.append(Command("test it", typed("test", **keys)))

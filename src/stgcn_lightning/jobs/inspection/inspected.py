@@ -149,6 +149,8 @@ def typed(door: str, *words_before: str, **keys: Any) -> str:
 
 def _quoted(value: Any) -> str:
     """A value in Hydra's grammar."""
+    if isinstance(value, list):
+        return f"[{','.join(_quoted(one) for one in value)}]"  # pyright: ignore
     text = "null" if value is None else str(value)
     if PLAIN.fullmatch(text):
         return text

@@ -18,6 +18,7 @@ from stgcn_lightning.files.kinds import (
 from stgcn_lightning.files.reading import opened
 from stgcn_lightning.jobs.sweep_results import RESULT
 from stgcn_lightning.sources.formats import recognised
+from stgcn_lightning.terminal import shown
 
 ONNX = "an ONNX model"
 PICKLE = re.compile(rb"\x80[\x02-\x05]|\(dp|\(lp|\}q|\]q")
@@ -57,6 +58,13 @@ def _folder(path: Path) -> tuple[str, str]:
         return "stores", "its folders hold frames.bin"
     if names >= PREPARED and any(path.glob("benchmark/*.yaml")):
         return "annotations", f"it holds {' and '.join(sorted(PREPARED))}, which `prepare` wrote"
+    runs = [folder.parent for folder in (*path.glob("*/.hydra"), *path.glob("*/*/.hydra"))]
+    if runs:
+        newest = max(runs, key=lambda run: run.stat().st_mtime)
+        raise BadInput(
+            f"{path} holds {len(runs)} runs: look at one of them, such as the newest, "
+            f"source={shown(newest)}"
+        )
     others = [file for file in path.iterdir() if not file.name.startswith(".")]
     if len(others) == 1 and others[0].suffix in SUFFIXES:
         return "annotations", f"it holds {others[0].name} alone"

@@ -15,7 +15,7 @@ from stgcn_lightning.jobs.inspection.inspected import Command, Histogram, Inspec
 from stgcn_lightning.jobs.inspection.samples import facts_of, judged, lengths, size_of
 from stgcn_lightning.sources.annotations import Sample
 from stgcn_lightning.sources.formats import list_recordings, read_found
-from stgcn_lightning.sources.recordings import Recording
+from stgcn_lightning.sources.recordings import READING, Recording
 
 SHOWN = 12  # recordings that the table lists
 
@@ -60,7 +60,7 @@ def inspect(asked: Asked) -> Inspected:
         tables=[_rows(recordings)],
         drawing=found.body,
         histograms=histograms,
-        commands=[] if faults or found.faults else _next(asked.source, bool(folders)),
+        commands=[] if faults or found.faults else _next(asked, bool(folders)),
     )
 
 
@@ -131,15 +131,16 @@ def _rows(recordings: Sequence[Recording]) -> Rows:
     return Rows(title, columns, rows)
 
 
-def _next(source: str, folders: bool) -> list[Command]:
-    commands = [
-        Command(
-            "have a trained model answer for them",
-            typed("predict", checkpoint="RUN", source=source),
-        )
-    ]
+def _next(asked: Asked, folders: bool) -> list[Command]:
+    usual = vars(READING)
+    said = {
+        f"reading__{key}": list(value) if isinstance(value, tuple) else value
+        for key, value in vars(asked.reading).items()
+        if value != usual[key]
+    }
+    ask = typed("predict", checkpoint="RUN", source=asked.source, **said)
+    commands = [Command("have a trained model answer for them", ask)]
     if folders:
-        commands.insert(
-            0, Command("make a data set of them, a class a folder", typed("prepare", data=source))
-        )
+        make = typed("prepare", data=asked.source, **said)
+        commands.insert(0, Command("make a data set of them, a class a folder", make))
     return commands

@@ -4,7 +4,7 @@ Axes: M persons, T frames, V joints, C coordinates.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,11 @@ from stgcn_lightning.data.checks import COORDINATES, all_faults
 from stgcn_lightning.data.plausible import Finding, Surveyed, judge_all, scaled
 from stgcn_lightning.data.spec import StoreSpec
 from stgcn_lightning.data.survey import Survey
+from stgcn_lightning.data.thresholds import MIXED
 from stgcn_lightning.evaluation.statistics import typical_pose
-from stgcn_lightning.jobs.inspection.estimates import Size
+from stgcn_lightning.jobs.inspection.estimates import PERSONS, Size
 from stgcn_lightning.jobs.inspection.inspected import Histogram
+from stgcn_lightning.jobs.inspection.postures import judge_posture
 from stgcn_lightning.jobs.inspection.taken import Taken, sharper, taken_for
 from stgcn_lightning.report.bodies import Drawn, drawn
 from stgcn_lightning.skeleton import Skeleton
@@ -72,7 +74,7 @@ def judged(samples: Sequence[Sample], known: Sequence[Skeleton], given: bool = F
         skeleton=taken.skeleton,
         classes=taken.classes,
         dimension=taken.dimension,
-        missing="zero",  # NaN is counted, and told below
+        missing="zero",  # NaN is counted, and said below
     )
     pictures = taken.normalise == "2d" and all(sample.img_shape for sample in good)
     survey = Survey(
@@ -96,7 +98,8 @@ def judged(samples: Sequence[Sample], known: Sequence[Skeleton], given: bool = F
     )
     data = Surveyed(survey, counts, [sample.id for sample in good], spec)
     findings = list[Finding]()
-    already, most = scaled(data) if pictures else (None, False)
+    already, part = scaled(data) if pictures else (None, 0.0)
+    most = part > 1 - MIXED  # of a mixture, no normalisation is right
     if most:
         normalise = "none"
         data = replace(data, spec=replace(spec, normalise=normalise))
@@ -117,6 +120,9 @@ def judged(samples: Sequence[Sample], known: Sequence[Skeleton], given: bool = F
     wrong, odd = judge_all(data)
     if nan:
         odd = [_nan(data), *odd]
+    odd += _persons(good, data)
+    if taken.dimension == "2d" and taken.named:
+        odd += judge_posture(survey.bodies, taken.skeleton)
     return Judged(
         taken,
         normalise,
@@ -154,6 +160,17 @@ def _nan(data: Surveyed) -> Finding:
     )
 
 
+def _persons(good: Sequence[Sample], data: Surveyed) -> Iterator[Finding]:
+    persons = np.array([sample.keypoint.shape[0] for sample in good])
+    if (persons > PERSONS).any():
+        yield Finding(
+            f"{data.samples(persons > PERSONS)} hold more than {PERSONS} persons, of whom the "
+            f"first {PERSONS} are trained on",
+            data.example(persons),
+            "put those who matter first, or set data.persons",
+        )
+
+
 def _unnamed(taken: Taken) -> Finding:
     V = taken.skeleton.num_joints
     return Finding(
@@ -181,7 +198,7 @@ def facts_of(samples: Sequence[Sample], taken: Taken) -> dict[str, Any]:
     }
     if taken.others:
         facts["other_skeletons_of_as_many_joints"] = list(taken.others)
-    sizes = Counter(sample.img_shape for sample in samples if sample.img_shape)
+    sizes = Counter(s.img_shape for s in samples if s.img_shape and not s.img_shape_assumed)
     if sizes:
         facts["pictures_height_x_width"] = [
             f"{h} x {w} ({n:,})" for (h, w), n in sizes.most_common(PICTURES)

@@ -84,7 +84,7 @@ def calibration_error(scores: Scores) -> float:
 
 
 def _read(path: Path, findings: list[Finding]) -> Scores:
-    """The scores in a file; logits are turned into scores, and told."""
+    """The scores in a file; logits are turned into scores, and that is said."""
     try:
         return read_scores(path)
     except NoLabels:

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stgcn_lightning.data.overlaps import judge_splits
-from stgcn_lightning.data.plausible import Finding
+from stgcn_lightning.data.overlaps import judge_splits, shared_subjects
+from stgcn_lightning.data.plausible import Finding, share
 from stgcn_lightning.data.store import UNLABELLED, Store
+from stgcn_lightning.data.thresholds import SUBJECTS_SHARED
+from stgcn_lightning.shipped import benchmark_tables
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Sample
 
@@ -78,11 +80,25 @@ def store_of(
 
 
 def judge_pairs(store: Store, classes: Sequence[str], subject: str | None) -> list[Finding]:
-    """What may be wrong with the splits: between each two that belong together, and by itself."""
+    """What may be wrong with the splits: between each two that belong together, and by itself.
+
+    Args:
+        store: of all samples; their frames are not needed.
+        classes: their names.
+        subject: pattern that finds the subject in an id; None where it is not known.
+    """
+    # of the shipped benchmarks, some divide by cameras on purpose
+    protocols = {
+        (one.train_split, one.val_split)
+        for one in benchmark_tables()
+        if one.skeleton == store.skeleton.name and not one.synthetic
+    }
     findings: list[Finding] = []
     for train, val in pairs_of(store.splits):
         if len(store.splits[train]) and len(store.splits[val]):
             findings += judge_splits(store, train, val, classes, subject)
+            if subject is not None and (train, val) not in protocols:
+                findings += _not_by_subject(store, train, val, subject)
     training = {train for train, _ in pairs_of(store.splits)}
     for name, numbers in store.splits.items():
         labels = store.labels[numbers]
@@ -90,6 +106,14 @@ def judge_pairs(store: Store, classes: Sequence[str], subject: str | None) -> li
         findings += _alone(name, counts, classes)
         if name in training or len(store.splits) == 1:
             findings += _unbalanced(name, counts, classes)
+    if not store.splits:
+        findings.append(
+            Finding(
+                "there are no splits: all samples are trained on, and none is left to validate on",
+                "",
+                "list ids in split: {'train': [...], 'val': [...]}, of different subjects",
+            )
+        )
     if len(store.splits) == 1:
         findings.append(
             Finding(
@@ -99,6 +123,21 @@ def judge_pairs(store: Store, classes: Sequence[str], subject: str | None) -> li
             )
         )
     return findings
+
+
+def _not_by_subject(store: Store, train: str, val: str, subject: str) -> Iterator[Finding]:
+    """So many subjects in both splits that these do not divide by subjects."""
+    first, second = store.splits[train], store.splits[val]
+    second = second[~torch.isin(second, first)]
+    shared, some = shared_subjects(store, first, second, subject)
+    if shared.sum() > SUBJECTS_SHARED * len(shared):
+        yield Finding(
+            f"{share(int(shared.sum()), len(shared))} of the split {val!r} are of subjects of "
+            f"{train!r} ({', '.join(some)})",
+            "",
+            "divide by subjects: these figures say nothing of people who were not recorded, unless "
+            "the model is used for the same people",
+        )
 
 
 def _alone(name: str, counts: NDArray[np.int64], classes: Sequence[str]) -> Iterator[Finding]:
