@@ -19,8 +19,10 @@ from stgcn_lightning.jobs.own_files import OwnFiles, chosen_name
 from stgcn_lightning.jobs.own_reading import Labelled, read_labelled
 from stgcn_lightning.jobs.own_skeletons import skeleton_of
 from stgcn_lightning.jobs.own_splits import Splits, split_up
+from stgcn_lightning.jobs.read_alike import read_as
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of
+from stgcn_lightning.settings.frozen import frozen
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.terminal import console, counted
@@ -65,6 +67,7 @@ def bring_in(settings: PrepareSettings) -> tuple[PrepareSettings, str]:
         download=None,
         skeleton_files=None,
         source=None,
+        reading=frozen(read_as(settings)),
     )
     settings = replace(settings, benchmark=benchmark, skeleton=skeleton)
     files.write(Annotations(samples, splits.members), settings)
