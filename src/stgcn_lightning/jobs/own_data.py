@@ -27,6 +27,7 @@ from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.terminal import console, counted
 
+LONG, MUCH = 1000, 10  # frames, and times the usual number, beyond which a recording is long
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -141,8 +142,23 @@ def _print_table(found: Sequence[Labelled], classes: Sequence[str], splits: Spli
         persons = " to ".join(map(str, sorted({min(M), max(M)}))) if M else ""
         table.add_row(name, *map(str, counts), frames, persons)
     console.print(table)
+    _say_long(found)
     rates = {one.recording.fps for one in found}
     console.print(f"frames per second: {', '.join(_rate(rate) for rate in _sorted(rates))}")
+
+
+def _say_long(found: Sequence[Labelled]) -> None:
+    """Say which recordings are much longer than is usual: one label is little for them."""
+    frames = sorted(one.recording.keypoint.shape[1] for one in found)
+    usual = frames[len(frames) // 2]
+    long = [one for one in found if one.recording.keypoint.shape[1] > max(LONG, MUCH * usual)]
+    if long:
+        console.print(
+            f"{counted(len(long), 'recording is', 'recordings are')} much longer than the usual "
+            f"{usual} frames, such as {long[0].recording.id} of "
+            f"{long[0].recording.keypoint.shape[1]:,}: a clip takes a few of all these frames. If "
+            "the action is in a part of them, cut it out, with start and end in a table"
+        )
 
 
 def _sorted(rates: Iterable[float | None]) -> list[float | None]:
