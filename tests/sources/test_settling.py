@@ -228,3 +228,11 @@ def test_a_body_whose_y_grows_downwards_is_normalised_as_if_it_grew_upwards():
     anyhow = settle(body, y="up", unit="metres").keypoint  # turned by half a turn
     for one in (up, anyhow):
         np.testing.assert_allclose(upright(one, joints), upright(down, joints), atol=1e-5)
+
+
+def test_lengths_in_space_are_not_taken_for_pixels():
+    body = np.random.default_rng(0).normal(0, 400, (1, 9, 17, 2)).astype(np.float32)
+    space = Recording("mocap", body, tuple(f"joint{v}" for v in range(17)))
+    with pytest.raises(BadInput, match=r"mocap: [45]\d% of the coordinates are below zero"):
+        settled(space, Reading())
+    assert settled(space, Reading(unit="pixels")).unit == "pixels"

@@ -33,6 +33,7 @@ def model_card(
         "clip_frames": data.clip_frames,
         "test_clips": data.test_clips,
         "persons": data.persons,
+        "reading": thawed(benchmark.reading),
         "held_out_subjects": thawed(subjects),
     }
 

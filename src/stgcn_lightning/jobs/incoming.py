@@ -144,6 +144,12 @@ class Incoming:
             yield Asked(sample, label=label_of(sample.label, self.judges.classes), up=solid)
 
     def _asked(self, recording: Recording) -> Asked:
+        given, seen = f"{recording.keypoint.shape[-1]}d", self.judges.first.dimension
+        if given != seen:
+            raise BadInput(
+                f"{recording.id} has {given.upper()} key points and the checkpoint sees "
+                f"{seen.upper()}: give recordings of the kind that it was trained on"
+            )
         return asked(recording, self.judges.skeleton, imputing=self.imputing)
 
 

@@ -19,12 +19,15 @@ from stgcn_lightning.jobs.own_files import OwnFiles, chosen_name
 from stgcn_lightning.jobs.own_reading import Labelled, read_labelled
 from stgcn_lightning.jobs.own_skeletons import skeleton_of
 from stgcn_lightning.jobs.own_splits import Splits, split_up
+from stgcn_lightning.jobs.read_alike import read_as
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of
+from stgcn_lightning.settings.frozen import frozen
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.terminal import console, counted
 
+LONG, MUCH = 1000, 10  # frames, and times the usual number, beyond which a recording is long
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -65,6 +68,7 @@ def bring_in(settings: PrepareSettings) -> tuple[PrepareSettings, str]:
         download=None,
         skeleton_files=None,
         source=None,
+        reading=frozen(read_as(settings)),
     )
     settings = replace(settings, benchmark=benchmark, skeleton=skeleton)
     files.write(Annotations(samples, splits.members), settings)
@@ -138,8 +142,23 @@ def _print_table(found: Sequence[Labelled], classes: Sequence[str], splits: Spli
         persons = " to ".join(map(str, sorted({min(M), max(M)}))) if M else ""
         table.add_row(name, *map(str, counts), frames, persons)
     console.print(table)
+    _say_long(found)
     rates = {one.recording.fps for one in found}
     console.print(f"frames per second: {', '.join(_rate(rate) for rate in _sorted(rates))}")
+
+
+def _say_long(found: Sequence[Labelled]) -> None:
+    """Say which recordings are much longer than is usual: one label is little for them."""
+    frames = sorted(one.recording.keypoint.shape[1] for one in found)
+    usual = frames[len(frames) // 2]
+    long = [one for one in found if one.recording.keypoint.shape[1] > max(LONG, MUCH * usual)]
+    if long:
+        console.print(
+            f"{counted(len(long), 'recording is', 'recordings are')} much longer than the usual "
+            f"{usual} frames, such as {long[0].recording.id} of "
+            f"{long[0].recording.keypoint.shape[1]:,}: a clip takes a few of all these frames. If "
+            "the action is in a part of them, cut it out, with start and end in a table"
+        )
 
 
 def _sorted(rates: Iterable[float | None]) -> list[float | None]:

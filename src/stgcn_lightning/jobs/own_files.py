@@ -148,6 +148,7 @@ class OwnFiles:
                 "val_split": benchmark.val_split,
                 "subject": benchmark.subject,
                 "classes": thawed(benchmark.classes),
+                "reading": thawed(benchmark.reading),
             },
         )
         self._keep_or_write(

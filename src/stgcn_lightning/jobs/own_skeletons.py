@@ -29,9 +29,15 @@ def skeleton_of(recordings: Sequence[Recording], given: Skeleton, name: str) -> 
         kinds.setdefault(kind, recording)
     first, *others = kinds.values()
     if others:
+        dimensions = {recording.keypoint.shape[-1] for recording in kinds.values()}
         raise BadInput(
             f"{first.id} has {_joints(first)} and {others[0].id} has {_joints(others[0])}: prepare "
-            "them apart, or map them to one skeleton with map=coco17"
+            "them apart"
+            + (
+                ", 2D and 3D are two data sets"
+                if len(dimensions) > 1
+                else ", or map them to one skeleton with map=coco17"
+            )
         )
     if first.skeleton is not None:
         return skeleton_named(first.skeleton)

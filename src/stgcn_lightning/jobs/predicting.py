@@ -25,6 +25,7 @@ from stgcn_lightning.jobs.judging import Judges, device_named, load_judges
 from stgcn_lightning.jobs.live import answers_to_lines
 from stgcn_lightning.jobs.picturing import Pictures
 from stgcn_lightning.jobs.pieces import Answered, Asked, Piece, pieces_of
+from stgcn_lightning.jobs.read_alike import mapped_to, read_alike
 from stgcn_lightning.jobs.telling import Telling
 from stgcn_lightning.settings import groups
 from stgcn_lightning.settings.doors import PredictSettings
@@ -105,7 +106,7 @@ def found_by(
     Raises:
         BadInput: the user names none of them, or more than one; or it cannot be used.
     """
-    source, reading = settings.source, reading_of(settings, judges)
+    source, reading = settings.source, reading_of(settings, judges, telling.remark)
     if settings.video is not None:
         if source is not None:
             raise BadInput(f"source={source} and video={settings.video}: give one of the two")
@@ -129,7 +130,8 @@ def found_by(
         return answers_to_lines(lines, judges, settings, live_reading, telling.about)
     if source is None:
         raise BadInput("say what to answer for: source=FILE, a folder, or - for standard input")
-    incoming = Incoming(judges, reading, split=settings.split, map_to=settings.map)
+    map_to = settings.map or mapped_to(judges.first.card)
+    incoming = Incoming(judges, reading, split=settings.split, map_to=map_to)
     if source == "-":
         found = incoming.from_lines(sys.stdin.buffer)
     else:
@@ -137,9 +139,15 @@ def found_by(
     return answers(found, judges, settings, telling)
 
 
-def reading_of(settings: PredictSettings, judges: Judges) -> Reading:
-    """What the user says about files; of several persons, those are kept that checkpoints see."""
-    said = Reading(**asdict(settings.reading))
+def reading_of(settings: PredictSettings, judges: Judges, say: Callable[[str], object]) -> Reading:
+    """What is known about files: what the user says, else as those that were trained on.
+
+    Of several persons, those are kept that the checkpoints see.
+
+    Raises:
+        BadInput: the card of a checkpoint says what cannot be.
+    """
+    said = read_alike(Reading(**asdict(settings.reading)), judges.first.card, say)
     if said.persons is not None or settings.per_person:
         return said
     return replace(said, persons=max(one.persons for one in judges.predictors.values()))

@@ -81,6 +81,10 @@ class Benchmark:
     source: Any = fields.anything(
         "reader of the annotations", "the name of a source, or _target_: module.function"
     )
+    reading: Mapping[str, Any] | None = fields.anything(
+        "how the recordings that the annotations were made of were read; for predict",
+        "keys of reading, and map",
+    )
 
 
 @dataclass(frozen=True)

@@ -200,8 +200,15 @@ def _unit(recording: Recording, reading: Reading) -> tuple[Recording, str]:
         values = recording.keypoint[_found(recording)]
         most = float(np.quantile(np.abs(values), OF_PICTURE_SHARE))
         unit = "pixels" if most > OF_PICTURE else "picture"
-        if unit == "picture" and (values < 0).mean() > SIGNED_SHARE:
+        below = float((values < 0).mean())
+        if unit == "picture" and below > SIGNED_SHARE:
             unit = "signed"
+        elif unit == "pixels" and below > SIGNED_SHARE:
+            raise BadInput(
+                f"{recording.id}: {below:.0%} of the coordinates are below zero, which those of "
+                "pixels are not: set reading.unit (lengths in space are metres, centimetres or "
+                "millimetres), or leave empty what was not found"
+            )
         meant = {"pixels": "pixels", "picture": "[0, 1] of the picture", "signed": "[-1, 1] of it"}
         why = f"coordinates, most of them up to {most:.4g}, are taken for {meant[unit]}"
     return replace(recording, unit=unit), f"{why} (reading.unit says otherwise)"
