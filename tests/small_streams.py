@@ -25,6 +25,7 @@ def checkpoint_of(folder, stream="joint", dimension="2d", normalise=None, **card
         "skeleton": body.to_dict(),
         "classes": ["wave", "jump", "fall"],
         "stream": stream,
+        "benchmark": "small",
         "dimension": dimension,
         "normalise": normalise or dimension,
         "clip_frames": 12,
