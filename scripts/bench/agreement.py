@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stgcn_lightning.data.checks import split_ids
 from stgcn_lightning.predictor import Predictor, load
 from stgcn_lightning.sources.annotations import Sample
 from stgcn_lightning.sources.mmaction2 import read_annotations
@@ -67,7 +68,7 @@ def first(
         yield from synthetic_annotations("2d", limit, len(predictor.classes), seed=1).samples
         return
     found = read_annotations(annotations)
-    wanted = set(found.splits[split])
+    wanted = set(split_ids(found, split))
     chosen = [
         sample for sample in found.samples if sample.id in wanted and sample.label is not None
     ]

@@ -163,10 +163,10 @@ class Predictor:
             BadInput: as `__call__`; or `window` or `stride` is no number of frames.
         """
         window = self.clip_frames if window is None else window
-        stride = max(1, window // 4) if stride is None else stride
-        for name, frames in (("window", window), ("stride", stride)):
+        for name, frames in (("window", window), ("stride", 1 if stride is None else stride)):
             if isinstance(frames, bool) or not isinstance(frames, Integral) or frames < 1:  # pyright: ignore
                 raise BadInput(f"{name}={frames!r} is no number of frames: give 1 or more")
+        stride = max(1, window // 4) if stride is None else stride
         img_shape = None if img_shape is None else two_sides(img_shape)
         whole = sample_of(recording, 0, self.spec, img_shape)
         last = max(0, whole.keypoint.shape[1] - window)
