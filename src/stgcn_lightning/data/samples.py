@@ -4,7 +4,7 @@ Axes: M persons, T frames, V joints, C coordinates.
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,7 @@ from stgcn_lightning.sources.recordings import Recording
 Recorded = NDArray[np.floating[Any]] | Tensor | Sample | Recording
 
 
-def sample_of(
-    one: Recorded, number: int, spec: StoreSpec, img_shape: tuple[int, int] | None
-) -> Sample:
+def sample_of(one: Any, number: int, spec: StoreSpec, img_shape: tuple[int, int] | None) -> Sample:
     """A recording as a sample of any label, which a store checks further.
 
     Args:
@@ -39,27 +37,30 @@ def sample_of(
         one = settled_sample(one, spec.skeleton)
     if isinstance(one, Sample):  # the same one may come twice
         return replace(one, id=f"{one.id} (recording {number})", label=0)
+    keypoint, score = _array(one, number), None
+    if spec.dimension == "2d" and keypoint.shape[-1] == 3:
+        keypoint, score = keypoint[..., :2], keypoint[..., 2]
+    if spec.normalise == "2d":
+        refuse_scaled(keypoint, img_shape, f"recording {number}")
+    return Sample(f"recording {number}", 0, keypoint, score, img_shape)
+
+
+def _array(one: object, number: int) -> NDArray[np.floating[Any]]:
     if isinstance(one, Tensor):
         one = one.detach().cpu().numpy()
-    if not isinstance(one, np.ndarray) or one.ndim != 4:
-        found = f"has shape {one.shape}" if isinstance(one, np.ndarray) else type(one).__name__
-        found = found if isinstance(one, np.ndarray) else f"is a {found}"
-        alone = ""
-        if isinstance(one, np.ndarray) and one.ndim == 3:
-            alone = ", of one person keypoints[None]"
-        raise BadInput(f"recording {number} {found}: give an array (M, T, V, C){alone}")
-    if one.dtype.kind not in "fiu":
+    if not isinstance(one, np.ndarray):
+        raise BadInput(f"recording {number} is a {type(one).__name__}: give an array (M, T, V, C)")
+    array = cast(NDArray[np.floating[Any]], one)
+    if array.ndim != 4:
+        alone = ", of one person keypoints[None]" if array.ndim == 3 else ""
         raise BadInput(
-            f"recording {number} holds {one.dtype}, no coordinates: give an array of float32"
+            f"recording {number} has shape {array.shape}: give an array (M, T, V, C){alone}"
         )
-    if not np.issubdtype(one.dtype, np.floating):
-        one = one.astype(np.float32)
-    score = None
-    if spec.dimension == "2d" and one.shape[-1] == 3:
-        one, score = one[..., :2], one[..., 2]
-    if spec.normalise == "2d":
-        refuse_scaled(one, img_shape, f"recording {number}")
-    return Sample(f"recording {number}", 0, one, score, img_shape)
+    if array.dtype.kind not in "fiu":
+        raise BadInput(
+            f"recording {number} holds {array.dtype}, no coordinates: give an array of float32"
+        )
+    return array.astype(np.float32) if array.dtype.kind in "iu" else array
 
 
 def refuse_scaled(

@@ -58,12 +58,12 @@ class StreamOptions:
         for name in ("fps", "seconds", "trained_fps"):
             value = given.get(name)
             wrong = isinstance(value, bool) or not isinstance(value, Real | None)
-            if wrong or (value is not None and not 0 < value < 1e6):
+            if wrong or (value is not None and not 0 < float(value) < 1e6):
                 raise BadInput(f"{name}={value!r} is no number above 0 and below a million")
         for name, least in (("window", 1), ("every", 1), ("least", 1), ("gap", 0)):
             value = given.get(name)
             wrong = isinstance(value, bool) or not isinstance(value, Integral | None)
-            if wrong or (value is not None and not least <= value <= LONGEST):
+            if wrong or (value is not None and not least <= int(value) <= LONGEST):
                 raise BadInput(f"{name}={value!r} is no number of frames from {least} to {LONGEST}")
         for name in ("continual", "together"):
             if not isinstance(value := getattr(options, name), bool):
