@@ -35,7 +35,8 @@ def main() -> None:
     arguments.add_argument("--split", default="val")
     arguments.add_argument("--window", type=int)
     arguments.add_argument("--speed", type=int, default=1)
-    arguments.add_argument("--limit", type=int, default=200)
+    limit = "recordings at most; of the embedded kind, 12 more"
+    arguments.add_argument("--limit", type=int, default=200, help=limit)
     arguments.add_argument("--repeat", action="store_true")
     choice = arguments.parse_args()
     predictor = load(choice.checkpoint)
