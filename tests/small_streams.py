@@ -26,6 +26,7 @@ def checkpoint_of(folder, stream="joint", dimension="2d", normalise=None, **card
         "benchmark": "small",
         "classes": ["wave", "jump", "fall"],
         "stream": stream,
+        "benchmark": "small",
         "dimension": dimension,
         "normalise": normalise or dimension,
         "clip_frames": 12,

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers import CHECKOUT
+from helpers import CHECKOUT, LEGACY
 
 
 @pytest.mark.slow
@@ -51,3 +51,29 @@ def test_the_bench_of_streams_times_both_ways():
     assert not done.returncode, done.stderr
     assert "| windowed | 2 | 1 |" in done.stdout
     assert "| continual, every 4th | 2 | 1 |" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("bench", "size", "words"),
+    [
+        (
+            "agreement.py",
+            "--limit 3",
+            "recordings, speed 1\nabout the same frames: the same",
+        ),
+        ("agreement.py", "--limit 2 --repeat", "at the same moment: the same label"),
+        ("edges.py", "--people 2 --moments 2 --windows 24", "| 24 | "),
+    ],
+)
+def test_two_ways_of_streaming_are_compared(bench, size, words):
+    checkpoint = LEGACY / "version_0_1_0_finished.ckpt"
+    done = subprocess.run(
+        [sys.executable, f"scripts/bench/{bench}", checkpoint, *size.split()],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.returncode, done.stderr
+    assert words in done.stdout

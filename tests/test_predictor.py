@@ -184,9 +184,9 @@ def test_windows_as_long_as_a_clip_are_one_clip(predictor, samples, monkeypatch)
     np.testing.assert_allclose(scores[1], predictor(cut), atol=1e-6)
 
 
-@pytest.mark.parametrize("given", [{"window": 0}, {"window": 8, "stride": 2.5}])
+@pytest.mark.parametrize("given", [{"window": 0}, {"window": "5"}, {"window": 8, "stride": 2.5}])
 def test_a_window_is_a_number_of_frames(predictor, given):
-    with pytest.raises(BadInput, match=r"(window=0|stride=2.5) is no number of frames"):
+    with pytest.raises(BadInput, match=r"(window=0|window=.5.|stride=2.5) is no number of frames"):
         predictor.windows(POINTS, **given, img_shape=PICTURE)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stgcn_lightning.data.checks import split_ids
 from stgcn_lightning.predictor import Predictor, load
 from stgcn_lightning.sources.annotations import Sample
 from stgcn_lightning.sources.mmaction2 import read_annotations
@@ -34,7 +35,8 @@ def main() -> None:
     arguments.add_argument("--split", default="val")
     arguments.add_argument("--window", type=int)
     arguments.add_argument("--speed", type=int, default=1)
-    arguments.add_argument("--limit", type=int, default=200)
+    limit = "recordings at most; of the embedded kind, 12 more"
+    arguments.add_argument("--limit", type=int, default=200, help=limit)
     arguments.add_argument("--repeat", action="store_true")
     choice = arguments.parse_args()
     predictor = load(choice.checkpoint)
@@ -67,7 +69,7 @@ def first(
         yield from synthetic_annotations("2d", limit, len(predictor.classes), seed=1).samples
         return
     found = read_annotations(annotations)
-    wanted = set(found.splits[split])
+    wanted = set(split_ids(found, split))
     chosen = [
         sample for sample in found.samples if sample.id in wanted and sample.label is not None
     ]

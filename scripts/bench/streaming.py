@@ -3,8 +3,8 @@
     python scripts/bench/streaming.py [--threads 2] [--people 1 4 16] [--model stgcnpp]
 
 Full width, 17 joints, windows of 100 frames, float32; from key points in pixels to labels, so that
-normalising and classifying count. Prints the rows of the table in docs/streaming.md. One thread is
-tried as well: for one person, products are too small to be shared.
+normalising and classifying count. Prints the rows of the table in docs/streaming.md, for one thread
+and for two.
 """
 
 import argparse

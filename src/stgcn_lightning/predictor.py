@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,10 +20,10 @@ from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.weights import load_model
 from stgcn_lightning.data.batch import ClipGatherer
 from stgcn_lightning.data.checks import COORDINATES
+from stgcn_lightning.data.samples import Recorded, sample_of, two_sides
 from stgcn_lightning.data.sampling import evaluation_indices
 from stgcn_lightning.data.store import StoreSpec, store_in_memory
 from stgcn_lightning.data.streams import Stream, stream_named
-from stgcn_lightning.data.thresholds import SCALED, SMALLEST_PICTURE
 from stgcn_lightning.engine.continual import Continual
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput
@@ -35,7 +36,6 @@ from stgcn_lightning.streaming.stream import FrameStream, Kind
 from stgcn_lightning.streaming.windowed import Windowed
 
 CLIPS_AT_ONCE = 160  # sixteen recordings of ten clips
-Recorded = NDArray[np.floating[Any]] | Tensor | Sample | Recording
 
 
 class Predictor:
@@ -134,7 +134,7 @@ class Predictor:
         if img_shape is not None:
             img_shape = two_sides(img_shape)
         several = cast("Sequence[Recorded]", [recordings] if alone else recordings)
-        samples = [self._sample(one, i, img_shape) for i, one in enumerate(several)]
+        samples = [sample_of(one, i, self.spec, img_shape) for i, one in enumerate(several)]
         scores = self._all_scores(samples)
         return scores[0] if alone else scores
 
@@ -163,12 +163,12 @@ class Predictor:
             BadInput: as `__call__`; or `window` or `stride` is no number of frames.
         """
         window = self.clip_frames if window is None else window
-        stride = max(1, window // 4) if stride is None else stride
-        for name, frames in (("window", window), ("stride", stride)):
-            if isinstance(frames, bool) or not isinstance(frames, int) or frames < 1:  # pyright: ignore
+        for name, frames in (("window", window), ("stride", 1 if stride is None else stride)):
+            if isinstance(frames, bool) or not isinstance(frames, Integral) or frames < 1:  # pyright: ignore
                 raise BadInput(f"{name}={frames!r} is no number of frames: give 1 or more")
+        stride = max(1, window // 4) if stride is None else stride
         img_shape = None if img_shape is None else two_sides(img_shape)
-        whole = self._sample(recording, 0, img_shape)
+        whole = sample_of(recording, 0, self.spec, img_shape)
         last = max(0, whole.keypoint.shape[1] - window)
         starts = np.append(np.arange(0, last, stride), last)
         samples = [
@@ -196,6 +196,8 @@ class Predictor:
         given = StreamOptions.of({"fps": fps, "trained_fps": self._trained_fps(fps)} | options)
         if given.img_shape is not None:
             given = replace(given, img_shape=two_sides(given.img_shape))
+        if self.spec.normalise == "2d" and given.img_shape is None:
+            raise BadInput("key points are scaled to the picture: give img_shape=(height, width)")
         rate = given.trained_fps or given.fps
         window = given.window or self.clip_frames
         if given.seconds is not None:
@@ -205,7 +207,8 @@ class Predictor:
         else:
             answer = partial(self.__call__, img_shape=given.img_shape)
             way = Windowed(answer, window, given.every, given.together)
-        kind = Kind(self.skeleton, self.coordinates, self.spec.missing != "error")
+        picture = given.img_shape if self.spec.normalise == "2d" else None
+        kind = Kind(self.skeleton, self.coordinates, self.spec.missing != "error", picture)
         return FrameStream(way, kind, self.classes, given, window)
 
     def _trained_fps(self, fps: float | None) -> float | None:
@@ -271,59 +274,6 @@ class Predictor:
         logits = self.logits(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
         return logits.float().softmax(-1).mean(1).cpu().numpy()
 
-    def _sample(self, one: Recorded, number: int, img_shape: tuple[int, int] | None) -> Sample:
-        if isinstance(one, Recording):
-            one = self._settled(one)
-        if isinstance(one, Sample):  # the same one may come twice
-            return replace(one, id=f"{one.id} (recording {number})", label=0)
-        if isinstance(one, Tensor):
-            one = one.detach().cpu().numpy()
-        if not isinstance(one, np.ndarray) or one.ndim != 4:
-            found = f"has shape {one.shape}" if isinstance(one, np.ndarray) else type(one).__name__
-            found = found if isinstance(one, np.ndarray) else f"is a {found}"
-            alone = ""
-            if isinstance(one, np.ndarray) and one.ndim == 3:
-                alone = ", of one person keypoints[None]"
-            raise BadInput(f"recording {number} {found}: give an array (M, T, V, C){alone}")
-        if one.dtype.kind not in "fiu":
-            raise BadInput(
-                f"recording {number} holds {one.dtype}, no coordinates: give an array of float32"
-            )
-        if not np.issubdtype(one.dtype, np.floating):
-            one = one.astype(np.float32)
-        score = None
-        if self.dimension == "2d" and one.shape[-1] == 3:
-            one, score = one[..., :2], one[..., 2]
-        if (
-            img_shape
-            and self.spec.normalise == "2d"
-            and one.size
-            and max(img_shape) > SMALLEST_PICTURE
-        ):
-            reach = float(np.nan_to_num(np.abs(one), posinf=np.inf).max())
-            if 0 < reach <= SCALED:
-                raise BadInput(
-                    f"recording {number} has key points within {reach:.3g} of 0, where pixels of a "
-                    f"picture of {img_shape[0]} x {img_shape[1]} are expected: multiply what is "
-                    "scaled already by the picture's width and height"
-                )
-        return Sample(f"recording {number}", 0, one, score, img_shape)
-
-    def _settled(self, one: Recording) -> Sample:
-        """A recording as a sample, if its joints are those of the model."""
-        if not one.settled:
-            raise BadInput(
-                f"recording {one.id} is as its file says, units and missing joints undecided: read "
-                "it with sources.formats.read_recordings"
-            )
-        ours = self.skeleton
-        if one.joints != ours.joints and one.skeleton not in (None, ours.name):
-            raise BadInput(
-                f"recording {one.id} has the joints of {one.skeleton}, the checkpoint those of "
-                f"{ours.name}: map it to them, map={ours.name}"
-            )
-        return one.sample()
-
 
 def load(checkpoint: str | Path, **options: Any) -> Predictor:
     """The model in a checkpoint, ready to answer; see `Predictor` for options, `Raises` and card.
@@ -357,20 +307,3 @@ def local_file(checkpoint: Any) -> Path:
             f"{checkpoint} experiment=NAME format=safetensors, and give the file"
         )
     return Path(checkpoint)
-
-
-def two_sides(img_shape: Any) -> tuple[int, int]:
-    """(height, width), both numbers.
-
-    Raises:
-        BadInput: it is something else.
-    """
-    try:
-        height, width = (float(side) for side in img_shape if not isinstance(side, str))
-        if not (0 < height < np.inf and 0 < width < np.inf) or isinstance(img_shape, str):
-            raise ValueError
-    except (TypeError, ValueError):
-        raise BadInput(
-            f"img_shape={img_shape!r} is no size of a picture: give (height, width) in pixels"
-        ) from None
-    return img_shape[0], img_shape[1]

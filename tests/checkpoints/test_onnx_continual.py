@@ -26,6 +26,26 @@ from stgcn_lightning.predictor import load
 from stgcn_lightning.settings.compose import settings_of
 
 CARD = {"clip_frames": 10, "persons": 2}
+SCALED = "(x - w/2) / (w/2) and (y - h/2) / (h/2), picture of w x h pixels; the score as it is"
+WORDS = {  # what the plain program below does
+    "joint": {
+        "0 not found": "joints that were not found are no input of this model; a person who is not "
+        "seen in a frame: 0 for everything; all this before 1. Key points without scores: 1 for "
+        "the score of what was found",
+        "1 normalise": SCALED,
+        "2 stream": "the joints",
+    },
+    "bone_motion": {
+        "0 not found": "joints that were not found: the coordinates at which they were found last, "
+        "0 if never, and 0 for the score; a person who is not seen in a frame: 0 for everything; "
+        "all this before 1. Key points without scores: 1 for the score of what was found",
+        "1 normalise": SCALED,
+        "2 stream": "each joint minus its bone parent (skeleton.bone_parents), and of these the "
+        "next frame minus this one; the score is the mean of the two. So nothing is given with a "
+        "person's first frame, and with each later one the motion from the frame before; age "
+        "counts what was given",
+    },
+}
 
 
 def small(family):
@@ -75,9 +95,15 @@ def test_onnxruntime_agrees_and_another_weight_is_noticed():
 
 
 @pytest.mark.slow
-def test_the_door_writes_the_step_and_says_how_to_keep_its_state(tmp_path, monkeypatch, shallow):
+@pytest.mark.parametrize(
+    ("stream", "missing"), [("joint", "error"), ("bone_motion", "interpolate")]
+)
+def test_a_plain_program_gets_our_scores_by_doing_what_the_sidecar_says(
+    stream, missing, tmp_path, monkeypatch, shallow
+):
     monkeypatch.chdir(tmp_path)
-    file = checkpoint_of(tmp_path, benchmark="mine", held_out_subjects=None)
+    own = {"benchmark": "mine", "held_out_subjects": None, "missing": missing}
+    file = checkpoint_of(tmp_path, stream, **own)
     overrides = [f"checkpoint={file}", "format=onnx_continual", "out=step.onnx", "run_dir=run"]
     export(settings_of("export", composed("export", *overrides)))
     about = json.loads(Path("step.json").read_text())
@@ -87,13 +113,35 @@ def test_the_door_writes_the_step_and_says_how_to_keep_its_state(tmp_path, monke
     state = [np.zeros([1, *shape[1:]], np.float32) for shape in about["state"]["shapes"]]
     predictor, (body,) = load(file), people()
     live = predictor.stream(continual=True, img_shape=PICTURE)
+    assert about["prepare"] == WORDS[stream]
+    if missing == "interpolate":
+        body[20:25, 3], body[8:11, 7, :2], body[:2, 9] = np.nan, -1, 0
+    body[30:32] = 0  # not seen
     half = np.array([PICTURE[1] / 2, PICTURE[0] / 2], np.float32)
-    for t, frame in enumerate(body):
+    age, before, found = 0, None, np.zeros((17, 2), np.float32)
+    for frame in body:
         live.push(frame)
-        prepared = np.concatenate([(frame[:, :2] - half) / half, frame[:, 2:]], 1)
+        prepared = frame.copy()
+        for joint, (x, y, _) in enumerate(frame):
+            if missing == "interpolate" and frame.any():  # 0 not found
+                if np.isnan(x) or (x, y) in ((0, 0), (-1, -1)):
+                    prepared[joint] = [*found[joint], 0]
+                found[joint] = prepared[joint, :2]
+        prepared[:, :2] = (prepared[:, :2] - half) / half  # 1 normalise
+        if stream == "bone_motion":  # 2 stream
+            parents = about["skeleton"]["bone_parents"]
+            bones = prepared - prepared[parents]
+            bones[:, 2] = (prepared[:, 2] + prepared[parents, 2]) / 2
+            if before is None:
+                before = bones
+                continue
+            prepared = bones - before
+            prepared[:, 2] = (before[:, 2] + bones[:, 2]) / 2
+            before = bones
         given = dict(zip(about["state"]["inputs"], state, strict=True))
-        given |= {"frame": prepared[None].astype(np.float32), "age": np.array([t])}
+        given |= {"frame": prepared[None].astype(np.float32), "age": np.array([age])}
         logits, *state = session.run(None, given)
+        age += 1
     scores = np.exp(logits[0]) / np.exp(logits[0]).sum()
     np.testing.assert_allclose(live.answers[0].scores, scores, atol=1e-5)
 

@@ -102,3 +102,28 @@ def test_what_has_no_continual_form_is_refused_by_name():
             Continual(model, 10)
     with pytest.raises(BadInput, match="every=3 is none of 1, 2, 4"):
         Continual(make().eval(), 10, every=3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_window_differs_at_its_edges_alone_and_by_no_more_than_their_share(family):
+    """The bound of docs/streaming.md, for windows of which the edges are 100, 76 and 38 %."""
+    model, before, far = make(family=family).eval(), 100, []
+    x = sequences(1, 660)
+    around = whole_sequence(model, x)[0]  # T, F
+    for window in (100, 200, 400):
+        rows = slice(before, before + window)
+        alone = whole_sequence(model, x[:, rows])[0]
+        edge = min(76, window // 2)
+        if window > 152:
+            assert_near(alone[76 : window - 76], around[rows][76 : window - 76], 1e-10)
+        assert (alone[:edge] - around[rows][:edge]).abs().max() > 1e-3  # edges are seen
+        continual, windowed = (
+            model.classify(one.mean(0).expand(1, 1, -1))[0] for one in (around[rows], alone)
+        )
+        most = torch.maximum(alone, around[rows]).amax(0)  # F, features are not negative
+        share = min(1, 152 / window)
+        bound = share * (model.classify.weight.abs() @ most)
+        difference = (continual - windowed).abs()
+        assert (difference <= bound).all()
+        far.append(difference.max().item())
+    assert far[2] < far[0] / 2

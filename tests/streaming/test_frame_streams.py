@@ -195,6 +195,13 @@ def test_who_is_in_one_of_two_frames_is_between_them_in_the_nearer_one():
         ({"continual": True, "every": 3}, "every=3 is none of 1, 2, which"),
         ({"continual": True, "img_shape": None}, r"give img_shape=\(height, width\)"),
         ({"img_shape": 480}, "img_shape=480 is no size of a picture"),
+        ({"img_shape": None}, r"give img_shape=\(height, width\)"),
+        ({"continual": "no"}, "continual='no' is neither True nor False"),
+        ({"together": 1}, "together=1 is neither True nor False"),
+        ({"fps": 1e9}, "fps=1000000000.0 is no number above 0 and below a million"),
+        ({"fps": 1e5, "trained_fps": 30}, "fps=100000.0 is more than 100 times as fast or as slow"),
+        ({"fps": 1, "trained_fps": 1e5}, "fps=1 is more than 100 times as fast or as slow"),
+        ({"fps": 1e5, "seconds": 1e5}, "seconds=100000.0 are more than 100000 frames"),
     ],
 )
 def test_a_wrong_option_is_named(predictor_of, options, words):
@@ -202,26 +209,76 @@ def test_a_wrong_option_is_named(predictor_of, options, words):
         predictor_of().stream(**{"img_shape": PICTURE} | options)
 
 
-def test_a_wrong_frame_is_refused_and_leaves_the_stream_as_it_was(predictor_of):
+@pytest.mark.parametrize("continual", [False, True])
+def test_a_wrong_frame_is_refused_and_leaves_the_stream_as_it_was(predictor_of, continual):
     predictor, (body,) = predictor_of(), people()
-    live = predictor.stream(img_shape=PICTURE)
-    holed = body[0].copy()
-    holed[4, 0] = np.nan
+    live = predictor.stream(img_shape=PICTURE, continual=continual, least=1)
+    holed, far = body[0].copy(), body[0].copy()
+    holed[4, 0], far[2, 1] = np.nan, 1e20
     for wrong, words in [
         (body[0, :16], r"frame 0 has key points of shape \(16, 3\) for person 0: give \(17, 2\)"),
         (np.zeros(3), r"a frame has shape \(3,\): give one person \(V, C\)"),
         (body[0].astype(str), "frame 0 holds <U"),
         (holed, "frame 0 has .*nan.* at joint 4 of person 0: the model was trained without gaps"),
+        (
+            far,
+            r"frame 0 has .*1e\+20.* at joint 2 of person 0: no body is more than 1,000,000 away",
+        ),
+        (-np.inf + body[0], "no body is more than 1,000,000 away"),
+        (body[0] / [640, 480, 1], "frame 0, person 0 has key points within .* of 0, where pixels"),
+        ([[1, 2, 3], [4, 5]], "frame 0 has rows of several lengths: give"),
+        ({"a": [[1, 2, 3], [4, 5]]}, "frame 0 has rows of several lengths for person a: give"),
+        (None, "or {} where nobody is seen"),
+        ({torch.tensor(3): body[0]}, r"a person tensor\(3\), who is not found again"),
+        ({float("nan"): body[0]}, "a person nan, who is not found again"),
     ]:
         with pytest.raises(BadInput, match=words):
             live.push(wrong)
-    assert live.pushed == 0
+    assert live.pushed == live.frame == 0
     for t in range(12):
         live.push(body[t])
-    with pytest.raises(BadInput, match=r"frame 12 .* give \(17, 3\)"):
-        live.push(body[12, :, :2])
+    for wrong, words in [(body[12, :, :2], r"frame 12 .* give \(17, 3\)"), (far, "1,000,000")]:
+        with pytest.raises(BadInput, match=words):
+            live.push(wrong)
+    if continual:  # one who never pushed them has the same answers
+        other = predictor.stream(img_shape=PICTURE, continual=True, least=1)
+        for t in range(T):
+            other.push(body[t])
+        for t in range(12, T):
+            live.push(body[t])
+        offline = other.answers[0].scores
+    else:
+        offline = predictor(body[None, :12], img_shape=PICTURE)
+    np.testing.assert_allclose(live.answers[0].scores, offline, atol=1e-6)
+
+
+def test_who_has_no_joint_is_not_there(predictor_of):
+    predictor, (body,) = predictor_of(), people()
+    live = predictor.stream(img_shape=PICTURE, least=1)
+    for nobody in (0, -1, np.nan):
+        assert live.push({"a": body[0] * 0 + nobody}) == {}
+    assert live.push({}) == live.answers == {}
+
+
+def test_numbers_and_tensors_of_any_kind_are_taken(predictor_of):
+    predictor, (body,) = predictor_of(), people()
+    live = predictor.stream(fps=np.float32(30), window=np.int64(12), img_shape=PICTURE)
+    for t in range(12):
+        live.push(torch.tensor(body[t], requires_grad=True))
     offline = predictor(body[None, :12], img_shape=PICTURE)
     np.testing.assert_allclose(live.answers[0].scores, offline, atol=1e-6)
+
+
+def test_answers_that_another_thread_reads_do_not_change(predictor_of):
+    predictor, (body,) = predictor_of(), people()
+    live = predictor.stream(img_shape=PICTURE, least=1, gap=0)
+    live.push({"a": body[0]})
+    before = live.answers
+    for person in before:  # a change of the dict would end this loop with an error
+        live.push({"b": body[1]})
+        assert person == "a"
+    assert [*before] == ["a"]
+    assert [*live.answers] == ["b"]
 
 
 def test_threads_that_ask_at_once_are_answered_alike():

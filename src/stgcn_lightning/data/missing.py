@@ -25,9 +25,13 @@ def check_missing(how: str) -> str:
 
 def missing_joints(sample: Sample) -> NDArray[np.bool_]:
     """Which joints (M, T, V) were not found: NaN, all coordinates 0, all -1, or a score of NaN."""
-    keypoint = sample.keypoint
-    absent = np.isnan(keypoint).any(-1) | (keypoint == 0).all(-1) | (keypoint == -1).all(-1)
+    absent = not_found(sample.keypoint)
     return absent if sample.score is None else absent | np.isnan(sample.score)
+
+
+def not_found(keypoint: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Which joints (...) of key points (..., C) are marked as not found."""
+    return np.isnan(keypoint).any(-1) | (keypoint == 0).all(-1) | (keypoint == -1).all(-1)
 
 
 def without_missing(sample: Sample, how: str) -> Sample:

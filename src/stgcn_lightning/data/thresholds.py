@@ -16,6 +16,9 @@ CURED = 0.1  # of those outside: what may stay outside when the sides are exchan
 REACH = 0.25  # of both sides: bodies come farther in some sample of every set
 MIXED = 0.01  # of the samples: fewer are single faults, not a kind of sample
 
+# Streams
+FARTHEST = 1e6  # pixels, metres: float32 sums of a network keep what else is there beside that
+
 # Scores
 SCORE_MOST = 1.5  # heat maps peak slightly above 1; visibility flags reach 2, percentages 100
 SCORE_LEAST = -0.2  # heat maps go slightly below 0

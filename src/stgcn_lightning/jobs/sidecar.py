@@ -26,6 +26,19 @@ STREAM = {
     "bone_motion": "each joint minus its bone parent (skeleton.bone_parents), and of these the "
     "next frame minus this one, zero in the last frame",
 }
+# What a continual step is given for joints that were not found, by data.missing; all joints are
+# those of a person who is not seen in a frame and may come back.
+NOT_FOUND = {
+    "error": "joints that were not found are no input of this model",
+    "zero": "joints that were not found: 0 for the coordinates",
+    "interpolate": "joints that were not found: the coordinates at which they were found last, 0 "
+    "if never",
+}
+STEP_NORMALISE = {
+    "3d": "the joint normalise.centre of the person's first frame goes to the origin; then what "
+    "turns the line between the joints normalise.body of that frame to +z, and after it the one "
+    "between normalise.shoulders to +x, is done to every frame",
+}
 MEAN_SCORE = "; the score is the mean of the two"
 
 
@@ -87,6 +100,31 @@ def describe(
     }
 
 
+def filling(missing: str, dimension: str) -> str:
+    """What a continual step is given for what was not found in a frame, in words."""
+    if dimension == "3d":
+        return f"{NOT_FOUND[missing]}; a person who is not seen in a frame: the last frame again"
+    score = "" if missing == "error" else ", and 0 for the score"
+    return (
+        f"{NOT_FOUND[missing]}{score}; a person who is not seen in a frame: 0 for everything; all "
+        "this before 1. Key points without scores: 1 for the score of what was found"
+    )
+
+
+def step_stream(name: str, dimension: str) -> str:
+    """What makes one of the four streams frame by frame, in words; another by its name."""
+    if name not in STREAM:
+        return name
+    text = known_stream(name, dimension)
+    if not name.endswith("motion"):
+        return text
+    text = text.replace(", zero in the last frame", "")
+    return (
+        f"{text}. So nothing is given with a person's first frame, and with each later one "
+        "the motion from the frame before; age counts what was given"
+    )
+
+
 def describe_step(step: ContinualStep, card: dict[str, Any]) -> dict[str, Any]:
     """What the sidecar of a continual step says otherwise than that of a network of clips."""
     before, after = state_names(step)
@@ -98,7 +136,8 @@ def describe_step(step: ContinualStep, card: dict[str, Any]) -> dict[str, Any]:
             "axes": ["R persons", "V joints", "C channels"],
             "shape": ["R", V, 3],
             "channels": CHANNELS[card["dimension"]],
-            "absent_person": "leave the row, and those of its state, out",
+            "absent_person": "who is gone for good: leave the row, and those of its state, out; "
+            "who is not seen in a frame: see prepare",
         },
         "state": {
             "inputs": before,
@@ -108,16 +147,14 @@ def describe_step(step: ContinualStep, card: dict[str, Any]) -> dict[str, Any]:
             "first": "zeros for a new person; then what the step before returned",
             "age": f"{AGE}, int64 (R,): frames of each person before this one, from 0",
         },
-        "warm_up": f"logits mean nothing while age is below {step.delay}",
+        "warm_up": f"logits mean nothing while age is below {step.delay}, and are of "
+        f"fewer features while it is below {step.delay + step.window - 1}",
         "delay": f"{step.delay} frames from a frame to its feature, one more for a motion; logits "
         f"are of the mean of the last {step.window} features",
         "prepare": {
-            "1 normalise": NORMALISE[card["normalise"]].replace(
-                "in the first frame", "in the person's first frame"
-            ),
-            "2 stream": known_stream(card["stream"], card["dimension"])
-            if card["stream"] in STREAM
-            else card["stream"],
+            "0 not found": filling(card["missing"], card["dimension"]),
+            "1 normalise": STEP_NORMALISE.get(card["normalise"], NORMALISE[card["normalise"]]),
+            "2 stream": step_stream(card["stream"], card["dimension"]),
         },
         "output": {
             "name": OUTPUT,

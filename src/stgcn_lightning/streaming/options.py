@@ -1,9 +1,13 @@
 """What a user says about a stream."""
 
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from stgcn_lightning.errors import BadInput, nearest
+
+LONGEST = 100_000  # frames of a window: about an hour
+FASTEST = 100  # times: one frame that is pushed becomes 100 at most, or one of 100 is looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +57,30 @@ class StreamOptions:
         options = cls(**given)
         for name in ("fps", "seconds", "trained_fps"):
             value = given.get(name)
-            wrong = isinstance(value, bool) or not isinstance(value, int | float | None)
-            if wrong or (value is not None and not 0 < value < 1e6):
-                raise BadInput(f"{name}={value!r} is no number above 0")
+            wrong = isinstance(value, bool) or not isinstance(value, Real | None)
+            if wrong or (value is not None and not 0 < float(value) < 1e6):
+                raise BadInput(f"{name}={value!r} is no number above 0 and below a million")
         for name, least in (("window", 1), ("every", 1), ("least", 1), ("gap", 0)):
             value = given.get(name)
-            wrong = isinstance(value, bool) or not isinstance(value, int | None)
-            if wrong or (value is not None and not least <= value <= 100_000):
-                raise BadInput(f"{name}={value!r} is no number of frames from {least} to 100000")
+            wrong = isinstance(value, bool) or not isinstance(value, Integral | None)
+            if wrong or (value is not None and not least <= int(value) <= LONGEST):
+                raise BadInput(f"{name}={value!r} is no number of frames from {least} to {LONGEST}")
+        for name in ("continual", "together"):
+            if not isinstance(value := getattr(options, name), bool):
+                raise BadInput(f"{name}={value!r} is neither True nor False")
         for name in ("seconds", "trained_fps"):
             if options.fps is None and given.get(name) is not None:
                 raise BadInput(f"{name}={given[name]} needs the rate of what is pushed: give fps")
         if options.seconds is not None and options.window is not None:
             raise BadInput("window and seconds say the same in two units: give one of them")
+        rate = options.trained_fps or options.fps
+        if options.fps and rate and not 1 / FASTEST <= rate / options.fps <= FASTEST:
+            raise BadInput(
+                f"fps={options.fps} is more than {FASTEST} times as fast or as slow as the model's "
+                f"{rate}: give the rate of the frames that you push"
+            )
+        if options.seconds is not None and rate and options.seconds * rate > LONGEST:
+            raise BadInput(
+                f"seconds={options.seconds} are more than {LONGEST} frames: give a shorter time"
+            )
         return options

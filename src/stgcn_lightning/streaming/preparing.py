@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stgcn_lightning.data.missing import not_found
 from stgcn_lightning.data.normalise import Anchor, scale_to_picture
 from stgcn_lightning.data.store import StoreSpec
 from stgcn_lightning.data.streams import Sequences, Stream
@@ -28,14 +29,14 @@ class Preparing:
     Args:
         spec: how recordings are normalised.
         stream: which the model was trained on.
-        img_shape: (height, width) of the pictures.
+        img_shape: (height, width) of the pictures, which scaling to them needs.
         together: all persons are placed by the first of them (3D).
 
     Attributes:
         delay: frames for which the stream waits: 1 for a motion.
 
     Raises:
-        BadInput: the stream needs the whole sequence, or the size of the picture is not known.
+        BadInput: the stream needs the whole sequence.
     """
 
     def __init__(
@@ -46,8 +47,6 @@ class Preparing:
                 f"stream {stream.name} reads the whole sequence, which a continual form does not "
                 "have: answer for windows of frames, continual=False"
             )
-        if spec.normalise == "2d" and img_shape is None:
-            raise BadInput("key points are scaled to the picture: give img_shape=(height, width)")
         self.spec, self.stream, self.img_shape, self.together = spec, stream, img_shape, together
         self.delay = int(stream.reads == "next")
         self.parents = torch.tensor(spec.skeleton.bone_parents)
@@ -92,7 +91,7 @@ class Preparing:
         keypoint, score = frame[..., :dimensions], frame[..., dimensions:]
         if dimensions == 2 and not score.shape[-1]:
             score = np.ones((*frame.shape[:-1], 1), np.float32)
-        missing = np.isnan(frame).any(-1) | (keypoint == 0).all(-1) | (keypoint == -1).all(-1)
+        missing = not_found(keypoint) | np.isnan(score).any(-1)
         if self.spec.missing != "error" and missing.any():
             score = np.where(missing[..., None], np.float32(0), score)
         held = self.spec.missing == "interpolate" or self.spec.dimension == "3d"

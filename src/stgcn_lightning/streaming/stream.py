@@ -10,7 +10,11 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from stgcn_lightning.data.missing import not_found
+from stgcn_lightning.data.samples import refuse_scaled
+from stgcn_lightning.data.thresholds import FARTHEST
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.streaming.options import StreamOptions
@@ -44,11 +48,13 @@ class Kind:
         skeleton: says how many joints.
         coordinates: 2 or 3.
         gaps: joints may be NaN.
+        picture: (height, width) in pixels, which key points are scaled to; None: they are not.
     """
 
     skeleton: Skeleton
     coordinates: int
     gaps: bool
+    picture: tuple[int, int] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +86,7 @@ class FrameStream:
 
     Attributes:
         answers: the last `Answer` of everybody who is there; of a scene that is judged together,
-            that of ``"scene"``.
+            that of ``"scene"``. A push makes a new dict, so another thread may read an old one.
         window: frames that an answer is about, at the rate of the model.
         delay: frames, at the rate of the model, by which the newest of them is late.
     """
@@ -110,15 +116,16 @@ class FrameStream:
             keypoints: one person (V, C); several, {id: (V, C)}, an id being that of a tracker; or
                 (M, V, C), where row m is always the same person. 2D in pixels, with the score of
                 each joint as a third channel if there are scores; 3D in metres. A joint that was
-                not found is NaN or all zero; so is, as a whole, a person who was not found.
+                not found is NaN, all zero or all -1; so is, as a whole, a person who was not found.
+                ``{}`` where nobody was.
 
         Returns:
             For one person, or a scene that is judged together: the label, None as long as there is
             none. Otherwise {id: label or None} of the persons in this frame.
 
         Raises:
-            BadInput: key points have another shape or type than the model's; the frame is then not
-                taken.
+            BadInput: key points have another shape or type than the model's, are infinite, scaled
+                to the picture or out of any reach, or an id is none; the frame is then not taken.
         """
         with self._lock:
             bodies, alone = self._bodies(keypoints)
@@ -144,18 +151,21 @@ class FrameStream:
             wanted = [one for one in old if one in bodies]
             if self.options.together:
                 wanted = list(self._born) if old else []
+        answers = dict(self.answers)
         for person, scores in self.way.step(bodies, wanted).items():
             seconds = None if self.options.fps is None else self.pushed / self.options.fps
             label = self.classes[int(scores.argmax())]
             name = SCENE if self.options.together else person
-            self.answers[name] = Answer(label, scores, self.pushed, seconds)
+            answers[name] = Answer(label, scores, self.pushed, seconds)
+        self.answers = answers
 
     def _leave(self, person: Hashable) -> None:
         self.way.leave(person)
-        for part in (self._born, self._seen, self.answers):
+        for part in (self._born, self._seen):
             part.pop(person, None)
-        if self.options.together and not self._born:
-            self.answers.clear()
+        forgotten = SCENE if self.options.together else person
+        if not (self.options.together and self._born):
+            self.answers = {one: it for one, it in self.answers.items() if one != forgotten}
 
     def _label(self, person: Hashable) -> str | None:
         return self.answers[person].label if person in self.answers else None
@@ -164,13 +174,19 @@ class FrameStream:
         """Persons who are seen, and whether it is the one person of a stream of one."""
         if isinstance(keypoints, Mapping):
             given, alone = dict(cast("Mapping[Hashable, Any]", keypoints)), False
+            for person in given:
+                if isinstance(person, Tensor) or person != person:
+                    raise BadInput(
+                        f"frame {self.pushed} has a person {person!r}, who is not found again by "
+                        "that: give a number or a text as id, of a tensor id.item()"
+                    )
         else:
-            array = np.asarray(keypoints)
+            array = self._array(keypoints, "")
             alone = array.ndim == 2
             if array.ndim not in (2, 3):
                 raise BadInput(
                     f"a frame has shape {array.shape}: give one person (V, C), several "
-                    "{id: (V, C)}, or an array (M, V, C)"
+                    "{id: (V, C)}, an array (M, V, C), or {} where nobody is seen"
                 )
             given = dict(enumerate(array[None] if alone else array))
         channels = self._channels
@@ -178,13 +194,13 @@ class FrameStream:
         for person, one in given.items():
             body = self._body(person, one, channels)
             channels = body.shape[1]
-            if np.nan_to_num(body[:, : self.kind.coordinates]).any():
+            if not not_found(body[:, : self.kind.coordinates]).all():
                 found[person] = body
         self._channels = channels
         return found, alone
 
     def _body(self, person: Hashable, given: Any, channels: int | None) -> Body:
-        body = np.asarray(given)
+        body = self._array(given, f" for person {person}")
         V, C = self.kind.skeleton.num_joints, self.kind.coordinates
         allowed = (C, 3) if channels is None else (channels,)
         if body.ndim != 2 or body.shape[0] != V or body.shape[1] not in allowed:
@@ -196,12 +212,30 @@ class FrameStream:
         if body.dtype.kind not in "fiu":
             raise BadInput(f"frame {self.pushed} holds {body.dtype} for person {person}: give "
                            "coordinates as numbers")  # fmt: skip
-        body = body.astype(np.float32)
-        seen = np.nan_to_num(body[:, :C]).any()
-        if np.isinf(body).any() or (seen and not self.kind.gaps and np.isnan(body).any()):
-            joint = int(np.flatnonzero(~np.isfinite(body).all(1))[0])
+        absent = not_found(body[:, :C])
+        far = np.abs(body).max(1, initial=0) > FARTHEST  # also infinity
+        holed = np.isnan(body).any(1) & (not absent.all() and not self.kind.gaps)
+        for wrong, why in (
+            (far, f"no body is more than {FARTHEST:,.0f} away; leave the person out"),
+            (holed, "the model was trained without gaps (data.missing=error); give numbers"),
+        ):
+            if wrong.any():
+                joint = int(np.flatnonzero(wrong)[0])
+                values = ", ".join(f"{value:g}" for value in body[joint].tolist())
+                raise BadInput(
+                    f"frame {self.pushed} has {values} at joint {joint} of person {person}: {why}"
+                )
+        if 2 * absent.sum() < V:  # of a few joints, all may lie in the corner of a picture
+            what = f"frame {self.pushed}, person {person}"
+            refuse_scaled(body[~absent, :C], self.kind.picture, what)
+        return body.astype(np.float32)
+
+    def _array(self, given: Any, whose: str) -> NDArray[Any]:
+        if isinstance(given, Tensor):
+            given = given.detach().cpu()
+        try:
+            return np.asarray(given)
+        except ValueError:
             raise BadInput(
-                f"frame {self.pushed} has {body[joint].tolist()} at joint {joint} of person "
-                f"{person}: the model was trained without gaps (data.missing=error); give numbers"
-            )
-        return body
+                f"frame {self.pushed} has rows of several lengths{whose}: give (V, C) of everybody"
+            ) from None
