@@ -23,7 +23,6 @@ def checkpoint_of(folder, stream="joint", dimension="2d", normalise=None, **card
     card = {
         "model": {"name": "stgcn", "graph": "stgcn_spatial", "base_channels": 4},
         "skeleton": body.to_dict(),
-        "benchmark": "small",
         "classes": ["wave", "jump", "fall"],
         "stream": stream,
         "benchmark": "small",

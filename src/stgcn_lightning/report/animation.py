@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from stgcn_lightning.report.colours import Colours, mixed, rgb
-from stgcn_lightning.report.limbs import placed, sides
 from stgcn_lightning.report.lettering import Letters
+from stgcn_lightning.report.limbs import placed, sides
 from stgcn_lightning.skeleton import Skeleton
 
 LARGER = 2  # times

@@ -18,7 +18,7 @@ PERCENT = (
     "top1_interval",
 )  # fmt: skip
 SHARES = ("/top1", "/top5", "/mean_class_accuracy")  # ends of logged names
-SIDES = {"left": "dark_orange3", "right": "dodger_blue2"}  # as in drawings
+SIDES = {"left": "dodger_blue2", "right": "dark_orange3"}  # as in drawings
 COLOURS = {"ready": "green", "ready, but look": "yellow", "cannot be used": "red"}
 
 
