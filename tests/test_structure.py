@@ -116,7 +116,7 @@ PACKAGES = {
     "settings.objects": "hydra omegaconf",
     "settings.references": "hydra omegaconf",
     "jobs": "numpy torch lightning rich filelock",
-    "jobs.own_files": "numpy yaml",
+    "jobs.own.files": "numpy yaml",
     "jobs.inspection.runs": "numpy yaml",
     "shipped": "yaml",
     "launching": "hydra omegaconf yaml",

@@ -345,7 +345,7 @@ def test_the_folder_of_a_run_is_its_best_checkpoint(door, predict, recording, tm
 
 
 def test_what_other_packages_log_is_no_answer(door, joint, recording, monkeypatch):
-    from stgcn_lightning.jobs.judging import Judges
+    from stgcn_lightning.jobs.prediction.judging import Judges
 
     scores = Judges.scores
 

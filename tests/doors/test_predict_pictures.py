@@ -102,7 +102,7 @@ def test_names_without_letters_are_numbers_and_that_is_said(door, folder, tmp_pa
 
 
 def test_a_missing_package_is_named_before_anything_is_answered(door, joint, folder, monkeypatch):
-    monkeypatch.setattr("stgcn_lightning.jobs.picturing.find_spec", lambda _: None)
+    monkeypatch.setattr("stgcn_lightning.jobs.prediction.picturing.find_spec", lambda _: None)
     status, out, err = door("predict", f"checkpoint={joint}", f"source={folder}", "animate=true")
     assert status == 2
     assert not out

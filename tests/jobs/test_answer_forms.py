@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.answer_forms import Best, form_named
-from stgcn_lightning.jobs.incoming import Fault
-from stgcn_lightning.jobs.pieces import Answered, Asked, pieces_of
+from stgcn_lightning.jobs.prediction.forms import Best, form_named
+from stgcn_lightning.jobs.prediction.incoming import Fault
+from stgcn_lightning.jobs.prediction.pieces import Answered, Asked, pieces_of
 from stgcn_lightning.sources.annotations import Sample
 
 CLASSES = ["sit, down", "手を振る", "fall\x1b[31m"]

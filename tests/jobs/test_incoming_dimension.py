@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.incoming import Incoming
+from stgcn_lightning.jobs.prediction.incoming import Incoming
 from stgcn_lightning.shipped import skeleton_named
 from stgcn_lightning.sources.recordings import READING
 

@@ -10,8 +10,8 @@ import yaml
 from own_tables import record
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs import own_files
-from stgcn_lightning.jobs.own_data import bring_in
+from stgcn_lightning.jobs.own import files as own_files
+from stgcn_lightning.jobs.own.making import bring_in
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.sources.mmaction2 import read_annotations

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stgcn_lightning.jobs.own_data import _say_long
-from stgcn_lightning.jobs.own_reading import Labelled
+from stgcn_lightning.jobs.own.making import _say_long
+from stgcn_lightning.jobs.own.reading import Labelled
 from stgcn_lightning.sources.labels import Entry
 from stgcn_lightning.sources.recordings import Recording
 

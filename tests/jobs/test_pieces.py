@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.pieces import Asked, pieces_of, starts
+from stgcn_lightning.jobs.prediction.pieces import Asked, pieces_of, starts
 from stgcn_lightning.sources.annotations import Sample
 
 

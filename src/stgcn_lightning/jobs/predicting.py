@@ -16,17 +16,17 @@ from stgcn_lightning.checkpoints.zoo import ADDRESS, ZOO, checkpoint_file
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.fusion import refuse_weights
 from stgcn_lightning.files.writing import write_atomically
-from stgcn_lightning.jobs.answer_forms import Best, form_named
 from stgcn_lightning.jobs.fetching import downloads_of
-from stgcn_lightning.jobs.filming import Filming
 from stgcn_lightning.jobs.fusing import weights_of
-from stgcn_lightning.jobs.incoming import Fault, Incoming
-from stgcn_lightning.jobs.judging import Judges, device_named, load_judges
-from stgcn_lightning.jobs.live import answers_to_lines
-from stgcn_lightning.jobs.picturing import Pictures
-from stgcn_lightning.jobs.pieces import Answered, Asked, Piece, pieces_of
+from stgcn_lightning.jobs.prediction.filming import Filming
+from stgcn_lightning.jobs.prediction.forms import Best, form_named
+from stgcn_lightning.jobs.prediction.incoming import Fault, Incoming
+from stgcn_lightning.jobs.prediction.judging import Judges, device_named, load_judges
+from stgcn_lightning.jobs.prediction.live import answers_to_lines
+from stgcn_lightning.jobs.prediction.picturing import Pictures
+from stgcn_lightning.jobs.prediction.pieces import Answered, Asked, Piece, pieces_of
+from stgcn_lightning.jobs.prediction.telling import Telling
 from stgcn_lightning.jobs.read_alike import mapped_to, read_alike
-from stgcn_lightning.jobs.telling import Telling
 from stgcn_lightning.settings import groups
 from stgcn_lightning.settings.doors import PredictSettings
 from stgcn_lightning.settings.fields import path_of

@@ -13,7 +13,7 @@ from rich.table import Table
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import explaining_where
-from stgcn_lightning.jobs.own_data import bring_in
+from stgcn_lightning.jobs.own.making import bring_in
 from stgcn_lightning.jobs.stores import open_store_of
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of

@@ -8,7 +8,7 @@ import numpy as np
 from stgcn_lightning.data.dividing import divide
 from stgcn_lightning.data.holdout import subjects_of
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.own_reading import Labelled
+from stgcn_lightning.jobs.own.reading import Labelled
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.sources.labels import Entry
 from stgcn_lightning.terminal import console

@@ -1,7 +1,7 @@
 """Recordings of the user's own -> annotations with splits, and what trains on them.
 
-In this order: recordings with labels (`own_reading`) -> one skeleton for all (`own_skeletons`) ->
-classes -> splits (`own_splits`) -> files (`own_files`).
+In this order: recordings with labels (`reading`) -> one skeleton for all (`skeletons`) ->
+classes -> splits (`splits`) -> files (`files`).
 """
 
 import re
@@ -15,10 +15,10 @@ from rich.table import Table
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.classes import class_names
-from stgcn_lightning.jobs.own_files import OwnFiles, chosen_name
-from stgcn_lightning.jobs.own_reading import Labelled, read_labelled
-from stgcn_lightning.jobs.own_skeletons import skeleton_of
-from stgcn_lightning.jobs.own_splits import Splits, split_up
+from stgcn_lightning.jobs.own.files import OwnFiles, chosen_name
+from stgcn_lightning.jobs.own.reading import Labelled, read_labelled
+from stgcn_lightning.jobs.own.skeletons import skeleton_of
+from stgcn_lightning.jobs.own.splits import Splits, split_up
 from stgcn_lightning.jobs.read_alike import read_as
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.settings.fields import path_of

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.incoming import Fault
-from stgcn_lightning.jobs.pieces import Answered, Piece
+from stgcn_lightning.jobs.prediction.incoming import Fault
+from stgcn_lightning.jobs.prediction.pieces import Answered, Piece
 from stgcn_lightning.terminal import plain
 
 

@@ -3,7 +3,7 @@
 import re
 import sys
 
-from stgcn_lightning.jobs.pieces import Asked
+from stgcn_lightning.jobs.prediction.pieces import Asked
 from stgcn_lightning.settings.doors import PredictSettings
 from stgcn_lightning.terminal import fitting
 

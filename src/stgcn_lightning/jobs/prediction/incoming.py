@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from stgcn_lightning.data.checks import split_ids
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.judging import Judges
-from stgcn_lightning.jobs.pieces import Asked
+from stgcn_lightning.jobs.prediction.judging import Judges
+from stgcn_lightning.jobs.prediction.pieces import Asked
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.concepts import concepts
 from stgcn_lightning.sources.formats import find_recordings, read_found, read_recordings, read_text

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.incoming import Fault, asked
-from stgcn_lightning.jobs.judging import Judges
-from stgcn_lightning.jobs.pieces import Answered, Asked, Piece
+from stgcn_lightning.jobs.prediction.incoming import Fault, asked
+from stgcn_lightning.jobs.prediction.judging import Judges
+from stgcn_lightning.jobs.prediction.pieces import Answered, Asked, Piece
 from stgcn_lightning.settings.doors import PredictSettings
 from stgcn_lightning.shipped import skeleton_named
 from stgcn_lightning.sources.annotations import Sample

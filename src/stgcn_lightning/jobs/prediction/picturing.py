@@ -14,7 +14,7 @@ import numpy as np
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
-from stgcn_lightning.jobs.pieces import Answered
+from stgcn_lightning.jobs.prediction.pieces import Answered
 from stgcn_lightning.report.colours import theme_named
 from stgcn_lightning.report.limbs import flat
 from stgcn_lightning.report.pages import render_timeline

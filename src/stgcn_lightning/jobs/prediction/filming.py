@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.incoming import Fault, asked
-from stgcn_lightning.jobs.judging import Judges
-from stgcn_lightning.jobs.live import Live, answers_to_frames
-from stgcn_lightning.jobs.pieces import Answered, Asked
+from stgcn_lightning.jobs.prediction.incoming import Fault, asked
+from stgcn_lightning.jobs.prediction.judging import Judges
+from stgcn_lightning.jobs.prediction.live import Live, answers_to_frames
+from stgcn_lightning.jobs.prediction.pieces import Answered, Asked
 from stgcn_lightning.settings.doors import PredictSettings
 from stgcn_lightning.shipped import skeleton_named
 from stgcn_lightning.sources import video

@@ -1,0 +1,1 @@
+"""What the predict door does, in the parts that `predicting` puts together."""
