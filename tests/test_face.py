@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,12 +52,17 @@ def test_a_skeleton_that_is_not_shipped_is_refused_with_the_nearest():
 
 def test_the_readme_s_code_runs(tmp_path, monkeypatch, capsys):
     text = (CHECKOUT / "README.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    first, code = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     shutil.copy(LEGACY / "version_0_1_0_finished.ckpt", "best.ckpt")
+    Path("runs/demo/checkpoints").mkdir(parents=True)
+    shutil.copy("best.ckpt", "runs/demo/checkpoints")
     for name in ("joint.npz", "bone.npz"):
         shutil.copy(LEGACY / "version_0_1_0_scores.npz", name)
     np.save("keypoints.npy", np.random.default_rng(0).uniform(0, 1000, (2, 50, 17, 3)))
+    frame = {"keypoints": np.load("keypoints.npy")[0, 0]}
+    exec(first, frame)
+    assert frame["label"] is None  # a window is not full
     found = {}
     exec(code, found)
     assert capsys.readouterr().out.strip() in found["model"].classes

@@ -44,7 +44,7 @@ def test_lines_and_tables_print_names_as_they_are(text):
     table.add_row(text)
     screen = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(console, "file", screen)
+        patch.setattr(console, "_file", screen)  # undone, `file` would be the stream of that moment
         console.print(text)
         console.print(table)
     lines = screen.getvalue().splitlines()
@@ -79,7 +79,7 @@ def test_a_table_that_is_wider_than_the_terminal_is_set_closer_and_keeps_its_wor
     table.add_row(*cells)
     screen = Screen()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(console, "file", screen)
+        patch.setattr(console, "_file", screen)  # undone, `file` would be the stream of that moment
         patch.setattr(console, "_width", 80)
         console.print(table)
     lines = screen.getvalue().splitlines()
