@@ -61,3 +61,12 @@ def record(path, seed=0, *, T=12, M=1, skeleton="coco17", V=17, **more):
     content = {"keypoint": keypoint, "img_shape": [200, 300], "fps": 10.0}
     np.savez(path, **content | ({"skeleton": skeleton} if skeleton else {}) | more)
     return keypoint
+
+
+def two_classes(root):
+    """A folder of the classes hop and walk: 4 subjects, each with 2 recordings of both."""
+    for i in range(16):
+        action, subject, number = ("walk", "hop")[i % 2], i // 4, i // 2 % 2
+        record(root / action / f"P{subject}_{number}.npz", i)
+    (root / "walk" / ".DS_Store").touch()
+    return root

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from own_tables import record
+from own_tables import two_classes
 from small_runs import refused
 
 from stgcn_lightning.skeleton import Skeleton
@@ -13,13 +13,7 @@ from stgcn_lightning.sources.mmaction2 import read_annotations
 
 @pytest.fixture
 def clips(tmp_path):
-    """A folder of the classes hop and walk: 4 subjects, each with 2 recordings of both."""
-    root = tmp_path / "My clips"
-    for i in range(16):
-        action, subject, number = ("walk", "hop")[i % 2], i // 4, i // 2 % 2
-        record(root / action / f"P{subject}_{number}.npz", i)
-    (root / "walk" / ".DS_Store").touch()
-    return root
+    return two_classes(tmp_path / "My clips")
 
 
 def prepare(door, *arguments):

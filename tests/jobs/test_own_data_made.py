@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from own_tables import record
+from own_tables import record, two_classes
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.own import files as own_files
@@ -36,13 +36,7 @@ def prepare(settings, monkeypatch, tmp_path, capsys):
 
 @pytest.fixture
 def clips(tmp_path):
-    """A folder of the classes hop and walk: 4 subjects, each with 2 recordings of both."""
-    root = tmp_path / "My clips"
-    for i in range(16):
-        action, subject, number = ("walk", "hop")[i % 2], i // 4, i // 2 % 2
-        record(root / action / f"P{subject}_{number}.npz", i)
-    (root / "walk" / ".DS_Store").touch()
-    return root
+    return two_classes(tmp_path / "My clips")
 
 
 def refused(prepare, path, said, **keys):
