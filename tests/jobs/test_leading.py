@@ -11,7 +11,7 @@ from stgcn_lightning.checkpoints.zoo import zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
-from stgcn_lightning.jobs.leading import led
+from stgcn_lightning.jobs.leading import led, say_what_led
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
 
@@ -102,3 +102,20 @@ def test_what_contradicts_the_card_is_named_with_both_values():
         ours = model_card(settings, class_names(settings.benchmark.classes))
         with pytest.raises(BadInput, match=sentence):
             refuse_other_card(card, ours, FILE)
+
+
+def test_clips_and_frames_that_differ_from_the_card_s_are_said_and_no_others(capsys):
+    card = card_of("model.base_channels=4", **{"data.frame_order": "ordered"})
+
+    def said(*given):
+        say_what_led(led(asked(*given), card, FILE), card, FILE)
+        return capsys.readouterr().out
+
+    alike = said()
+    assert "clips" not in alike
+    assert "frames" not in alike
+    assert "clips have 48 frames, in the training they had 100" in said("data.clip_frames=48")
+    three = said("data.test_clips=3")
+    assert "3 clips of a sample are tested, not 10 as the checkpoint says" in three
+    assert "clips have" not in three
+    assert "frames are single, in the training they were ordered" in said("data.frame_order=single")
