@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 StateSaveLocation={folder}/state
+FirstJobId={first_job}
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
@@ -63,7 +65,9 @@ class Slurm:
         for one in sockets:
             one.close()
         host = socket.gethostname().split(".")[0]
-        settings = SETTINGS.format(host=host, ports=ports, folder=self.folder)
+        # ranks meet at a port that Lightning makes of the job's number: another one for every SLURM
+        first_job = 1000 + ports[0] % 8000
+        settings = SETTINGS.format(host=host, ports=ports, folder=self.folder, first_job=first_job)
         (self.folder / "slurm.conf").write_text(settings)
         try:
             munge = [
@@ -94,10 +98,11 @@ class Slurm:
                 one.wait()
 
     def run(self, *command: str, **more) -> str:
-        """What a command of SLURM prints."""
+        """What a command of SLURM prints; its errors are left to the test's own output."""
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, check=False, **more
         )
+        sys.stderr.write(done.stderr)
         return done.stdout
 
     def _start(self, *command: str) -> None:
