@@ -7,8 +7,8 @@ faster, and batch norms count a row as often as it stands for a person.
 
 from torch import nn
 
+from stgcn_lightning.engine.fourier import FourierConv
 from stgcn_lightning.engine.gathering import GatherFirst
-from stgcn_lightning.engine.nine_taps import NineTapsConv
 from stgcn_lightning.engine.norms import CurrentRows, RowNorm, RowNorm1d, RowNorm2d, RowNorm3d
 from stgcn_lightning.errors import UnfitModel
 
@@ -29,8 +29,8 @@ def convert(model: nn.Module) -> CurrentRows:
     for part in parts:
         if type(part) in FASTER:
             part.__class__ = FASTER[type(part)]
-        elif type(part) is nn.Conv2d and NineTapsConv.suits(part):
-            part.__class__ = NineTapsConv
+        elif type(part) is nn.Conv2d and FourierConv.suits(part):
+            part.__class__ = FourierConv
         if isinstance(part, RowNorm):
             part.current = current
         elif isinstance(part, nn.modules.batchnorm._BatchNorm):

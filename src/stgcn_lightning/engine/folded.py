@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stgcn_lightning.engine.nine_taps import at_points, convolve, pays
+from stgcn_lightning.engine.fourier import at_points, convolve, pays
 from stgcn_lightning.models.parts import Shortcut, SubsetLinear
 
 
@@ -235,16 +235,18 @@ class FoldedTimeConv(nn.Module):
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
         self.stride, self.dilation = stride, dilation
-        self.taps: list[Tensor] = []  # of `nine_taps.convolve`
-        if quick and (stride, dilation, weight.shape[2]) == (1, 1, 9) and pays(weight, len(weight)):
-            self.taps = at_points(weight)
+        self.fewer = quick and (dilation, weight.shape[2]) == (1, 9) and stride <= 2
+        self.at_points: dict[int, Tensor] = {}  # by T, of `fourier.convolve`
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
-        if self.taps and pays(x, x.shape[-1]):
-            return convolve(x, self.taps, self.bias)
+        T, taps = x.shape[1], self.weight.shape[2]
+        if self.fewer and pays(x, x.shape[-1]):
+            if T not in self.at_points:
+                self.at_points[T] = at_points(self.weight, T, self.stride)
+            return convolve(x, self.at_points[T], self.bias, taps, self.stride)
         x = x.permute(0, 3, 1, 2)  # R, C, T, V
-        padding = (self.dilation * (self.weight.shape[2] // 2), 0)
+        padding = (self.dilation * (taps // 2), 0)
         x = F.conv2d(x, self.weight, self.bias, (self.stride, 1), padding, (self.dilation, 1))
         return x.permute(0, 2, 3, 1)
 
