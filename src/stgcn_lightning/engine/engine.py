@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from stgcn_lightning.engine import compiling, folded_stgcn, folded_stgcnpp  # noqa: F401
 from stgcn_lightning.engine.convert import convert
 from stgcn_lightning.engine.folded import folded_form
+from stgcn_lightning.engine.folded_on_cpu import STGCNOnCPU
 from stgcn_lightning.engine.memory import Widest, rows_at_once
 from stgcn_lightning.engine.norms import RowNorm
 from stgcn_lightning.engine.persons import distinct, find_present, sent
 from stgcn_lightning.models.backbone import Backbone, check_backbone
+from stgcn_lightning.models.stgcn import STGCN
 
 
 class Form(Protocol):
@@ -48,8 +50,11 @@ class Evaluation:
         if T not in self.absent:
             dtype = self.form.classify.weight.dtype
             zeros = torch.zeros(1, T, V, C, dtype=dtype, device=clips.device)
-            with torch.autocast(clips.device.type, enabled=False), Widest() as widest:
-                features = self.form.features(zeros)[0]
+            with torch.autocast(clips.device.type, enabled=False):
+                if isinstance(self.form, STGCNOnCPU):
+                    self.form.prepare(T)
+                with Widest() as widest:
+                    features = self.form.features(zeros)[0]
             self.absent[T] = features, widest.bytes
         return self.absent[T]
 
@@ -111,10 +116,17 @@ class Engine:
     def evaluation(self) -> Evaluation:
         """The evaluation form of the present weights; built again when they have changed."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
-        state = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+        weight = self.model.classify.weight
+        on_cpu = (
+            type(self.model) is STGCN
+            and weight.device.type == "cpu"
+            and weight.dtype in (torch.float32, torch.float64)
+            and not (torch.is_autocast_enabled("cpu") or self.compile_mode)
+        )
+        state = [on_cpu, *((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)]
         if self._evaluation is None or self._evaluation.state != state:
-            folded = folded_form(self.model, quick=True)
-            self._evaluation = Evaluation(self.model if folded is None else folded, state)
+            form = STGCNOnCPU(self.model) if on_cpu else folded_form(self.model, quick=True)
+            self._evaluation = Evaluation(self.model if form is None else form, state)
         return self._evaluation
 
     def _train(self, clips: Tensor, present: Tensor | None) -> Tensor:

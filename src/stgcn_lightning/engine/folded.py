@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stgcn_lightning.engine.fourier import at_points, convolve, pays
 from stgcn_lightning.models.parts import Shortcut, SubsetLinear
 
 
@@ -32,8 +31,8 @@ def fold(model: nn.Module, *, quick: bool = False) -> "Folded | None":
 
     Args:
         model: any backbone, which stays as it is.
-        quick: leave out products that are known to be zero, and multiply less often along time
-            where that pays; otherwise the form is for export: fewer and plainer operations.
+        quick: leave out products that are known to be zero; otherwise the form is for export: fewer
+            and plainer operations.
     """
     return None
 
@@ -214,39 +213,29 @@ class FoldedFirst(nn.Module):
 
 
 class FoldedTimeConv(nn.Module):
-    """A convolution along time, by fewer multiplications where that pays.
+    """A convolution along time.
 
     Args:
         weight: (O, C, frames seen, 1).
         bias: (O,).
         stride: frames from one output to the next.
         dilation: frames from one of those seen to the next.
-        quick: whether fewer multiplications are wanted.
     """
 
     weight: Tensor
     bias: Tensor
 
-    def __init__(
-        self, weight: Tensor, bias: Tensor, stride: int, dilation: int = 1, *, quick: bool = False
-    ):
+    def __init__(self, weight: Tensor, bias: Tensor, stride: int, dilation: int = 1):
         super().__init__()
         weight = weight.contiguous(memory_format=torch.channels_last)
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
         self.stride, self.dilation = stride, dilation
-        self.fewer = quick and (dilation, weight.shape[2]) == (1, 9) and stride <= 2
-        self.at_points: dict[int, Tensor] = {}  # by T, of `fourier.convolve`
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, V, C) -> (R, ceil(T / stride), V, O)."""
-        T, taps = x.shape[1], self.weight.shape[2]
-        if self.fewer and pays(x, x.shape[-1]):
-            if T not in self.at_points:
-                self.at_points[T] = at_points(self.weight, T, self.stride)
-            return convolve(x, self.at_points[T], self.bias, taps, self.stride)
         x = x.permute(0, 3, 1, 2)  # R, C, T, V
-        padding = (self.dilation * (taps // 2), 0)
+        padding = (self.dilation * (self.weight.shape[2] // 2), 0)
         x = F.conv2d(x, self.weight, self.bias, (self.stride, 1), padding, (self.dilation, 1))
         return x.permute(0, 2, 3, 1)
 

@@ -24,15 +24,13 @@ def fold_stgcn(model: STGCN, *, quick: bool = False) -> Folded:
     order = Order.of(stages[0].graph.adjacency, quick)
     with torch.autocast(model.classify.weight.device.type, enabled=False):
         folded = [
-            fold_stage(stage, order, quick, None if i else model.data_norm)
+            fold_stage(stage, order, None if i else model.data_norm)
             for i, stage in enumerate(stages)
         ]
     return Folded(folded, model.classify)
 
 
-def fold_stage(
-    stage: Stage, order: Order, quick: bool, input_norm: nn.BatchNorm1d | None
-) -> FoldedStage:
+def fold_stage(stage: Stage, order: Order, input_norm: nn.BatchNorm1d | None) -> FoldedStage:
     """The evaluation form of one stage; `input_norm` comes before the first one."""
     graph = fold_graph(
         stage.graph.edges(), stage.graph.project, stage.graph.norm, order, input_norm=input_norm
@@ -45,7 +43,7 @@ def fold_stage(
         bias = bias + shortcut[1]
     return FoldedStage(
         graph,
-        FoldedTimeConv(weight, bias, conv.stride[0], quick=quick),
+        FoldedTimeConv(weight, bias, conv.stride[0]),
         conv.stride[0],
         shortcut=None if shortcut is None else shortcut[0],
         identity=isinstance(stage.residual, nn.Identity),

@@ -13,8 +13,8 @@ Source: the convolution theorem; Mathieu, Henaff and LeCun, "Fast Training of Co
 through FFTs", ICLR 2014 (arXiv:1312.5851); three products for a complex one: Gauss, in Knuth, "The
 Art of Computer Programming", volume 2, section 4.3.3.
 
-Axes: R rows, T frames in, U frames out, V joints, C channels in, O out; S tiles, P points, k taps,
-D frames that lie in one position (the stride).
+Axes: R rows, T frames in, U frames out, V joints, C channels in, O out, Q positions that a frame has
+(joints of rows); S tiles, P points, k taps, D frames from one output to the next (the stride).
 """
 
 import functools
@@ -24,8 +24,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stgcn_lightning.models.parts import channels_first, channels_last
-
 WIDE = 64  # channels from which it is faster
 MOST_TILES = 8
 # a number that is brought to the frequencies or back, counted in multiplications of the products
@@ -33,7 +31,10 @@ TRANSFORM_COST = 0.4
 
 
 class FourierConv(nn.Conv2d):
-    """A convolution of nine taps along time, as products of frequencies where that pays."""
+    """A convolution of nine taps along time, as products of frequencies where that pays.
+
+    Its output lies in memory as (T, V, R, C), like that of `frames_first.GraphConv`.
+    """
 
     plain_class = nn.Conv2d
 
@@ -48,9 +49,9 @@ class FourierConv(nn.Conv2d):
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
         if not pays(input, self.in_channels):
             return super().forward(input)
-        assert self.bias is not None
-        y = time_conv(channels_last(input), self.weight, self.bias, self.stride[0])
-        return channels_first(y)
+        x = input.permute(2, 3, 0, 1)  # T, V, R, C
+        y = time_conv(x.flatten(1, 2), self.weight, self.bias, self.stride[0])
+        return y.unflatten(1, x.shape[1:3]).permute(2, 3, 0, 1)
 
 
 def pays(x: Tensor, channels: int) -> bool:
@@ -60,14 +61,14 @@ def pays(x: Tensor, channels: int) -> bool:
     return channels >= WIDE and x.dtype in (torch.float32, torch.float64)
 
 
-def time_conv(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
-    """Convolve along frames, zeros around them: (R, T, V, C) -> (R, ceil(T / stride), V, O).
+def time_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) -> Tensor:
+    """Convolve along frames, zeros around them: (T, Q, C) -> (ceil(T / stride), Q, O).
 
     Args:
-        x: (R, T, V, C).
+        x: (T, Q, C).
         weight: (O, C, k, 1), k odd.
         bias: (O,).
-        stride: frames from one output to the next, 1 or 2.
+        stride: frames from one output to the next.
     """
     return _FourierConv.apply(x, weight, bias, stride)  # pyright: ignore[reportReturnType]
 
@@ -77,173 +78,185 @@ class _FourierConv(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
-        """(R, T, V, C), (O, C, k, 1), (O,) -> (R, U, V, O)."""
+        """(T, Q, C), (O, C, k, 1), (O,) -> (U, Q, O)."""
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
-        return convolve(x, at_points(weight, x.shape[1], stride), bias, weight.shape[2], stride)
+        tiling = Tiling.of(weight, len(x), stride)
+        return convolve(x, tiling.weight_at_points(weight), bias, tiling)
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
         """Gradients of x, weight and bias."""
         (g,) = grad_outputs
         x, weight = ctx.saved_tensors
-        (R, T, V, C), U = x.shape, g.shape[1]
-        tiling = Tiling.of(weight, U, ctx.stride)
-        g = tiling.frames_back(in_time(g, 1)).unflatten(2, (R * V, -1))
+        tiling = Tiling.of(weight, len(x), ctx.stride)
+        flat = tiling.frames_back(g.flatten(1)).view(tiling.points, -1, len(weight))  # P, S Q, O
         grad_x = grad_weight = grad_bias = None
-        flat = g.flatten(1, 2)  # P, S R V, O
         if ctx.needs_input_grad[0]:
-            by_points = torch.bmm(flat, at_points(weight, T, ctx.stride).transpose(1, 2))
-            by_points = by_points.view(*g.shape[:2], -1)
-            grad_x = rows_of(tiling.points_back(by_points, U), R, T, V, ctx.stride)
+            grad_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
+            for d, part in enumerate(tiling.weight_at_points(weight)):
+                by_points = torch.bmm(flat, part.transpose(1, 2))  # P, S Q, C
+                by_points = by_points.view(tiling.points, tiling.tiles, -1)
+                tiling.analysed_back(by_points, grad_x.view(len(x), -1), d)
         if ctx.needs_input_grad[1]:
-            points = tiling.points(in_time(x, ctx.stride)).view(*g.shape[:3], -1).flatten(1, 2)
-            products = torch.bmm(points.transpose(1, 2), flat)  # P, D C, O
-            grad_weight = weight_of(tiling.taps.t() @ products.flatten(1), weight, ctx.stride)
+            products = [
+                torch.bmm(part.view(tiling.points, -1, x.shape[2]).transpose(1, 2), flat)
+                for part in tiling.analysed(x.flatten(1))
+            ]
+            grad_weight = tiling.weight_back(products, weight)
         if ctx.needs_input_grad[2]:
-            grad_bias = flat[0].sum(0) * tiling.analyse.shape[1]
+            grad_bias = flat[0].sum(0) * tiling.length
         return grad_x, grad_weight, grad_bias, None
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor, taps: int, stride: int) -> Tensor:
-    """`time_conv` with a weight (P, D C, O) that `at_points` has made for these frames.
+def convolve(
+    x: Tensor,
+    weights: list[Tensor],
+    bias: Tensor | None,
+    tiling: "Tiling",
+    onto: Tensor | None = None,
+) -> Tensor:
+    """`time_conv` with weights that `Tiling.weight_at_points` has made.
 
     Args:
-        x: (R, T, V, C).
-        weight: (P, D C, O).
+        x: (T, Q, C).
+        weights: D of (P, C, O).
         bias: (O,).
-        taps: k.
-        stride: 1 or 2.
+        tiling: for T frames.
+        onto: (U, Q, O), to which the output is added in place.
     """
-    R, T, V, _ = x.shape
-    U = -(-T // stride)
-    tiling = Tiling.of_shape(U, taps, stride, weight.shape[1], weight.shape[2], x.dtype)
-    points = tiling.points(in_time(x, stride)).view(len(weight), -1, weight.shape[1])
-    products = torch.bmm(points, weight)  # P, S R V, O
-    products[0] += bias * tiling.analyse.shape[1]  # the mean of a tile's frames, L times
-    y = tiling.frames(products.view(len(weight), tiling.tiles, -1), U)
-    return rows_of(y, R, U, V, 1)
-
-
-def at_points(weight: Tensor, frames: int, stride: int) -> Tensor:
-    """(O, C, k, 1) -> (P, D C, O), for an input of so many frames."""
-    tiling = Tiling.of(weight, -(-frames // stride), stride)
-    by_taps = weight[..., 0].permute(2, 1, 0)  # k, C, O
-    if stride == 2:
-        by_taps = torch.cat([by_taps, by_taps.new_zeros(1, *by_taps.shape[1:])])
-    flat = by_taps.reshape(tiling.taps.shape[1], -1)
-    return (tiling.taps @ flat).view(len(tiling.taps), -1, len(weight))
-
-
-def weight_of(by_taps: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """The transpose of the order that `at_points` makes: (k / D, D C O) -> (O, C, k, 1)."""
-    by_taps = by_taps.view(-1, weight.shape[1], len(weight))[: weight.shape[2]]
-    return by_taps.permute(2, 1, 0)[..., None]
-
-
-def in_time(x: Tensor, stride: int) -> Tensor:
-    """(R, T, V, C) -> (U, R V D C): the frames first, `stride` of them in one position."""
-    x = x.transpose(0, 1)
-    if stride == 1:
-        return x.reshape(len(x), -1)
-    pairs = x.new_empty(-(-len(x) // 2), *x.shape[1:3], 2, x.shape[3])
-    pairs[:, :, :, 0] = x[::2]
-    if len(x) % 2:
-        pairs[-1, :, :, 1] = 0
-    pairs[: len(x) // 2, :, :, 1] = x[1::2]
-    return pairs.flatten(1)
-
-
-def rows_of(x: Tensor, R: int, T: int, V: int, stride: int) -> Tensor:
-    """`in_time` undone."""
-    if stride == 1:
-        return x.view(T, R, V, -1).transpose(0, 1).contiguous()
-    x = x.view(len(x), R, V, 2, -1)  # U, R, V, D, C
-    rows = x.new_empty(R, T, V, x.shape[-1])
-    rows[:, ::2] = x[:, :, :, 0].transpose(0, 1)
-    rows[:, 1::2] = x[: T // 2, :, :, 1].transpose(0, 1)
-    return rows
+    _, Q, C = x.shape
+    products: Tensor | None = None  # P, S Q, O
+    for part, weight in zip(tiling.analysed(x.flatten(1)), weights, strict=True):
+        part = part.view(tiling.points, -1, C)
+        if products is None:
+            products = torch.bmm(part, weight)
+        else:
+            products.baddbmm_(part, weight)
+    assert products is not None
+    if bias is not None:  # the point 0 is the mean of a tile's frames, L times
+        products[0] += bias * tiling.length
+    y = tiling.synthesised(
+        products.view(tiling.points, tiling.tiles, -1), None if onto is None else onto.flatten(1)
+    )
+    return y.view(len(y), Q, -1)
 
 
 class Tiling(NamedTuple):
-    """How U output frames are divided into tiles, and the maps of a tile.
+    """How T frames in and U frames out are divided into tiles, and the maps of a tile.
 
     Attributes:
+        frames: U.
+        stride: D.
         tiles: S.
-        before: frames that lie before the first output frame.
-        analyse: A, (P, L).
-        taps: B, (P, k).
-        synthesise: C, (n, P).
+        before: frames, in steps of D, that lie before the first output frame.
+        A: (P, L).
+        B: (P, taps of the first of D phases).
+        C: (n, P).
     """
 
+    frames: int
+    stride: int
     tiles: int
     before: int
-    analyse: Tensor
-    taps: Tensor
-    synthesise: Tensor
+    A: Tensor
+    B: Tensor
+    C: Tensor
 
     @classmethod
     def of(cls, weight: Tensor, frames: int, stride: int) -> "Tiling":
-        """For a weight (O, C, k, 1) and so many output frames."""
+        """For a weight (O, C, k, 1) and T frames."""
         O, C, k, _ = weight.shape  # noqa: E741
-        return cls.of_shape(frames, k, stride, stride * C, O, weight.dtype)
+        return _tiling(-(-frames // stride), k, stride, C, O, weight.dtype)
 
-    @classmethod
-    @functools.lru_cache(maxsize=64)
-    def of_shape(
-        cls, frames: int, k: int, stride: int, channels: int, out_channels: int, dtype: torch.dtype
-    ) -> "Tiling":
-        """The tiling that costs least."""
-        k = -(-k // stride)
+    @property
+    def points(self) -> int:
+        """P."""
+        return len(self.A)
 
-        def cost(tiles: int) -> float:
-            n = -(-frames // tiles)
-            points = tiles * (3 * (n + k - 2) / 2 + 1)
-            numbers = channels * (n + k - 1) + out_channels * n
-            return points * (channels * out_channels + TRANSFORM_COST * numbers)
+    @property
+    def length(self) -> int:
+        """L."""
+        return self.A.shape[1]
 
-        tiles = min(range(1, min(frames, MOST_TILES) + 1), key=cost)
-        n = -(-frames // tiles)
-        return cls(-(-frames // n), k // 2, *(part.to(dtype) for part in maps(n, k)))
+    def weight_at_points(self, weight: Tensor) -> list[Tensor]:
+        """(O, C, k, 1) -> for every of D phases (P, C, O)."""
+        by_taps = weight[..., 0].permute(2, 1, 0)  # k, C, O
+        parts = [by_taps[d :: self.stride] for d in range(self.stride)]
+        return [
+            (self.B[:, : len(part)] @ part.flatten(1)).view(-1, *part.shape[1:]) for part in parts
+        ]
 
-    def points(self, x: Tensor) -> Tensor:
-        """A: (U, columns) -> (P, S, columns)."""
-        made = x.new_empty(len(self.analyse), self.tiles, x.shape[1])
-        for s, (outside, inside) in enumerate(self._read(len(x))):
-            torch.mm(self.analyse[:, outside], x[inside], out=made[:, s])
+    def weight_back(self, g: list[Tensor], weight: Tensor) -> Tensor:
+        """The transpose of `weight_at_points`: a gradient of (O, C, k, 1)."""
+        made = torch.empty_like(weight)
+        by_taps = made[..., 0].permute(2, 1, 0)  # k, C, O
+        for d, part in enumerate(g):
+            here = by_taps[d :: self.stride]
+            here.copy_((self.B[:, : len(here)].t() @ part.flatten(1)).view(here.shape))
         return made
 
-    def points_back(self, g: Tensor, frames: int) -> Tensor:
-        """The transpose of `points`: (P, S, columns) -> (U, columns)."""
-        made = g.new_zeros(frames, g.shape[2])
-        for s, (outside, inside) in enumerate(self._read(frames)):
-            made[inside].addmm_(self.analyse[:, outside].t(), g[:, s])
-        return made
+    def analysed(self, x: Tensor) -> list[Tensor]:
+        """A: (T, columns) -> for every of D phases (P, S, columns)."""
+        found = []
+        for phase in (x[d :: self.stride] for d in range(self.stride)):
+            made = x.new_empty(self.points, self.tiles, x.shape[1])
+            for s, (outside, inside) in enumerate(self._read(len(phase))):
+                torch.mm(self.A[:, outside], phase[inside], out=made[:, s])
+            found.append(made)
+        return found
 
-    def frames(self, products: Tensor, frames: int) -> Tensor:
-        """C: (P, S, columns) -> (U, columns)."""
-        made = products.new_empty(frames, products.shape[2])
-        n = len(self.synthesise)
-        for s, part in enumerate(made.split(n)):
-            torch.mm(self.synthesise[: len(part)], products[:, s], out=part)
+    def analysed_back(self, g: Tensor, onto: Tensor, d: int) -> None:
+        """The transpose of `analysed` for phase d: (P, S, columns) is added to (T, columns)."""
+        phase = onto[d :: self.stride]
+        for s, (outside, inside) in enumerate(self._read(len(phase))):
+            phase[inside].addmm_(self.A[:, outside].t(), g[:, s])
+
+    def synthesised(self, products: Tensor, onto: Tensor | None = None) -> Tensor:
+        """C: (P, S, columns) -> (U, columns), or added to it in place."""
+        made = products.new_empty(self.frames, products.shape[2]) if onto is None else onto
+        for s, part in enumerate(made.split(len(self.C))):
+            if onto is None:
+                torch.mm(self.C[: len(part)], products[:, s], out=part)
+            else:
+                part.addmm_(self.C[: len(part)], products[:, s])
         return made
 
     def frames_back(self, g: Tensor) -> Tensor:
-        """The transpose of `frames`: (U, columns) -> (P, S, columns)."""
-        made = g.new_empty(len(self.analyse), self.tiles, g.shape[1])
-        for s, part in enumerate(g.split(len(self.synthesise))):
-            torch.mm(self.synthesise[: len(part)].t(), part, out=made[:, s])
+        """The transpose of `synthesised`: (U, columns) -> (P, S, columns)."""
+        made = g.new_empty(self.points, self.tiles, g.shape[1])
+        for s, part in enumerate(g.split(len(self.C))):
+            torch.mm(self.C[: len(part)].t(), part, out=made[:, s])
         return made
 
     def _read(self, frames: int) -> list[tuple[slice, slice]]:
         """Of each tile: which of its L frames there are, and where they lie among all."""
-        n, L = len(self.synthesise), self.analyse.shape[1]
         found = []
         for s in range(self.tiles):
-            start = s * n - self.before
-            inside = slice(max(0, start), min(frames, start + L))
+            start = s * len(self.C) - self.before
+            inside = slice(max(0, start), max(0, min(frames, start + self.length)))
             found.append((slice(inside.start - start, inside.stop - start), inside))
         return found
+
+
+@functools.lru_cache(maxsize=64)
+def _tiling(
+    frames: int, k: int, stride: int, channels: int, out_channels: int, dtype: torch.dtype
+) -> Tiling:
+    """The tiling of U frames that costs least."""
+    taps = -(-k // stride)
+
+    def cost(tiles: int) -> float:
+        n = -(-frames // tiles)
+        points = tiles * (3 * (n + taps - 2) / 2 + 1)
+        numbers = stride * channels * (n + taps - 1) + out_channels * n
+        return points * (stride * channels * out_channels + TRANSFORM_COST * numbers)
+
+    tiles = min(range(1, min(frames, MOST_TILES) + 1), key=cost)
+    n = -(-frames // tiles)
+    with torch.inference_mode(False):  # they serve training as well
+        found = [part.to(dtype) for part in maps(n, taps)]
+    return Tiling(frames, stride, -(-frames // n), k // 2 // stride, *found)
 
 
 def maps(n: int, k: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from stgcn_lightning.engine.persons import Rows
 from stgcn_lightning.errors import UnfitModel
 
+CHANNELS_LAST = (0, 2, 3, 1)
+FRAMES_FIRST = (2, 3, 0, 1)  # of `frames_first.py`
+ORDERS = ((0, 1, 2, 3), CHANNELS_LAST, FRAMES_FIRST)
+
 
 class CurrentRows:
     """What the rows stand for that pass through a model at the moment; all its norms share one.
@@ -72,10 +76,18 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
             x = x.unsqueeze(-1) if x.ndim == 3 else x.reshape(*x.shape[:2], -1, 1)
         ones = x.new_ones(x.shape[1]) if self.weight is None else self.weight
         shift = torch.zeros_like(ones) if self.bias is None else self.bias
+        on_cpu = not (x.is_cuda or torch.compiler.is_compiling())
         with torch.autocast(x.device.type, enabled=False):  # statistics in float32 or better
-            y, mean, var = _TrainingNorm.apply(  # pyright: ignore[reportGeneralTypeIssues]
-                x, ones, shift, rows.group, rows.share, self.eps
-            )
+            if on_cpu and rows.plain:
+                y, mean, var = _plain_norm(x, ones, shift, self.eps)
+            elif on_cpu:
+                y, mean, var = _BlockNorm.apply(  # pyright: ignore[reportGeneralTypeIssues]
+                    x, ones, shift, rows, self.eps
+                )
+            else:
+                y, mean, var = _RowNorm.apply(  # pyright: ignore[reportGeneralTypeIssues]
+                    x, ones, shift, rows.group, rows.share, self.eps
+                )
         if self.training and self.running_mean is not None:
             self._move(mean, var, rows.persons * (x.shape[2] * x.shape[3]))
         return y.view(input.shape) if input.ndim != 4 else y
@@ -123,7 +135,7 @@ class RowNorm3d(RowNorm, nn.BatchNorm3d):
     plain_class = nn.BatchNorm3d
 
 
-class _TrainingNorm(torch.autograd.Function):
+class _RowNorm(torch.autograd.Function):
     """Batch norm over rows that count several times, group by group.
 
     With weights w (copies of a row), n = sum(w) P persons times positions:
@@ -169,41 +181,132 @@ class _TrainingNorm(torch.autograd.Function):
 
 
 def row_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance over positions: (R, F, T, V) -> twice (R, F), in float32 or better.
-
-    On a CPU, ATen's own batch-norm statistics row by row: its variance over inner axes is 15 times
-    slower.
-    """
-    if x.is_cuda or torch.compiler.is_compiling():
-        x = x if x.dtype == torch.float64 else x.float()
-        var, mean = torch.var_mean(x, (2, 3), correction=0)
-        return mean, var
-    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-    unused = torch.zeros(2, x.shape[1], dtype=dtype)  # its running statistics
-    found = [
-        torch.ops.aten.batch_norm_update_stats(row, unused[0], unused[1], 0.0) for row in x.split(1)
-    ]
-    means, variances = zip(*found, strict=True)
-    return torch.stack(means), torch.stack(variances)
+    """Mean and variance over positions: (R, F, T, V) -> twice (R, F), in float32 or better."""
+    x = x if x.dtype == torch.float64 else x.float()
+    var, mean = torch.var_mean(x, (2, 3), correction=0)
+    return mean, var
 
 
 def row_products(g: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums over positions of g and of g (x - mean) inverse: (R, F, T, V) -> twice (R, F).
+    """Sums over positions of g and of g (x - mean) inverse: (R, F, T, V) -> twice (R, F)."""
+    g = g.to(mean.dtype)
+    return g.sum((2, 3)), (g * (x - _wide(mean))).sum((2, 3)) * inverse
 
-    On a CPU, ATen's batch-norm backward in evaluation mode, which computes just these.
+
+# On a CPU: few calls over many rows, of ATen's own batch-norm statistics; its variance over inner
+# axes is 15 times slower
+
+
+class _BlockNorm(torch.autograd.Function):
+    """`_RowNorm` by moments of blocks of rows (`Rows.blocks`).
+
+    All rows but the absent persons count once, so the gradient is that of rows that count once,
+    and the terms of the statistics again for every further person that a row is.
     """
-    if x.is_cuda or torch.compiler.is_compiling():
-        g = g.to(mean.dtype)
-        return g.sum((2, 3)), (g * (x - _wide(mean))).sum((2, 3)) * inverse
-    ones = torch.ones_like(mean[0])
-    found = [
-        torch.ops.aten.native_batch_norm_backward(
-            gr, xr, ones, m, ones, None, None, False, 0.0, [False, True, True]
-        )
-        for gr, xr, m in zip(g.split(1), x.split(1), mean, strict=True)
-    ]
-    _, products, sums = zip(*found, strict=True)
-    return torch.stack(sums), torch.stack(products) * inverse
+
+    @staticmethod
+    def forward(
+        ctx, x: Tensor, weight: Tensor, bias: Tensor, rows: Rows, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(R, F, T, V) -> (R, F, T, V), and the groups' mean and variance (G, F)."""
+        share = rows.block_share.to(_exact(x))
+        owner = share.argmax(0)
+        found = [block_moments(x[block]) for block in rows.blocks]
+        means, variances = (torch.stack(part) for part in zip(*found, strict=True))  # B, F
+        mean = share @ means
+        var = share @ (variances + (means - mean[owner]).square())
+        inverse = (var + eps).rsqrt()  # of sigma
+        scale = weight * inverse
+        shift = bias - mean * scale
+        y = torch.addcmul(_of_rows(shift, rows), x, _of_rows(scale, rows)).to(x.dtype)
+        ctx.save_for_backward(x, weight, mean, inverse)
+        ctx.rows = rows
+        ctx.mark_non_differentiable(mean, var)
+        return y, mean, var
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor):
+        """Gradients of x, weight and bias."""
+        g, rows = grad_outputs[0], ctx.rows
+        x, weight, mean, inverse = ctx.saved_tensors
+        if len(mean) == 1:
+            S1, S2 = block_products(g, x, mean[0])
+            S1, S2 = S1[None], S2[None]  # G, F
+        else:
+            member = (rows.block_share > 0).to(mean.dtype)  # G, B
+            owner = rows.block_share.argmax(0)
+            found = [
+                block_products(g[block], x[block], mean[group])
+                for block, group in zip(rows.blocks, owner, strict=True)
+            ]
+            S1, S2 = (member @ torch.stack(part) for part in zip(*found, strict=True))
+        S2 = S2 * inverse
+        scale = weight * inverse
+        n = rows.persons[:, None].to(mean.dtype) * (x.shape[2] * x.shape[3])
+        slope = -scale * S2 / n * inverse
+        offset = -scale * S1 / n - slope * mean
+        slope, offset = _of_rows(slope, rows), _of_rows(offset, rows)
+        dx = torch.addcmul(offset, x, slope)
+        if rows.present < len(x):
+            dx[rows.present :] *= 1 + rows.more.to(dx.dtype)[:, None, None, None]
+        dx = dx.addcmul_(g, _of_rows(scale, rows)).to(x.dtype)
+        return dx, S2.sum(0), S1.sum(0), None, None
+
+
+def _plain_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`_BlockNorm` of rows that are one person each, all of one group: PyTorch's own."""
+    order = _memory_order(x)
+    y, mean, inverse = torch.native_batch_norm(
+        _known(x, order), weight, bias, None, None, True, 0.0, eps
+    )
+    if order == FRAMES_FIRST:
+        y = y.view([x.shape[axis] for axis in order]).permute(2, 3, 0, 1)
+    return y, mean[None], inverse[None].square().reciprocal() - eps
+
+
+def block_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance over rows and positions: (R, F, T, V) -> twice (F,)."""
+    unused = torch.zeros(2, x.shape[1], dtype=_exact(x))  # its running statistics
+    known = _known(x, _memory_order(x))
+    return torch.ops.aten.batch_norm_update_stats(known, unused[0], unused[1], 0.0)
+
+
+def block_products(g: Tensor, x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums over rows and positions of g and of g (x - mean): (R, F, T, V) -> twice (F,).
+
+    ATen's batch-norm backward in evaluation mode computes just these.
+    """
+    order = _memory_order(x)
+    g, x, ones = _known(g, order), _known(x, order), torch.ones_like(mean)
+    _, products, sums = torch.ops.aten.native_batch_norm_backward(
+        g, x, ones, mean, ones, None, None, False, 0.0, [False, True, True]
+    )
+    return sums, products
+
+
+def _memory_order(x: Tensor) -> tuple[int, ...]:
+    """In which order the axes of (R, F, T, V) lie in memory, of those that ATen's kernels know."""
+    return next((order for order in ORDERS if x.permute(order).is_contiguous()), CHANNELS_LAST)
+
+
+def _known(x: Tensor, order: tuple[int, ...]) -> Tensor:
+    """(R, F, T, V) in one of `ORDERS`, as ATen's kernels know it; copied if it lies otherwise."""
+    x = x.permute(order).contiguous()
+    if order == FRAMES_FIRST:
+        return x.flatten(0, 2)  # T V R, F
+    return x.permute(0, 3, 1, 2) if order == CHANNELS_LAST else x
+
+
+def _of_rows(statistic: Tensor, rows: Rows) -> Tensor:
+    """(G, F) -> (R, F, 1, 1), or (1, F, 1, 1) where there is one group."""
+    return _wide(statistic if len(statistic) == 1 else statistic[rows.group])
+
+
+def _exact(x: Tensor) -> torch.dtype:
+    """The type of statistics."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def _wide(x: Tensor) -> Tensor:
