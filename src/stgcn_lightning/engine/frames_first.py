@@ -42,7 +42,7 @@ class GraphConv(stgcn.GraphConv):
         else:
             wiring = self.wiring()
             y = project_then_gather(x, weight, bias, edges[wiring.edges.unbind(1)], wiring)
-        return self.norm(y.permute(2, 3, 0, 1)).relu_()
+        return torch.relu(self.norm(y.permute(2, 3, 0, 1)))
 
     def wiring(self) -> "Wiring":
         """The edges of the graph, looked for again when the adjacency has changed."""
@@ -51,6 +51,39 @@ class GraphConv(stgcn.GraphConv):
         if known is None or known[0] != state:
             known = self._wiring = state, Wiring.of(self.adjacency != 0)
         return known[1]
+
+
+class Stage(stgcn.Stage):
+    """ST-GCN's stage, whose gradients lie in memory as its activations do."""
+
+    plain_class = stgcn.Stage
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
+        if x.is_cuda or torch.compiler.is_compiling():
+            return super().forward(x)
+        y = self.temporal(self.graph(x))
+        residual = None if self.residual is None else self.residual(x)
+        return _AddAndRectify.apply(y, residual)  # pyright: ignore[reportReturnType]
+
+
+class _AddAndRectify(torch.autograd.Function):
+    """ReLU of a sum. The gradient of a mean has no order in memory: here it gets one."""
+
+    @staticmethod
+    def forward(ctx, y: Tensor, residual: Tensor | None) -> Tensor:
+        """Twice (R, C, T, V) -> (R, C, T, V)."""
+        y = torch.relu(y) if residual is None else (y + residual).relu_()
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor):
+        """Gradients of both."""
+        (y,) = ctx.saved_tensors
+        g = torch.empty_like(y)
+        torch.ops.aten.threshold_backward.grad_input(grad_outputs[0], y, 0, grad_input=g)
+        return g, g if ctx.needs_input_grad[1] else None
 
 
 class Shortcut(Pointwise):
