@@ -9,12 +9,12 @@ Axes: R rows, T frames, V joints (W as receivers), C channels in, O out, K subse
 import copy
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.engine.folded import fold_residual, linear_and_norm, scale_and_shift
-from stgcn_lightning.engine.fourier import Tiling, convolve
+from stgcn_lightning.engine.fourier import Tiling, convolve, direct, pays
 from stgcn_lightning.engine.frames_first import NARROW, Wiring, gather_then_project, receive, send
+from stgcn_lightning.engine.products import project
 from stgcn_lightning.models.stgcn import STGCN, GraphConv, Stage
 
 
@@ -55,7 +55,8 @@ class StageOnCPU:
         self.graph = GraphOnCPU(stage.graph, wiring)
         conv = stage.temporal.conv
         assert conv.bias is not None
-        self.weight, self.bias = linear_and_norm(conv.weight, conv.bias, stage.temporal.norm)
+        weight, self.bias = linear_and_norm(conv.weight, conv.bias, stage.temporal.norm)
+        self.weight = weight.contiguous(memory_format=torch.channels_last)
         self.stride = conv.stride[0]
         self.shortcut, self.identity = None, isinstance(stage.residual, nn.Identity)
         if (residual := fold_residual(stage.residual)) is not None:
@@ -66,7 +67,8 @@ class StageOnCPU:
     def prepare(self, frames: int) -> int:
         """See `STGCNOnCPU.prepare`; the number of frames that come out."""
         self.graph.wiring.for_frames(frames)
-        if frames not in self.at_points:
+        wanted = pays(self.weight.dtype, None, *self.weight.shape[:2], self.stride)
+        if wanted and frames not in self.at_points:
             tiling = Tiling.of(self.weight, frames, self.stride)
             self.at_points[frames] = tiling, tiling.weight_at_points(self.weight)
         return -(-frames // self.stride)
@@ -76,11 +78,19 @@ class StageOnCPU:
         y = self.graph(x)
         onto = None
         if self.shortcut is not None:
-            onto = F.linear(x[:: self.stride], self.shortcut).flatten(1, 2)
+            kept = x[:: self.stride].flatten(0, 2)
+            onto = kept.new_empty(len(kept), len(self.shortcut))
+            project(kept, self.shortcut, onto)
+            onto = onto.view(-1, x.shape[1] * x.shape[2], len(self.shortcut))
         elif self.identity:
             onto = x.flatten(1, 2)
-        tiling, weights = self.at_points[len(x)]
-        y = convolve(y.flatten(1, 2), weights, self.bias, tiling, onto)
+        y = y.flatten(1, 2)
+        if len(x) in self.at_points:
+            tiling, weights = self.at_points[len(x)]
+            y = convolve(y, weights, self.bias, tiling, onto)
+        else:
+            y = direct(y, self.weight, self.bias, self.stride)
+            y = y if onto is None else y.add_(onto)
         return y.relu_().unflatten(1, x.shape[1:3])
 
 

@@ -13,8 +13,8 @@ Source: the convolution theorem; Mathieu, Henaff and LeCun, "Fast Training of Co
 through FFTs", ICLR 2014 (arXiv:1312.5851); three products for a complex one: Gauss, in Knuth, "The
 Art of Computer Programming", volume 2, section 4.3.3.
 
-Axes: R rows, T frames in, U frames out, V joints, C channels in, O out, Q positions that a frame has
-(joints of rows); S tiles, P points, k taps, D frames from one output to the next (the stride).
+Axes: R rows, T frames in, U frames out, V joints, C channels in, O out, Q positions that a frame
+has (joints of rows); S tiles, P points, k taps, D frames from one output to the next (the stride).
 """
 
 import functools
@@ -22,10 +22,14 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from stgcn_lightning.engine.choices import faster
 
 WIDE = 64  # channels from which it is faster
 MOST_TILES = 8
+PROBE = (50, 68)  # frames and positions of the convolutions that are compared
 # a number that is brought to the frequencies or back, counted in multiplications of the products
 TRANSFORM_COST = 0.4
 
@@ -47,18 +51,54 @@ class FourierConv(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        if not pays(input, self.in_channels):
-            return super().forward(input)
         x = input.permute(2, 3, 0, 1)  # T, V, R, C
-        y = time_conv(x.flatten(1, 2), self.weight, self.bias, self.stride[0])
+        if x.is_cuda or torch.compiler.is_compiling() or not x.is_contiguous():
+            return super().forward(input)
+        y = x.flatten(1, 2)
+        half = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+        if pays(x.dtype, half, *self.weight.shape[:2], self.stride[0]):
+            y = time_conv(y, self.weight, self.bias, self.stride[0])
+            y = y if half is None else y.to(half)
+        else:
+            y = direct(y, self.weight, self.bias, self.stride[0])
         return y.unflatten(1, x.shape[1:3]).permute(2, 3, 0, 1)
 
 
-def pays(x: Tensor, channels: int) -> bool:
-    """Whether fewer multiplications outweigh the transforms: measured on CPUs, in float32."""
-    if x.is_cuda or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
-        return False
-    return channels >= WIDE and x.dtype in (torch.float32, torch.float64)
+def direct(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+    """`time_conv` as an ordinary convolution: the frames are one image of T x Q pixels."""
+    y = F.conv2d(x.permute(2, 0, 1)[None], weight, bias, (stride, 1), (weight.shape[2] // 2, 0))
+    return y[0].permute(1, 2, 0)
+
+
+@functools.cache
+def pays(
+    dtype: torch.dtype, half: torch.dtype | None, out_channels: int, channels: int, stride: int
+) -> bool:
+    """Whether fewer multiplications outweigh the transforms on this machine.
+
+    Args:
+        dtype: of the input.
+        half: in which a direct convolution would multiply, under autocast.
+        out_channels: O.
+        channels: C.
+        stride: frames from one output to the next.
+    """
+    if min(channels, out_channels) < WIDE or (dtype == torch.float64 and half is None):
+        return channels >= WIDE
+    T, Q = PROBE
+    x, weight = torch.ones(T, Q, channels), torch.ones(out_channels, channels, 9, 1)
+
+    def as_trained() -> Tensor:
+        with torch.autocast("cpu", half, enabled=half is not None):
+            return direct(x, weight, None, stride)
+
+    name = "float32" if half is None else str(half).removeprefix("torch.")
+    return faster(
+        f"{channels} -> {out_channels} channels along time, stride {stride}, by frequencies in "
+        f"float32 instead of a direct convolution in {name}",
+        lambda: time_conv(x, weight, None, stride),
+        as_trained,
+    )
 
 
 def time_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) -> Tensor:
@@ -77,18 +117,21 @@ class _FourierConv(torch.autograd.Function):
     """Keeps the input alone for the backward pass and transforms it anew there."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
         """(T, Q, C), (O, C, k, 1), (O,) -> (U, Q, O)."""
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
         tiling = Tiling.of(weight, len(x), stride)
-        return convolve(x, tiling.weight_at_points(weight), bias, tiling)
+        with torch.autocast("cpu", enabled=False):
+            x = x.to(weight.dtype)
+            return convolve(x, tiling.weight_at_points(weight), bias, tiling)
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
         """Gradients of x, weight and bias."""
-        (g,) = grad_outputs
         x, weight = ctx.saved_tensors
+        half = x.dtype
+        g, x = grad_outputs[0].to(weight.dtype), x.to(weight.dtype)
         tiling = Tiling.of(weight, len(x), ctx.stride)
         flat = tiling.frames_back(g.flatten(1)).view(tiling.points, -1, len(weight))  # P, S Q, O
         grad_x = grad_weight = grad_bias = None
@@ -106,6 +149,8 @@ class _FourierConv(torch.autograd.Function):
             grad_weight = tiling.weight_back(products, weight)
         if ctx.needs_input_grad[2]:
             grad_bias = flat[0].sum(0) * tiling.length
+        if grad_x is not None:
+            grad_x = grad_x.to(half)
         return grad_x, grad_weight, grad_bias, None
 
 
@@ -149,42 +194,38 @@ class Tiling(NamedTuple):
         frames: U.
         stride: D.
         tiles: S.
-        before: frames, in steps of D, that lie before the first output frame.
-        A: (P, L).
-        B: (P, taps of the first of D phases).
-        C: (n, P).
+        length: L.
+        A: of every of D phases and tile: which of its frames are read, and (P, these frames).
+        B: of every phase (P, its taps).
+        C: of every tile (its output frames, P).
     """
 
     frames: int
     stride: int
     tiles: int
-    before: int
-    A: Tensor
-    B: Tensor
-    C: Tensor
+    length: int
+    A: list[list[tuple[slice, Tensor]]]
+    B: list[Tensor]
+    C: list[Tensor]
 
     @classmethod
     def of(cls, weight: Tensor, frames: int, stride: int) -> "Tiling":
         """For a weight (O, C, k, 1) and T frames."""
         O, C, k, _ = weight.shape  # noqa: E741
-        return _tiling(-(-frames // stride), k, stride, C, O, weight.dtype)
+        return _tiling(frames, k, stride, C, O, weight.dtype)
 
     @property
     def points(self) -> int:
         """P."""
-        return len(self.A)
-
-    @property
-    def length(self) -> int:
-        """L."""
-        return self.A.shape[1]
+        return self.C[0].shape[1]
 
     def weight_at_points(self, weight: Tensor) -> list[Tensor]:
         """(O, C, k, 1) -> for every of D phases (P, C, O)."""
         by_taps = weight[..., 0].permute(2, 1, 0)  # k, C, O
         parts = [by_taps[d :: self.stride] for d in range(self.stride)]
         return [
-            (self.B[:, : len(part)] @ part.flatten(1)).view(-1, *part.shape[1:]) for part in parts
+            (B @ part.flatten(1)).view(-1, *part.shape[1:])
+            for B, part in zip(self.B, parts, strict=True)
         ]
 
     def weight_back(self, g: list[Tensor], weight: Tensor) -> Tensor:
@@ -193,58 +234,53 @@ class Tiling(NamedTuple):
         by_taps = made[..., 0].permute(2, 1, 0)  # k, C, O
         for d, part in enumerate(g):
             here = by_taps[d :: self.stride]
-            here.copy_((self.B[:, : len(here)].t() @ part.flatten(1)).view(here.shape))
+            here.copy_((self.B[d].t() @ part.flatten(1)).view(here.shape))
         return made
 
     def analysed(self, x: Tensor) -> list[Tensor]:
         """A: (T, columns) -> for every of D phases (P, S, columns)."""
         found = []
-        for phase in (x[d :: self.stride] for d in range(self.stride)):
+        for d, tiles in enumerate(self.A):
+            phase = x[d :: self.stride] if self.stride > 1 else x
             made = x.new_empty(self.points, self.tiles, x.shape[1])
-            for s, (outside, inside) in enumerate(self._read(len(phase))):
-                torch.mm(self.A[:, outside], phase[inside], out=made[:, s])
+            for (read, A), part in zip(tiles, made.unbind(1), strict=True):
+                torch.mm(A, phase[read], out=part)
             found.append(made)
         return found
 
     def analysed_back(self, g: Tensor, onto: Tensor, d: int) -> None:
         """The transpose of `analysed` for phase d: (P, S, columns) is added to (T, columns)."""
-        phase = onto[d :: self.stride]
-        for s, (outside, inside) in enumerate(self._read(len(phase))):
-            phase[inside].addmm_(self.A[:, outside].t(), g[:, s])
+        phase = onto[d :: self.stride] if self.stride > 1 else onto
+        for (read, A), part in zip(self.A[d], g.unbind(1), strict=True):
+            phase[read].addmm_(A.t(), part)
 
     def synthesised(self, products: Tensor, onto: Tensor | None = None) -> Tensor:
         """C: (P, S, columns) -> (U, columns), or added to it in place."""
         made = products.new_empty(self.frames, products.shape[2]) if onto is None else onto
-        for s, part in enumerate(made.split(len(self.C))):
+        tiles = zip(self.C, made.split(len(self.C[0])), products.unbind(1), strict=True)
+        for C, part, product in tiles:
             if onto is None:
-                torch.mm(self.C[: len(part)], products[:, s], out=part)
+                torch.mm(C, product, out=part)
             else:
-                part.addmm_(self.C[: len(part)], products[:, s])
+                part.addmm_(C, product)
         return made
 
     def frames_back(self, g: Tensor) -> Tensor:
         """The transpose of `synthesised`: (U, columns) -> (P, S, columns)."""
         made = g.new_empty(self.points, self.tiles, g.shape[1])
-        for s, part in enumerate(g.split(len(self.C))):
-            torch.mm(self.C[: len(part)].t(), part, out=made[:, s])
+        tiles = zip(self.C, g.split(len(self.C[0])), made.unbind(1), strict=True)
+        for C, part, product in tiles:
+            torch.mm(C.t(), part, out=product)
         return made
-
-    def _read(self, frames: int) -> list[tuple[slice, slice]]:
-        """Of each tile: which of its L frames there are, and where they lie among all."""
-        found = []
-        for s in range(self.tiles):
-            start = s * len(self.C) - self.before
-            inside = slice(max(0, start), max(0, min(frames, start + self.length)))
-            found.append((slice(inside.start - start, inside.stop - start), inside))
-        return found
 
 
 @functools.lru_cache(maxsize=64)
 def _tiling(
     frames: int, k: int, stride: int, channels: int, out_channels: int, dtype: torch.dtype
 ) -> Tiling:
-    """The tiling of U frames that costs least."""
-    taps = -(-k // stride)
+    """The tiling of T frames that costs least."""
+    taps, read = -(-k // stride), frames
+    frames = -(-frames // stride)
 
     def cost(tiles: int) -> float:
         n = -(-frames // tiles)
@@ -255,8 +291,21 @@ def _tiling(
     tiles = min(range(1, min(frames, MOST_TILES) + 1), key=cost)
     n = -(-frames // tiles)
     with torch.inference_mode(False):  # they serve training as well
-        found = [part.to(dtype) for part in maps(n, taps)]
-    return Tiling(frames, stride, -(-frames // n), k // 2 // stride, *found)
+        A, B, C = (part.to(dtype) for part in maps(n, taps))
+        starts = range(0, frames, n)
+        phases = []
+        for d in range(stride):
+            there = len(range(d, read, stride))
+            parts = []
+            for start in (start - k // 2 // stride for start in starts):
+                here = slice(max(0, start), max(0, min(there, start + A.shape[1])))
+                parts.append((here, A[:, here.start - start : here.stop - start].contiguous()))
+            phases.append(parts)
+        by_phase = [B[:, : len(range(d, k, stride))].contiguous() for d in range(stride)]
+        return Tiling(
+            frames, stride, len(starts), A.shape[1], phases, by_phase,
+            [C[: min(n, frames - start)].contiguous() for start in starts],
+        )  # fmt: skip
 
 
 def maps(n: int, k: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stgcn_lightning.engine.products import project, project_back, weight_back
 from stgcn_lightning.models import stgcn
 from stgcn_lightning.models.parts import Pointwise
 
@@ -36,12 +37,16 @@ class GraphConv(stgcn.GraphConv):
         edges, project = self.edges(), self.project
         x = x.permute(2, 3, 0, 1).contiguous()  # T, V, R, C
         weight = project.weight.view(len(edges), -1, x.shape[3])  # K, O, C
-        bias = edges.sum(1).t() @ project.bias.view(len(edges), -1)  # W, O
+        with torch.autocast("cpu", enabled=False):
+            bias = edges.sum(1).t() @ project.bias.view(len(edges), -1)  # W, O
         if x.shape[3] < NARROW:
             y = gather_then_project(x, edges, weight) + bias[:, None]
         else:
             wiring = self.wiring()
-            y = project_then_gather(x, weight, bias, edges[wiring.edges.unbind(1)], wiring)
+            given = x, weight, bias, edges[wiring.edges.unbind(1)]
+            if torch.is_autocast_enabled("cpu"):
+                given = (part.to(torch.get_autocast_dtype("cpu")) for part in given)
+            y = project_then_gather(*given, wiring)
         return torch.relu(self.norm(y.permute(2, 3, 0, 1)))
 
     def wiring(self) -> "Wiring":
@@ -266,17 +271,18 @@ class _ProjectThenGather(torch.autograd.Function):
         tables = wiring.for_frames(T)
         g = grad_outputs[0].reshape(T * V, -1)  # T W, R O
         gz = tables.back.sums(g, weights)
-        grad_x = torch.empty_like(x)
+        grad_x = torch.zeros_like(x)
         grad_weight = torch.empty_like(weight)
         flat = grad_x.view(-1, C)
         for k, (some, part) in enumerate(_subsets(gz, tables, wiring, weight.shape[1])):
-            if len(some) < V:
-                sent = x[:, some].view(-1, C)
-                grad_x.index_add_(1, some, (part @ weight[k]).view(T, -1, R, C))
+            sent = (x if len(some) == V else x[:, some]).view(-1, C)
+            grad_weight[k] = weight_back(part, sent, weight[k])
+            if len(some) == V:
+                project_back(part, weight[k], flat, add=True)
             else:
-                sent = x.view(-1, C)
-                torch.mm(part, weight[k], out=flat) if k == 0 else flat.addmm_(part, weight[k])
-            torch.mm(part.t(), sent, out=grad_weight[k])
+                few = part.new_empty(len(part), C)
+                project_back(part, weight[k], few, add=False)
+                grad_x.index_add_(1, some, few.view(T, -1, R, C))
         grad_bias = gz[tables.starts[-1] :].view(V, R, -1).sum(1)
         by_edge = tables.into.products(g, z)
         grad_values = by_edge.new_zeros(len(weights)).index_add_(0, tables.into.which, by_edge)
@@ -290,7 +296,7 @@ def send(x: Tensor, weight: Tensor, bias: Tensor, wiring: Wiring) -> Tensor:
     z = x.new_empty(tables.starts[-1] + V, R * O)
     for k, (some, part) in enumerate(_subsets(z, tables, wiring, O)):
         sent = x if len(some) == V else x[:, some]
-        torch.mm(sent.view(-1, C), weight[k].t(), out=part)
+        project(sent.view(-1, C), weight[k], part)
     z[tables.starts[-1] :].view(V, R, O).copy_(bias[:, None])
     return z
 

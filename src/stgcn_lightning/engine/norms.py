@@ -76,18 +76,13 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
             x = x.unsqueeze(-1) if x.ndim == 3 else x.reshape(*x.shape[:2], -1, 1)
         ones = x.new_ones(x.shape[1]) if self.weight is None else self.weight
         shift = torch.zeros_like(ones) if self.bias is None else self.bias
-        on_cpu = not (x.is_cuda or torch.compiler.is_compiling())
         with torch.autocast(x.device.type, enabled=False):  # statistics in float32 or better
-            if on_cpu and rows.plain:
-                y, mean, var = _plain_norm(x, ones, shift, self.eps)
-            elif on_cpu:
-                y, mean, var = _BlockNorm.apply(  # pyright: ignore[reportGeneralTypeIssues]
-                    x, ones, shift, rows, self.eps
-                )
-            else:
+            if x.is_cuda or torch.compiler.is_compiling():
                 y, mean, var = _RowNorm.apply(  # pyright: ignore[reportGeneralTypeIssues]
                     x, ones, shift, rows.group, rows.share, self.eps
                 )
+            else:
+                y, mean, var = norm_of_groups(x, ones, shift, rows, self.eps)
         if self.training and self.running_mean is not None:
             self._move(mean, var, rows.persons * (x.shape[2] * x.shape[3]))
         return y.view(input.shape) if input.ndim != 4 else y
@@ -100,7 +95,8 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
         self.num_batches_tracked += 1
         for running, statistic in ((self.running_mean, mean), (self.running_var, var)):
             assert running is not None
-            new = statistic.mean(0).to(running.dtype)
+            new = statistic[0] if len(statistic) == 1 else statistic.mean(0)
+            new = new.to(running.dtype)
             if self.momentum is None:  # the mean of all batches
                 running.lerp_(new, (1 / self.num_batches_tracked).to(running.dtype))
             else:
@@ -193,96 +189,136 @@ def row_products(g: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[T
     return g.sum((2, 3)), (g * (x - _wide(mean))).sum((2, 3)) * inverse
 
 
-# On a CPU: few calls over many rows, of ATen's own batch-norm statistics; its variance over inner
+# On a CPU: two calls over many rows, of ATen's own batch-norm statistics; its variance over inner
 # axes is 15 times slower
 
 
-class _BlockNorm(torch.autograd.Function):
-    """`_RowNorm` by moments of blocks of rows (`Rows.blocks`).
+def norm_of_groups(
+    x: Tensor, weight: Tensor, bias: Tensor, rows: Rows, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalise every group by its own statistics.
 
-    All rows but the absent persons count once, so the gradient is that of rows that count once,
-    and the terms of the statistics again for every further person that a row is.
+    Args:
+        x: (R, F, T, V).
+        weight: (F,).
+        bias: (F,).
+        rows: what the rows stand for.
+        eps: added to variances.
+
+    Returns:
+        (R, F, T, V), and the groups' mean and variance (G, F).
+    """
+    found = []
+    for members, copies in rows.groups:
+        part = x if members is None else x[members]
+        if copies > 1:
+            found.append(_GroupNorm.apply(part, weight, bias, copies, eps))
+        else:
+            found.append(_PlainNorm.apply(part, weight, bias, eps))
+    if rows.groups[0][0] is None:
+        y, mean, var = found[0]
+        return y, mean[None], var[None]
+    ys, means, variances = zip(*found, strict=True)
+    members = torch.cat([members for members, _ in rows.groups if members is not None])
+    y = torch.zeros_like(x).index_copy(0, members, torch.cat(ys))
+    return y, torch.stack(means), torch.stack(variances)
+
+
+class _GroupNorm(torch.autograd.Function):
+    """Batch norm over rows of which the last one stands for several persons.
+
+    `_RowNorm` for one group, by the moments of all rows, each counted once, and of the last one.
     """
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, weight: Tensor, bias: Tensor, rows: Rows, eps: float
+        ctx, x: Tensor, weight: Tensor, bias: Tensor, copies: int, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(R, F, T, V) -> (R, F, T, V), and the groups' mean and variance (G, F)."""
-        share = rows.block_share.to(_exact(x))
-        owner = share.argmax(0)
-        found = [block_moments(x[block]) for block in rows.blocks]
-        means, variances = (torch.stack(part) for part in zip(*found, strict=True))  # B, F
-        mean = share @ means
-        var = share @ (variances + (means - mean[owner]).square())
-        inverse = (var + eps).rsqrt()  # of sigma
+        """(R, F, T, V) -> (R, F, T, V), and mean and variance (F,)."""
+        persons = len(x) + copies - 1
+        share = (copies - 1) / persons  # of the copies but one
+        mean, var = moments(x)
+        last_mean, last_var = moments(x[-1:])
+        apart = last_mean - mean
+        mean = mean.lerp(last_mean, share)
+        var = var.lerp_(last_var, share).addcmul_(apart, apart, value=share * (1 - share))
+        inverse = (var + eps).rsqrt_()  # of sigma
         scale = weight * inverse
-        shift = bias - mean * scale
-        y = torch.addcmul(_of_rows(shift, rows), x, _of_rows(scale, rows)).to(x.dtype)
-        ctx.save_for_backward(x, weight, mean, inverse)
-        ctx.rows = rows
+        shift = torch.addcmul(bias, mean, scale, value=-1)
+        y = torch.addcmul(_wide(shift), x, _wide(scale)).to(x.dtype)
+        ctx.save_for_backward(x, mean, inverse, scale)
+        ctx.copies, ctx.positions = copies, persons * x[0, 0].numel()
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
         """Gradients of x, weight and bias."""
-        g, rows = grad_outputs[0], ctx.rows
+        (g, *_), (x, mean, inverse, scale) = grad_outputs, ctx.saved_tensors
+        S1, S2 = products(g, x, mean)
+        S2 *= inverse
+        n = ctx.positions
+        slope = (S2 * inverse).mul_(scale).div_(-n)
+        offset = torch.addcmul(S1 * scale / -n, slope, mean, value=-1)
+        dx = torch.addcmul(_wide(offset), x, _wide(slope))
+        dx[-1] *= ctx.copies  # the terms of the statistics count as often as the row
+        dx = dx.addcmul_(g, _wide(scale)).to(x.dtype)
+        return dx, S2, S1, None, None
+
+
+class _PlainNorm(torch.autograd.Function):
+    """`_GroupNorm` of rows that are one person each: PyTorch's own.
+
+    Its derivative is not left to autograd: ATen's gradients of weight and bias are wrong where the
+    gradient lies in another order in memory than the input (torch 2.13, CPU).
+    """
+
+    @staticmethod
+    def forward(
+        ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(R, F, T, V) -> (R, F, T, V), and mean and variance (F,)."""
+        order = _memory_order(x)
+        y, mean, inverse = torch.native_batch_norm(
+            _known(x, order), weight, bias, None, None, True, 0.0, eps
+        )
+        ctx.save_for_backward(x, weight, mean, inverse)
+        ctx.eps = eps
+        var = inverse.square().reciprocal_().sub_(eps)
+        ctx.mark_non_differentiable(mean, var)
+        return _restored(y, x.shape, order), mean, var
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor):
+        """Gradients of x, weight and bias."""
         x, weight, mean, inverse = ctx.saved_tensors
-        if len(mean) == 1:
-            S1, S2 = block_products(g, x, mean[0])
-            S1, S2 = S1[None], S2[None]  # G, F
-        else:
-            member = (rows.block_share > 0).to(mean.dtype)  # G, B
-            owner = rows.block_share.argmax(0)
-            found = [
-                block_products(g[block], x[block], mean[group])
-                for block, group in zip(rows.blocks, owner, strict=True)
-            ]
-            S1, S2 = (member @ torch.stack(part) for part in zip(*found, strict=True))
-        S2 = S2 * inverse
-        scale = weight * inverse
-        n = rows.persons[:, None].to(mean.dtype) * (x.shape[2] * x.shape[3])
-        slope = -scale * S2 / n * inverse
-        offset = -scale * S1 / n - slope * mean
-        slope, offset = _of_rows(slope, rows), _of_rows(offset, rows)
-        dx = torch.addcmul(offset, x, slope)
-        if rows.present < len(x):
-            dx[rows.present :] *= 1 + rows.more.to(dx.dtype)[:, None, None, None]
-        dx = dx.addcmul_(g, _of_rows(scale, rows)).to(x.dtype)
-        return dx, S2.sum(0), S1.sum(0), None, None
+        order = _memory_order(x)
+        dx, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+            _known(grad_outputs[0], order), _known(x, order), weight, None, None, mean, inverse,
+            True, ctx.eps, [ctx.needs_input_grad[0], True, True],
+        )  # fmt: skip
+        dx = _restored(dx, x.shape, order) if ctx.needs_input_grad[0] else None
+        return dx, by_weight, by_bias, None
 
 
-def _plain_norm(
-    x: Tensor, weight: Tensor, bias: Tensor, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """`_BlockNorm` of rows that are one person each, all of one group: PyTorch's own."""
-    order = _memory_order(x)
-    y, mean, inverse = torch.native_batch_norm(
-        _known(x, order), weight, bias, None, None, True, 0.0, eps
-    )
-    if order == FRAMES_FIRST:
-        y = y.view([x.shape[axis] for axis in order]).permute(2, 3, 0, 1)
-    return y, mean[None], inverse[None].square().reciprocal() - eps
-
-
-def block_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance over rows and positions: (R, F, T, V) -> twice (F,)."""
-    unused = torch.zeros(2, x.shape[1], dtype=_exact(x))  # its running statistics
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance over rows and positions: (R, F, T, V) -> twice (F,), float32 or better."""
+    unused = torch.empty(x.shape[1], dtype=_exact(x))  # its running statistics
     known = _known(x, _memory_order(x))
-    return torch.ops.aten.batch_norm_update_stats(known, unused[0], unused[1], 0.0)
+    return torch.ops.aten.batch_norm_update_stats(known, unused, unused, 0.0)
 
 
-def block_products(g: Tensor, x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+def products(g: Tensor, x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
     """Sums over rows and positions of g and of g (x - mean): (R, F, T, V) -> twice (F,).
 
     ATen's batch-norm backward in evaluation mode computes just these.
     """
     order = _memory_order(x)
-    g, x, ones = _known(g, order), _known(x, order), torch.ones_like(mean)
+    ones = torch.ones_like(mean)
     _, products, sums = torch.ops.aten.native_batch_norm_backward(
-        g, x, ones, mean, ones, None, None, False, 0.0, [False, True, True]
-    )
+        _known(g, order), _known(x, order), ones, mean, ones, None, None, False, 0.0,
+        [False, True, True],
+    )  # fmt: skip
     return sums, products
 
 
@@ -299,9 +335,11 @@ def _known(x: Tensor, order: tuple[int, ...]) -> Tensor:
     return x.permute(0, 3, 1, 2) if order == CHANNELS_LAST else x
 
 
-def _of_rows(statistic: Tensor, rows: Rows) -> Tensor:
-    """(G, F) -> (R, F, 1, 1), or (1, F, 1, 1) where there is one group."""
-    return _wide(statistic if len(statistic) == 1 else statistic[rows.group])
+def _restored(x: Tensor, shape: torch.Size, order: tuple[int, ...]) -> Tensor:
+    """`_known` undone."""
+    if order != FRAMES_FIRST:
+        return x
+    return x.view([shape[axis] for axis in order]).permute(FRAMES_FIRST)  # its own inverse
 
 
 def _exact(x: Tensor) -> torch.dtype:
@@ -310,5 +348,5 @@ def _exact(x: Tensor) -> torch.dtype:
 
 
 def _wide(x: Tensor) -> Tensor:
-    """(R, F), to be broadcast over frames and joints."""
-    return x[:, :, None, None]
+    """(R, F) or (F,), to be broadcast over frames and joints."""
+    return x.view(*x.shape, 1, 1)

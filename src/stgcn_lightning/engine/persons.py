@@ -22,27 +22,15 @@ class Rows(NamedTuple):
         share: (G, R) float, the part of a group's persons that a row stands for; rows sum to 1.
         persons: (G,) float, persons of each group, absent ones included.
         of_person: (N, M) int64, row of each person.
-        blocks: B runs of rows whose moments are those of the groups: with one group, the rows that
-            are used and again the absent person; otherwise every group's present rows, then every
-            absent person.
-        block_share: (G, B) float, the part of a group's persons that a block stands for.
-        present: rows of present persons, which come first.
-        more: (R - present,) float, how many persons more than one each of the other rows is.
+        groups: of each group, which rows are of it, those of present persons first, and how many
+            persons a last row stands for; for norms on a CPU. The rows are None where they are all.
     """
 
     group: Tensor
     share: Tensor
     persons: Tensor
     of_person: Tensor
-    blocks: tuple[slice, ...]
-    block_share: Tensor
-    present: int
-    more: Tensor
-
-    @property
-    def plain(self) -> bool:
-        """Whether every row is one person, and all of them are one group."""
-        return self.present == len(self.group) and len(self.persons) == 1
+    groups: "list[tuple[Tensor | None, int]]"
 
 
 def find_present(clips: Tensor) -> Tensor:
@@ -91,28 +79,15 @@ def distinct(
     rank[hollow] = torch.arange(len(here), used)
     of_person[~present] = rank[person_group[~present]]
 
-    lone = len(here)
-    if groups == 1:
-        runs = [(0, used), *((row, row + 1) for row in range(lone, used))]
-        weights = [used, *(n - 1 for n in absent[hollow].tolist())]
-        owner = [0] * len(runs)
-    else:
-        ends = torch.bincount(person_group[here], minlength=groups).cumsum(0).tolist()
-        runs = [*zip([0, *ends[:-1]], ends, strict=True), *((i, i + 1) for i in range(lone, used))]
-        weights = [*(b - a for a, b in runs[:groups]), *absent[hollow].tolist()]
-        owner = [*range(groups), *hollow.tolist()]
-    kept = [i for i, (a, b) in enumerate(runs) if b > a]
-    block_share = torch.zeros(groups, len(kept), dtype=clips.dtype)
-    for at, i in enumerate(kept):
-        block_share[owner[i], at] = weights[i] / persons[owner[i]]
+    copied: list[tuple[Tensor | None, int]] = [(None, int(absent[0]))]
+    if groups > 1 or padding:
+        numbers = torch.arange(used)
+        copied = [(numbers[group[:used] == g], n) for g, n in enumerate(absent.tolist())]
 
     described = (group, share / persons[:, None], persons, of_person.view(N, M))
     here, *described = (sent(part, clips.device) for part in (here, *described))
     rows = torch.cat([flat[here], flat.new_zeros(len(hollow) + padding, *flat.shape[1:])])
-    blocks = tuple(slice(*runs[i]) for i in kept)
-    more = copies[lone:].to(clips.dtype) - 1
-    block_share, more = (sent(part, clips.device) for part in (block_share, more))
-    return rows, Rows(*described, blocks, block_share, lone, more)
+    return rows, Rows(*described, copied)
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
