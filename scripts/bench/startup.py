@@ -111,6 +111,7 @@ def make_files(folder: Path) -> None:
 def starting(command: list[str], status: int, source: Path, folder: str):
     """A whole process that runs the package in `source`, and must end with `status`."""
     environment = os.environ | {"PYTHONPATH": str(source.resolve())}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the first round, not counted, compiles
 
     def run() -> None:
         done = subprocess.run(
