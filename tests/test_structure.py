@@ -110,6 +110,7 @@ PACKAGES = {
     "callbacks.pace": "lightning",
     "callbacks.speed": "lightning psutil torch",
     "callbacks.bars": "lightning rich",
+    "callbacks.last_checkpoint": "",
     "callbacks.dashboard": "lightning torch wandb",
     "settings": "",
     "settings.compose": "hydra omegaconf",

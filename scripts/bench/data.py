@@ -196,7 +196,7 @@ def open_large_store(folder: Path) -> None:
     size = store.frames.numel() * store.frames.element_size()
     print(f"{len(store.ids):,} samples, {size / 1e9:.2f} GB, built in {seconds:.0f} s")
     classes = [str(number) for number in range(spec.classes)]
-    findings = store.findings + judge_splits(store, "train", "val", classes, None)
+    findings = store.findings + judge_splits(store.divided(), "train", "val", classes, None)
     print(f"implausible: {'; '.join(finding.what for finding in findings) or 'nothing'}")
     runs = [open_once(annotations, spec, folder) for _ in range(ROUNDS)]
     milliseconds, kilobytes = (statistics.median(column) for column in zip(*runs, strict=True))

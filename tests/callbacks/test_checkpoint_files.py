@@ -1,6 +1,6 @@
 import pytest
 
-from stgcn_lightning.callbacks.checkpoint_files import LAST, NEXT, make_last
+from stgcn_lightning.callbacks.last_checkpoint import LAST, NEXT, make_last
 from stgcn_lightning.callbacks.saving import Checkpoints
 from stgcn_lightning.errors import BadInput
 

@@ -1,6 +1,8 @@
 """Names and shapes of foreign weights, both ways."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -136,3 +138,17 @@ def test_a_tensor_that_no_pair_fits_is_named():
 
     with pytest.raises(TypeError, match=r"no pair of `foreign_names` fits `classify.weight`"):
         foreign_names(Half)
+
+
+def test_finding_names_draws_no_random_numbers_and_imports_no_compiler():
+    """A training that begins with foreign weights draws what it would draw without them."""
+    code = (
+        "import sys, torch\n"
+        "from stgcn_lightning.checkpoints.names import foreign_names\n"
+        "from stgcn_lightning.models.stgcn import STGCN\n"
+        "before = torch.get_rng_state()\n"
+        "assert len(foreign_names(STGCN)) == 181\n"
+        "assert torch.equal(torch.get_rng_state(), before)\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -37,7 +37,8 @@ def judged(tmp_path_factory):
         write_annotations(root / "a.pkl", Annotations(samples, splits))
         spec = StoreSpec(PAIR, "2d", normalise="none", classes=3)
         store = open_or_build(root / "a.pkl", spec, root)
-        return [str(one) for one in judge_splits(store, "train", "val", CLASSES, subject)]
+        found = judge_splits(store.divided(), "train", "val", CLASSES, subject)
+        return [str(one) for one in found]
 
     return judge
 

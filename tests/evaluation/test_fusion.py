@@ -7,10 +7,10 @@ import pytest
 from helpers import GOLDEN
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.figures import figures_of
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse, learned_weights, refuse_tuning_on
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.jobs.fusing import read_files
-from stgcn_lightning.jobs.testing import figures_of
 
 NAMES = ("joint", "joint_motion", "bone", "bone_motion")
 

@@ -6,7 +6,8 @@ import pytest
 
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.building import build, build_model
+from stgcn_lightning.jobs.backbones import build_model
+from stgcn_lightning.jobs.building import build
 from stgcn_lightning.jobs.cards import model_card, training_card
 from stgcn_lightning.jobs.continuing import samples_of
 from stgcn_lightning.jobs.description import Batch, learning_rate, share_batch

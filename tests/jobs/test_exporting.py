@@ -20,7 +20,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs import exporting
-from stgcn_lightning.jobs.building import build_model
+from stgcn_lightning.jobs.backbones import build_model
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.exporting import export

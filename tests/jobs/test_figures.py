@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.figures import figures_of
 from stgcn_lightning.evaluation.published import Published
 from stgcn_lightning.evaluation.scores import Scores
-from stgcn_lightning.jobs.figures import figures_path, write_figures
-from stgcn_lightning.jobs.testing import figures_of, scores_path
+from stgcn_lightning.jobs.figures import figures_path, scores_path, write_figures
 
 CLASSES = np.array(["sit", "stand", "fall"])
 VALUES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1]], np.float32)

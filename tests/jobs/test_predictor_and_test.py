@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stgcn_lightning.evaluation.scores import read_scores
-from stgcn_lightning.jobs.building import build_model
+from stgcn_lightning.jobs.backbones import build_model
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.testing import test as run_test

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from helpers import skeleton
 
-from stgcn_lightning.jobs.reporting import bodies, costing_nothing, logged, pose
+from stgcn_lightning.jobs.reporting import bodies, costing_nothing, pose
+from stgcn_lightning.jobs.run_files import logged
 from stgcn_lightning.sources.annotations import Sample
 
 

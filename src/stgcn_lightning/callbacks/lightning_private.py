@@ -8,21 +8,22 @@ names it.
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning
-from lightning import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.strategies import DDPStrategy
+if TYPE_CHECKING:  # `place_of` is asked without Lightning, too
+    from lightning import Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
 
 
-def group_timeout(trainer: Trainer) -> timedelta | None:
+def group_timeout(trainer: "Trainer") -> timedelta | None:
     """How long a rank waits for the others (DDP); None: as long as torch does."""
+    from lightning.pytorch.strategies import DDPStrategy
+
     strategy = trainer.strategy
     return _private(strategy, "_timeout") if isinstance(strategy, DDPStrategy) else None
 
 
-def ask_no_rank_for_sigterm(trainer: Trainer) -> None:
+def ask_no_rank_for_sigterm(trainer: "Trainer") -> None:
     """Switch off Lightning's question after each step whether a rank received SIGTERM.
 
     It makes the GPU wait, and is asked within a signal handler, too. `stopping.py` asks instead.
@@ -32,12 +33,12 @@ def ask_no_rank_for_sigterm(trainer: Trainer) -> None:
     loop._broadcast_sigterm_tensor = lambda: None
 
 
-def handlers_before_lightning(trainer: Trainer) -> Mapping[Any, Any]:
+def handlers_before_lightning(trainer: "Trainer") -> Mapping[Any, Any]:
     """Signal -> the handler that was there before Lightning's own."""
     return _private(_private(trainer, "_signal_connector"), "_original_handlers")
 
 
-def epoch_sums(trainer: Trainer) -> dict[str, Any]:
+def epoch_sums(trainer: "Trainer") -> dict[str, Any]:
     """Name -> what Lightning averages over the epoch so far, and does not save.
 
     Attributes of each: `value`, a tensor summed over clips, and `cumulated_batch_size`, the number
@@ -59,7 +60,7 @@ def place_of(checkpoint: Mapping[str, Any]) -> tuple[int, int]:
     return epoch["processed"], batches["current"]["processed"]
 
 
-def follow_best(callback: ModelCheckpoint, checkpoint: Mapping[str, Any]) -> str | None:
+def follow_best(callback: "ModelCheckpoint", checkpoint: Mapping[str, Any]) -> str | None:
     """Have a ModelCheckpoint go on with the best score so far, where its file lies in the folder.
 
     Lightning forgets the score in a run directory that was moved, so that a worse epoch replaces
@@ -96,6 +97,8 @@ def _private(owner: object, name: str) -> Any:
     try:
         return getattr(owner, name)
     except AttributeError as error:
+        import lightning
+
         raise RuntimeError(
             f"Lightning {lightning.__version__} has no {type(owner).__name__}.{name} any more: "
             "install the version that constraints.txt names, or correct lightning_private.py"

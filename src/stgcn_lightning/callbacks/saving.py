@@ -1,6 +1,6 @@
 """When the state of a run is saved, and what is added to Lightning's checkpoint.
 
-docs/interruptions.md describes what a user sees of it. The files are in `checkpoint_files.py`, the
+docs/interruptions.md describes what a user sees of it. The files are in `last_checkpoint.py`, the
 signals in `stopping.py`.
 """
 
@@ -13,7 +13,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from torch import Tensor, distributed
 
-from stgcn_lightning.callbacks.checkpoint_files import LAST, NEXT, make_last
+from stgcn_lightning.callbacks.last_checkpoint import LAST, NEXT, make_last
 from stgcn_lightning.callbacks.lightning_private import (
     epoch_sums,
     follow_best,

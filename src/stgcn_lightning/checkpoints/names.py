@@ -74,9 +74,13 @@ def _foreign(name: str, patterns: list[tuple[re.Pattern[str], str, str]]) -> str
 
 @functools.cache
 def _template(family: type[Backbone]) -> Backbone:
-    """A model of the family on the meta device: names and shapes, no values."""
-    with torch.device("meta"):
-        return family(torch.ones(1, 1, 1), 1)
+    """A model of the family: names and shapes, no values.
+
+    It is made with values, because PyTorch imports its compiler, which takes a second, to draw
+    random numbers without memory.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return family(torch.ones(1, 1, 1), 1).to("meta")
 
 
 @functools.cache

@@ -1,84 +1,102 @@
 """Whether what a model is validated on is also what it is trained on, and has the same classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from stgcn_lightning.data.holdout import subjects_of
 from stgcn_lightning.data.plausible import Finding, share
-from stgcn_lightning.data.store import Store
 from stgcn_lightning.data.thresholds import SUBJECTS_SHARED
 from stgcn_lightning.errors import BadInput
 
 NAMED = 5  # classes that a finding names
+UNLABELLED = -1  # label of a sample that has none
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Divided:
+    """Samples and their splits, without their frames.
+
+    Attributes:
+        ids: (samples,) str.
+        labels: (samples,) int64.
+        splits: name -> sample numbers, int64.
+        digests: (samples,) int64, alike where the key points are, 0 where there are none; None
+            where they are not known.
+    """
+
+    ids: NDArray[np.str_]
+    labels: Numbers
+    splits: Mapping[str, Numbers]
+    digests: Numbers | None
 
 
 def judge_splits(
-    store: Store, train: str, val: str, classes: Sequence[str], subject: str | None
+    samples: Divided, train: str, val: str, classes: Sequence[str], subject: str | None
 ) -> list[Finding]:
     """What may be wrong with the two splits of a benchmark.
 
     Other splits of the same annotations belong to other protocols, which may overlap with these.
 
     Args:
-        store: opened.
-        train: name of a split that the store has.
+        samples: of all splits.
+        train: name of a split that there is.
         val: name of another.
         classes: their names.
         subject: pattern that finds the subject in an id; None where it is not known.
     """
     findings: list[Finding] = []
-    first, second = store.splits[train], store.splits[val]
-    same = second[torch.isin(second, first)]
+    first, second = samples.splits[train], samples.splits[val]
+    same = second[np.isin(second, first)]
     if len(same):
         findings.append(
             Finding(
                 f"{share(len(same), len(second))} of the split {val!r} are in {train!r} as well",
-                _named(store, same),
+                _named(samples, same),
                 "what a model has learned by heart says nothing of new samples; list each id in "
                 "one of the two",
             )
         )
-    second = second[~torch.isin(second, first)]
-    if store.digests is not None and len(second):
-        findings += _same_key_points(store, train, val, first, second)
+    second = second[~np.isin(second, first)]
+    if samples.digests is not None and len(second):
+        findings += _same_key_points(samples, train, val, first, second)
     if subject is not None and not len(same):
-        findings += _same_subjects(store, train, val, first, second, subject)
-    return findings + _classes(store, train, val, classes)
+        findings += _same_subjects(samples, train, val, first, second, subject)
+    return findings + _classes(samples, train, val, classes)
 
 
-def _named(store: Store, numbers: Tensor) -> str:
-    return repr(str(store.ids[int(numbers[0])]))
+def _named(samples: Divided, numbers: Numbers) -> str:
+    return repr(str(samples.ids[int(numbers[0])]))
 
 
 def _same_key_points(
-    store: Store, train: str, val: str, first: Tensor, second: Tensor
+    samples: Divided, train: str, val: str, first: Numbers, second: Numbers
 ) -> list[Finding]:
-    assert store.digests is not None
-    of_first, of_second = store.digests[first], store.digests[second]
-    copied = torch.isin(of_second, of_first) & (of_second != 0)
+    assert samples.digests is not None
+    of_first, of_second = samples.digests[first], samples.digests[second]
+    copied = np.isin(of_second, of_first) & (of_second != 0)
     if not copied.any():
         return []
     copy = second[copied][:1]
-    original = first[of_first == store.digests[copy]]
+    original = first[of_first == samples.digests[copy]]
     return [
         Finding(
             f"{share(int(copied.sum()), len(second))} of the split {val!r} have the same key "
             f"points as samples of {train!r}",
-            f"{_named(store, copy)} and {_named(store, original)}",
+            f"{_named(samples, copy)} and {_named(samples, original)}",
             "keep each recording in one of the two splits",
         )
     ]
 
 
 def _same_subjects(
-    store: Store, train: str, val: str, first: Tensor, second: Tensor, subject: str
+    samples: Divided, train: str, val: str, first: Numbers, second: Numbers, subject: str
 ) -> list[Finding]:
     """A few subjects in both splits of a protocol that divides by subjects; see SUBJECTS_SHARED."""
-    shared, some = shared_subjects(store, first, second, subject)
+    shared, some = shared_subjects(samples, first, second, subject)
     if not 0 < shared.sum() <= SUBJECTS_SHARED * len(shared):
         return []
     names = ", ".join(some)
@@ -86,43 +104,43 @@ def _same_subjects(
         Finding(
             f"{share(int(shared.sum()), len(shared))} of the split {val!r} are of subjects of "
             f"{train!r} ({names})",
-            _named(store, second[torch.as_tensor(shared)]),
+            _named(samples, second[shared]),
             "keep each subject in one of the two splits, if they divide by subjects",
         )
     ]
 
 
 def shared_subjects(
-    store: Store, first: Tensor, second: Tensor, subject: str
+    samples: Divided, first: Numbers, second: Numbers, subject: str
 ) -> tuple[NDArray[np.bool_], list[str]]:
     """Which samples of a second split are of subjects of a first one, and some of these subjects.
 
     Args:
-        store: opened.
-        first: numbers of samples.
-        second: (B,) numbers of samples.
+        samples: of all splits.
+        first: numbers of some.
+        second: (B,) numbers of others.
         subject: pattern that finds the subject in an id.
 
     Returns:
         (B,), none where the pattern is of other ids than these, which matters to holding out alone.
     """
     try:
-        known, asked = (subjects_of(store.ids[part.numpy()], subject) for part in (first, second))
+        known, asked = (subjects_of(samples.ids[part], subject) for part in (first, second))
     except BadInput:
         return np.zeros(len(second), np.bool_), []
     shared = np.isin(asked, known)
     return shared, [str(one) for one in np.unique(asked[shared])[:NAMED]]
 
 
-def _labelled(store: Store, split: str, classes: int) -> NDArray[np.int64]:
+def _labelled(samples: Divided, split: str, classes: int) -> NDArray[np.int64]:
     """Samples of each class (classes,) in a split; those without a label are not counted."""
-    labels = store.labels[store.splits[split]]
-    return np.bincount(labels[labels >= 0].numpy(), minlength=classes)
+    labels = samples.labels[samples.splits[split]]
+    return np.bincount(labels[labels >= 0], minlength=classes)
 
 
-def _classes(store: Store, train: str, val: str, classes: Sequence[str]) -> list[Finding]:
+def _classes(samples: Divided, train: str, val: str, classes: Sequence[str]) -> list[Finding]:
     """Classes that are never seen, or never asked for."""
-    counts = {split: _labelled(store, split, len(classes)) for split in (train, val)}
+    counts = {split: _labelled(samples, split, len(classes)) for split in (train, val)}
     if not all(count.any() for count in counts.values()):  # of samples without labels
         return []
     findings: list[Finding] = []

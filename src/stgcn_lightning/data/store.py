@@ -35,6 +35,7 @@ from stgcn_lightning.data.checks import COORDINATES, check_annotations, split_id
 from stgcn_lightning.data.ids import find_samples
 from stgcn_lightning.data.missing import without_missing
 from stgcn_lightning.data.normalise import normalise
+from stgcn_lightning.data.overlaps import UNLABELLED, Divided
 from stgcn_lightning.data.plausible import Finding, Surveyed, judge
 from stgcn_lightning.data.spec import StoreSpec
 from stgcn_lightning.data.survey import Survey
@@ -46,7 +47,6 @@ from stgcn_lightning.sources.registry import Source
 
 JUDGED = 1  # version of what is judged of annotations: a store is built again when it changes
 CHANNELS = 3
-UNLABELLED = -1  # label of a sample that has none
 SAMPLE_FIELDS = np.dtype(
     [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
 )
@@ -102,6 +102,12 @@ class Store:
         """Sample numbers of the split `name`, or BadInput with the nearest names."""
         split_ids(Annotations([], {split: [] for split in self.splits}), name)  # or raise
         return self.splits[name]
+
+    def divided(self) -> Divided:
+        """What is judged of the splits."""
+        splits = {name: numbers.numpy() for name, numbers in self.splits.items()}
+        digests = None if self.digests is None else self.digests.numpy()
+        return Divided(self.ids, self.labels.numpy(), splits, digests)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send another process the path, not gigabytes of frames."""

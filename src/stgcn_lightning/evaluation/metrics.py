@@ -1,9 +1,7 @@
-"""The three accuracies that are usual for action recognition, counted by torchmetrics."""
+"""The accuracies of `figures`, counted by torchmetrics while a training runs."""
 
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
-
-NAMES = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "mean class accuracy"}
 
 
 def accuracies(classes: int, prefix: str = "") -> MetricCollection:

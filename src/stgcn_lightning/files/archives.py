@@ -17,6 +17,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind, refuse_pickle, refuse_text
 from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.tensors import (
+    STORAGES,
     ReadStorage,
     TensorUnpickler,
     flat_tensor,
@@ -127,6 +128,7 @@ class _CheckpointUnpickler(TensorUnpickler):
             "torch.device": torch.device,
             "torch.storage.UntypedStorage": torch.uint8,
             **{f"torch.{name}": dtype for name, dtype in DTYPES.items()},
+            **{f"torch.{name}": DTYPES[kind] for name, kind in STORAGES.items()},
         }
 
     def other(self, name: str) -> Any:

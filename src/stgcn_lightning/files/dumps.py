@@ -3,7 +3,6 @@
 import pickle
 
 import numpy as np
-import torch
 
 from stgcn_lightning.files.pickles import read_pickle
 from stgcn_lightning.files.reading import AnyPath
@@ -33,6 +32,8 @@ def write_test_dump(path: AnyPath, scores: np.ndarray, labels: np.ndarray) -> No
         scores: (B, classes) float, after softmax.
         labels: (B,) int.
     """
+    import torch
+
     records = [
         {
             # `torch.tensor` copies: a view would pickle the whole table with every record.

@@ -13,7 +13,6 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import IO, Any, cast
 
 import numpy as np
-import torch
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind
@@ -343,5 +342,7 @@ class _PlainUnpickler(TensorUnpickler):
                 "save tensor.contiguous().numpy()"
             )
         self.spend(tensor.numel() * tensor.dtype.itemsize)
+        import torch
+
         # numpy has no bfloat16
         return Built((tensor.float() if tensor.dtype == torch.bfloat16 else tensor.clone()).numpy())

@@ -2,34 +2,36 @@
 
 Torch writes storages in three places: as records of a zip file (`archives`), after the pickle
 (before version 1.6), and, where a tensor was given to plain `pickle`, within it, as the bytes of a
-file of that older format. The last two are read here.
+file of that older format. The last two are read here. Torch is imported when a file holds a tensor:
+most annotations and scores hold none.
 """
 
 import pickle
 from collections.abc import Callable
-from typing import IO, Any
-
-import torch
-from torch import Tensor
+from typing import IO, TYPE_CHECKING, Any
 
 from stgcn_lightning.files.reading import AnyPath
 from stgcn_lightning.files.unpickling import Built, Unpickler
 
-STORAGES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-    "ComplexDoubleStorage": torch.complex128,
-    "ComplexFloatStorage": torch.complex64,
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+STORAGES = {  # name of a class of storages -> that of their type
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexDoubleStorage": "complex128",
+    "ComplexFloatStorage": "complex64",
 }
-ReadStorage = Callable[[str, torch.dtype, int], Tensor]  # key, dtype, numel -> flat tensor
+ReadStorage = Callable[[str, "torch.dtype", int], "Tensor"]  # key, dtype, numel -> flat tensor
 
 
 class TensorUnpickler(Unpickler):
@@ -56,11 +58,21 @@ class TensorUnpickler(Unpickler):
             "torch._utils._rebuild_tensor": self.tensor,
             "torch._utils._rebuild_tensor_v2": self.tensor,
             "torch._utils._rebuild_parameter": self.parameter,
-            **{f"torch.{name}": dtype for name, dtype in STORAGES.items()},
         }
+
+    def other(self, name: str) -> Any:
+        """The type of the numbers of a storage; refuses the rest."""
+        package, _, kind = name.partition(".")
+        if package != "torch" or kind not in STORAGES:
+            return super().other(name)
+        import torch
+
+        return getattr(torch, STORAGES[kind])
 
     def persistent_load(self, pid: Any) -> Built:
         """The storage that a pickle refers to."""
+        import torch
+
         kind, dtype, key, _device, numel, *_view = pid
         known = kind == "storage" and isinstance(dtype, torch.dtype) and isinstance(key, str)
         if not known or type(numel) is not int or any(_view) or self.read_storage is None:
@@ -80,7 +92,7 @@ class TensorUnpickler(Unpickler):
         return tensor
 
 
-def strided(flat: Tensor, offset: Any, sizes: Any, strides: Any) -> Tensor:
+def strided(flat: "Tensor", offset: Any, sizes: Any, strides: Any) -> "Tensor":
     """A view of `flat` (numel,), refused if it reaches beyond the end of `flat`."""
     if any(type(n) is not int or n < 0 for n in (offset, *sizes, *strides)):
         raise pickle.UnpicklingError("a tensor whose sizes are no sizes")
@@ -90,8 +102,10 @@ def strided(flat: Tensor, offset: Any, sizes: Any, strides: Any) -> Tensor:
     return flat.as_strided(tuple(sizes), tuple(strides), offset)
 
 
-def flat_tensor(content: bytes, dtype: torch.dtype) -> Tensor:
+def flat_tensor(content: bytes, dtype: "torch.dtype") -> "Tensor":
     """A copy of the numbers (numel,) in bytes."""
+    import torch
+
     if not content:
         return torch.empty(0).to(dtype)  # frombuffer wants at least one element
     return torch.frombuffer(bytearray(content), dtype=dtype)
@@ -108,9 +122,11 @@ def read_legacy(file: IO[bytes], make: Callable[[ReadStorage | None], TensorUnpi
         file: at its beginning.
         make: the unpickler of what comes next in `file`, from where its storages are read.
     """
+    import torch
+
     stated: dict[str, tuple[torch.dtype, int]] = {}
 
-    def without_numbers(key: str, dtype: torch.dtype, numel: int) -> Tensor:
+    def without_numbers(key: str, dtype: torch.dtype, numel: int) -> "Tensor":
         stated[key] = dtype, numel
         return torch.empty(numel, dtype=dtype, device="meta")
 

@@ -1,11 +1,12 @@
 """What a tested model answers, handed from the test to its table and its report."""
 
-from typing import NamedTuple
-
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple
 
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.terminal import console
+
+if TYPE_CHECKING:  # a fusion prints classes without torch
+    from torch import Tensor
 
 MOST_SAMPLES = 10  # whose classes are printed
 MOST_CLASSES = 3  # of a sample
@@ -21,7 +22,7 @@ class Answers(NamedTuple):
     """
 
     scores: Scores
-    numbers: Tensor
+    numbers: "Tensor"
     figures: dict[str, float]
 
 

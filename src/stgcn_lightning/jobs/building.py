@@ -12,7 +12,7 @@ from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.data.streams import Stream, own_stream, stream_named
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.graph import adjacency
+from stgcn_lightning.jobs.backbones import backbone, build_model
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.description import (
     RunDescription,
@@ -21,15 +21,12 @@ from stgcn_lightning.jobs.description import (
     share_batch,
 )
 from stgcn_lightning.jobs.stores import open_store_of
-from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.cost import count_macs, count_parameters
 from stgcn_lightning.settings import groups
 from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.frozen import thawed
-from stgcn_lightning.settings.groups import Model
 from stgcn_lightning.settings.objects import imported
-from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.terminal import console
 
 WITHOUT_VALIDATION = (
@@ -135,31 +132,6 @@ def stream_of(stream: groups.Stream) -> Stream:
         return stream_named(stream.name)
     make = imported("stream._target_", stream.target)
     return own_stream(stream.name, make, **thawed(stream.options))
-
-
-def build_model(
-    model: Model, skeleton: Skeleton, classes: int, *, dropout: float = 0.0
-) -> Backbone:
-    """The untrained plain model that settings name.
-
-    Raises:
-        BadInput: there is no such backbone, option or graph.
-    """
-    if model.target is not None:
-        registry.register(model.name, imported("model._target_", model.target))
-    return registry.build(
-        model.name,
-        adjacency(skeleton, model.graph),
-        classes,
-        dropout=dropout,
-        **thawed(model.options),
-    )
-
-
-def backbone(model: Model) -> str:
-    """The name of a backbone and its width: `stgcn, 64 base channels`."""
-    width = model.options.get("base_channels")
-    return model.name if width is None else f"{model.name}, {width} base channels"
 
 
 def splits_of(

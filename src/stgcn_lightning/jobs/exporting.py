@@ -30,7 +30,7 @@ from stgcn_lightning.data.streams import check_stream
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.writing import write_atomically
-from stgcn_lightning.jobs.building import build_model
+from stgcn_lightning.jobs.backbones import build_model
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import checkpoint_of

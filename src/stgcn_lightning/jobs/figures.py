@@ -1,4 +1,7 @@
-"""Figures of a test or fusion as plain JSON beside the scores; docs/training.md has the form."""
+"""The files of a test or fusion: scores, and figures as plain JSON beside them.
+
+docs/training.md has the form of the figures.
+"""
 
 import json
 from collections.abc import Mapping
@@ -8,16 +11,42 @@ from typing import Any
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.metrics import NAMES
+from stgcn_lightning.evaluation.figures import NAMES
 from stgcn_lightning.evaluation.published import Published
-from stgcn_lightning.evaluation.scores import Scores
+from stgcn_lightning.evaluation.scores import Scores, holds_scores
 from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.settings.fields import path_of
 
 FORM = 1  # of the file
 ORIGIN = (
     "benchmark", "split", "held_out", "stream", "weights", "test_clips", "checkpoint_sha256",
     "version", "partial",
 )  # fmt: skip
+
+
+def scores_path(scores: str | None, run: Path, *inputs: Path) -> Path:
+    """Where the scores go: `scores`, or the run directory; its folder is made.
+
+    Raises:
+        BadInput: it is one of the `inputs`, no name of a score file, or cannot be written.
+    """
+    out = path_of("scores", scores) if scores else run / "scores.npz"
+    if out.suffix not in (".npz", ".pkl"):
+        raise BadInput(f"scores={scores} must end in .npz, or .pkl for MMAction2's dump")
+    if out.resolve() in [path.resolve() for path in inputs]:
+        raise BadInput(f"scores={scores} would overwrite an input: choose another name")
+    if out.exists() and not holds_scores(out):
+        raise BadInput(
+            f"scores={scores} exists and holds something else than scores: choose another name"
+        )
+    figures_path(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"scores={scores} cannot be written: {error.strerror}; choose another folder"
+        ) from error
+    return out
 
 
 def figures_path(scores: Path) -> Path:

@@ -1,6 +1,6 @@
 """Fusing the scores of several streams."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,14 @@ from rich.table import Table
 from stgcn_lightning.data.checks import split_ids
 from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.figures import figures_of
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse, learned_weights, refuse_tuning_on
 from stgcn_lightning.evaluation.intervals import compare, top1_interval
 from stgcn_lightning.evaluation.matching import labelled_alike
 from stgcn_lightning.evaluation.reproduction import Row
 from stgcn_lightning.evaluation.scores import NoLabels, Scores, read_scores, write_scores
 from stgcn_lightning.jobs.answers import print_classes
-from stgcn_lightning.jobs.figures import write_figures
-from stgcn_lightning.jobs.testing import figures_of, scores_path
-from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
+from stgcn_lightning.jobs.figures import scores_path, write_figures
 from stgcn_lightning.settings.doors import FuseSettings
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.frozen import thawed
@@ -69,8 +68,23 @@ def fuse_scores(settings: FuseSettings) -> None:
     console.print(table)
     console.print(against_best_stream(fused, streams))
     console.print(f"scores: {shown(out)}")
+    if settings.logger:
+        show_fusion(settings, rows, weights, streams, fused)
+
+
+def show_fusion(
+    settings: FuseSettings,
+    rows: list[Row],
+    weights: Mapping[str, float],
+    streams: Mapping[str, Scores],
+    fused: Scores,
+) -> None:
+    """Show a fusion, the last of the `rows`, on the dashboards beside the runs that it is of."""
+    # it imports Lightning, which takes longer than a fusion
+    from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
+
     group, linked = fused.meta.get("benchmark", "fusion"), runs_of(streams)
-    name = f"{group}_{fusion}"
+    name = f"{group}_{rows[-1].name}"
     facts: dict[str, Any] = {"weights": weights, "streams": linked}
     with watching(settings, "fuse", group=group, name=name, **facts) as loggers:
         for dashboard in dashboards_of(loggers):

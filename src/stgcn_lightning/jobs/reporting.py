@@ -1,28 +1,27 @@
 """What a report needs, collected from the store, the model and the log."""
 
-import csv
-from collections import defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.figures import NAMES
 from stgcn_lightning.evaluation.intervals import top1_interval
-from stgcn_lightning.evaluation.metrics import NAMES
 from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.evaluation.statistics import typical_pose, worst_errors
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs.answers import Answers
-from stgcn_lightning.jobs.building import Built, backbone
+from stgcn_lightning.jobs.backbones import backbone
+from stgcn_lightning.jobs.building import Built
 from stgcn_lightning.jobs.introducing import optimizer_line
+from stgcn_lightning.jobs.run_files import Metric, logged
 from stgcn_lightning.report.pages import (
     AfterTest,
     AfterTraining,
@@ -34,8 +33,6 @@ from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.terminal import console, shown, shown_value
 
 POSES = 500  # samples among whose first frames a pose is looked for
-LOGGED_LAST = ("train/top1", "val/top1")  # once an epoch, when it ends
-Metric = tuple[NDArray[np.int64], NDArray[np.float64]]  # steps and values
 
 
 @contextmanager
@@ -220,36 +217,6 @@ def shown_settings(built: Built) -> dict[str, str]:
         "seed": str(settings.seed),
         "version": version("stgcn_lightning"),
     }
-
-
-def logged(run: Path) -> dict[str, Metric]:
-    """Steps and values of every metric of a run; what is no number, in a torn row, is left out.
-
-    `epoch` is taken from the ends of epochs alone, where accuracies are logged.
-    """
-    values: dict[str, dict[int, float]] = defaultdict(dict)
-    path = run / "metrics.csv"
-    if path.exists():
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                step, ends = _number(row.get("step")), any(row.get(name) for name in LOGGED_LAST)
-                for name, text in row.items():
-                    value = _number(text)
-                    if step is None or value is None or name == "step":
-                        continue
-                    if ends or name != "epoch":
-                        values[name][int(step)] = value
-    return {
-        name: (np.array(sorted(of)), np.array([of[step] for step in sorted(of)]))
-        for name, of in values.items()
-    }
-
-
-def _number(text: Any) -> float | None:
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return None
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.zoo import zoo_entries
 from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.figures import figures_of
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
 from stgcn_lightning.evaluation.published import Published, published_top1
 from stgcn_lightning.evaluation.reproduction import Row, rows_of, to_json, to_markdown, to_table
@@ -24,7 +25,7 @@ from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.figures import write_figures
 from stgcn_lightning.jobs.keeping import keep_settings, settings_that_count
-from stgcn_lightning.jobs.testing import figures_of, test
+from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
 from stgcn_lightning.settings.doors import ReproduceSettings

@@ -10,7 +10,6 @@ from typing import Any
 import lightning
 from lightning.pytorch.loggers import CSVLogger
 
-from stgcn_lightning.callbacks.checkpoint_files import EARLIER, LAST, NEXT
 from stgcn_lightning.callbacks.lightning_private import continue_columns, place_of
 from stgcn_lightning.checkpoints.safetensors import is_safetensors
 from stgcn_lightning.checkpoints.weights import refuse_diverged, refuse_other_card, weights_in
@@ -18,6 +17,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.continuing import changes, refuse_other_run, refuse_within_epoch
+from stgcn_lightning.jobs.run_files import whole_and_torn
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.terminal import console, shown
 
@@ -111,20 +111,6 @@ def newest_whole(run: Path) -> Path | None:
             "anew"
         )
     return max(whole, key=lambda path: whole[path], default=None)
-
-
-def whole_and_torn(run: Path) -> tuple[dict[Path, int], list[Path]]:
-    """The last checkpoints that can be read to their end, with their steps, and the others."""
-    folder = run / "checkpoints"
-    torn: list[Path] = []
-    whole: dict[Path, int] = {}
-    for path in (folder / LAST, folder / NEXT, *sorted(folder.glob(EARLIER))):
-        if path.exists():
-            try:
-                whole[path] = read_checkpoint(path)["global_step"]
-            except BadInput:
-                torn.append(path)
-    return whole, torn
 
 
 def keep_metrics(run: Path, trainer: lightning.Trainer, steps: int) -> None:

@@ -104,7 +104,7 @@ def print_findings(store: Store, benchmark: Benchmark, explain: bool) -> None:
     train, val = benchmark.train_split, benchmark.val_split
     if train in store.splits and val in store.splits:
         classes = class_names(benchmark.classes)
-        findings += judge_splits(store, train, val, classes, benchmark.subject)
+        findings += judge_splits(store.divided(), train, val, classes, benchmark.subject)
     if not explain and findings:
         found = "; ".join(finding.what for finding in findings)
         console.print(f"look at the data: {found} (the prepare door gives examples and remedies)")

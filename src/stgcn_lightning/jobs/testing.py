@@ -25,15 +25,15 @@ from stgcn_lightning.checkpoints.weights import (
 from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
 from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.metrics import NAMES, accuracies
-from stgcn_lightning.evaluation.scores import Scores, holds_scores, refuse_not_finite, write_scores
+from stgcn_lightning.evaluation.figures import NAMES, figures_of
+from stgcn_lightning.evaluation.scores import Scores, refuse_not_finite, write_scores
 from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs.answers import Answers, print_classes
 from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import checkpoint_of
-from stgcn_lightning.jobs.figures import figures_path, write_figures
+from stgcn_lightning.jobs.figures import scores_path, write_figures
 from stgcn_lightning.jobs.leading import led, say_what_led
 from stgcn_lightning.jobs.reporting import published_for, report_test
 from stgcn_lightning.jobs.sidecar import card_beside
@@ -42,7 +42,6 @@ from stgcn_lightning.jobs.watching import dashboards_of, run_of, watching
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.report.pages import Figure
 from stgcn_lightning.settings.doors import TestSettings
-from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.terminal import console, shown
 
 if TYPE_CHECKING:  # it imports wandb, which takes a second
@@ -141,31 +140,6 @@ def refuse_other_zoo(settings: TestSettings, named: str) -> None:
                 f"{named} was trained on the stream {entry.stream} in {trained_in}, not on "
                 f"{stream} in {dimension}: set experiment={entry.benchmark}_{entry.stream}"
             )
-
-
-def scores_path(scores: str | None, run: Path, *inputs: Path) -> Path:
-    """Where the scores go: `scores`, or the run directory; its folder is made.
-
-    Raises:
-        BadInput: it is one of the `inputs`, no name of a score file, or cannot be written.
-    """
-    out = path_of("scores", scores) if scores else run / "scores.npz"
-    if out.suffix not in (".npz", ".pkl"):
-        raise BadInput(f"scores={scores} must end in .npz, or .pkl for MMAction2's dump")
-    if out.resolve() in [path.resolve() for path in inputs]:
-        raise BadInput(f"scores={scores} would overwrite an input: choose another name")
-    if out.exists() and not holds_scores(out):
-        raise BadInput(
-            f"scores={scores} exists and holds something else than scores: choose another name"
-        )
-    figures_path(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(
-            f"scores={scores} cannot be written: {error.strerror}; choose another folder"
-        ) from error
-    return out
 
 
 def run_test(
@@ -286,12 +260,3 @@ def print_test(built: Built, answers: Answers) -> None:
     console.print(f"{len(scores.labels)} samples, {built.run.cost_line}")
     if "partial" in scores.meta:
         console.print(f"partial scores: {scores.meta['partial']}, because of debug=fast")
-
-
-def figures_of(scores: Scores) -> dict[str, float]:
-    """top1, top5 and mean_class_accuracy, in [0, 1]; nothing of scores without labels."""
-    if not scores.labelled:
-        return {}
-    metrics = accuracies(scores.scores.shape[1])
-    counted = metrics(torch.from_numpy(scores.scores), torch.from_numpy(scores.labels))
-    return {name: float(value) for name, value in counted.items()}

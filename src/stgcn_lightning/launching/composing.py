@@ -9,12 +9,18 @@ from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.shipped import CONF
 
 
-def composed(door: str, *overrides: str) -> DictConfig:
-    """The configuration of a door, for use from Python: a notebook, a test."""
+def composed(door: str, *overrides: str, with_hydra: bool = False) -> DictConfig:
+    """The configuration of a door, for use from Python: a notebook, a test.
+
+    Args:
+        door: its name.
+        overrides: as on the command line.
+        with_hydra: with Hydra's own configuration, the group `hydra`.
+    """
     register_resolvers()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(door, list(overrides))
+        return compose(door, list(overrides), return_hydra_config=with_hydra)
 
 
 def config_folders() -> list[str]:

@@ -22,6 +22,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.folders import hold, release
 from stgcn_lightning.launching.arguments import refuse_unused, with_recordings
 from stgcn_lightning.launching.claiming import Refused
+from stgcn_lightning.launching.helping import asks_for_help, help_of
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.launching.sentences import explain, is_override, peer_lost
@@ -54,7 +55,10 @@ def open_door(name: str) -> None:
         leave(str(error), 2)
     main = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)
     try:
-        main(door)()
+        if asks_for_help(sys.argv[1:]):
+            print(help_of(name, [*filter(is_override, sys.argv[1:])]))
+        else:
+            main(door)()
     except Failure as failure:
         leave(failure.message, failure.status)
     except Refused as refused:

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,11 @@ def _with_groups(door: str) -> DictConfig:
     if folders := _own_folders():
         path = ",".join(f"'file://{folder.resolve()}'" for folder in folders)
         groups.append(f"hydra.searchpath=[{path}]")
+    return _readable(door, *groups)
+
+
+@cache
+def _readable(door: str, *groups: str) -> DictConfig:
     try:
         return composed(door, *groups)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError):

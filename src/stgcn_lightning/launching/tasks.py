@@ -1,18 +1,17 @@
 """The front doors: what each of them does, and the function that does it.
 
 A function is named as text and imported when its job runs, so that `--help` and a misspelt key
-are answered without PyTorch.
+are answered without PyTorch, and the list of the doors without Hydra.
 """
 
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
-
-from stgcn_lightning.settings.compose import settings_of
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ TASKS = {
 }
 
 
-def job_of(door: str, cfg: DictConfig, folders: Sequence[str]) -> Callable[[], Any]:
+def job_of(door: str, cfg: "DictConfig", folders: Sequence[str]) -> Callable[[], Any]:
     """The job of a door, ready to be called in this process, the only one or one of several ranks.
 
     Args:
@@ -69,6 +68,8 @@ def job_of(door: str, cfg: DictConfig, folders: Sequence[str]) -> Callable[[], A
     Raises:
         BadInput: a value is not what its setting allows; then nothing heavy was imported.
     """
+    from stgcn_lightning.settings.compose import settings_of
+
     module, _, function = TASKS[door].job.partition(":")
     settings = settings_of(door, cfg, folders)
     return partial(getattr(importlib.import_module(module), function), settings)

@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.recordings import Reading, Recording
@@ -138,7 +137,12 @@ def assigned(distance: Floats, gate: Floats) -> tuple[Integers, Integers]:
 
     To leave a row and a column alone costs as much as their gate.
     """
-    rows, columns = linear_sum_assignment(np.minimum(distance, gate))
+    if distance.size == 1:  # most frames of most recordings, which need not wait for SciPy
+        rows = columns = np.zeros(1, np.int64)
+    else:
+        from scipy.optimize import linear_sum_assignment
+
+        rows, columns = linear_sum_assignment(np.minimum(distance, gate))
     near = distance[rows, columns] < gate[rows, columns]
     return rows[near], columns[near]
 

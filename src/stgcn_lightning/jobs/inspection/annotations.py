@@ -17,10 +17,10 @@ from stgcn_lightning.jobs.inspection.recognising import SUFFIXES
 from stgcn_lightning.jobs.inspection.samples import Judged, facts_of, judged, lengths, size_of
 from stgcn_lightning.jobs.inspection.splits import (
     VALIDATED,
+    divided,
     judge_pairs,
     pairs_of,
     pattern_of,
-    store_of,
 )
 from stgcn_lightning.shipped import BenchmarkTable, benchmark_tables
 from stgcn_lightning.sources.annotations import Annotations
@@ -59,12 +59,12 @@ def inspect(asked: Asked) -> Inspected:
     classes = benchmark.classes if benchmark else [str(i) for i in range(found.taken.classes)]
     ids = [sample.id for sample in annotations.samples if isinstance(sample.id, str)]  # pyright: ignore
     subject = pattern_of(ids, asked.subject)
-    store = store_of(good, annotations.splits, found.counts["digest"], found.taken.skeleton)
     findings = [*found.findings]
     if found.scaled and not (benchmark and benchmark.normalise == "none"):
         findings.insert(0, found.scaled)
     if found.good:
-        findings += judge_pairs(store, classes, subject)
+        samples = divided(good, annotations.splits, found.counts["digest"])
+        findings += judge_pairs(samples, found.taken.skeleton.name, classes, subject)
     # a label that is a fault says nothing of the others
     labels = [sample.label for sample in found.good]
     findings += _labels([sample.label for sample in good])

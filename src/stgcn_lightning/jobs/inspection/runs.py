@@ -26,8 +26,7 @@ from stgcn_lightning.jobs.inspection.inspected import (
     plain_value,
     typed,
 )
-from stgcn_lightning.jobs.reporting import logged
-from stgcn_lightning.jobs.resuming import whole_and_torn
+from stgcn_lightning.jobs.run_files import logged, whole_and_torn
 from stgcn_lightning.jobs.sweep_results import ended_in, figure_names, reached
 
 MOST_YAML = 1 << 20  # bytes of a configuration

@@ -10,6 +10,7 @@ import numpy as np
 
 from stgcn_lightning.data.plausible import Finding
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.figures import figures_of
 from stgcn_lightning.evaluation.foreign_scores import read_table
 from stgcn_lightning.evaluation.intervals import top1_interval
 from stgcn_lightning.evaluation.scores import NoLabels, Scores, read_scores
@@ -22,7 +23,6 @@ from stgcn_lightning.jobs.inspection.inspected import (
     Rows,
     plain_value,
 )
-from stgcn_lightning.jobs.testing import figures_of
 
 BINS = 10  # of the confidence
 CONFUSED = 20  # pairs of classes that are listed

@@ -3,18 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from stgcn_lightning.data.overlaps import judge_splits, shared_subjects
+from stgcn_lightning.data.overlaps import UNLABELLED, Divided, judge_splits, shared_subjects
 from stgcn_lightning.data.plausible import Finding, share
-from stgcn_lightning.data.store import UNLABELLED, Store
 from stgcn_lightning.data.thresholds import SUBJECTS_SHARED
 from stgcn_lightning.shipped import benchmark_tables
-from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Sample
 
 # how the subject stands in ids: of NTU RGB+D and the embedded data, of MSR Action3D, in words
@@ -49,41 +45,28 @@ def pattern_of(ids: Sequence[str], given: str | None) -> str | None:
     return next((one for one in SUBJECTS if all(re.search(one, id) for id in ids)), None)
 
 
-def store_of(
-    samples: Sequence[Sample],
-    splits: Mapping[str, Sequence[str]],
-    digests: NDArray[np.int64],
-    skeleton: Skeleton,
-) -> Store:
-    """A store of these samples without their frames: what judging splits needs to know."""
+def divided(
+    samples: Sequence[Sample], splits: Mapping[str, Sequence[str]], digests: NDArray[np.int64]
+) -> Divided:
+    """Samples of annotations and their splits; an id that no sample has is left out."""
     position = {sample.id: i for i, sample in enumerate(samples)}
     labels = [UNLABELLED if sample.label is None else int(sample.label) for sample in samples]
-    none = torch.zeros(len(samples), dtype=torch.int64)
-    return Store(
-        folder=Path(),
-        frames=torch.empty(0, skeleton.num_joints, 3),
-        first_row=none,
-        num_frames=torch.tensor([sample.keypoint.shape[1] for sample in samples]),
-        num_persons=torch.tensor([sample.keypoint.shape[0] for sample in samples]),
-        labels=torch.tensor(labels, dtype=torch.int64),
-        ids=np.array([sample.id for sample in samples], np.str_),
-        splits={
-            name: torch.tensor([position[id] for id in ids if id in position], dtype=torch.int64)
-            for name, ids in splits.items()
-        },
-        dropped=[],
-        persons_cut=0,
-        scored=False,
-        skeleton=skeleton,
-        digests=torch.as_tensor(digests.copy()),
-    )
+    numbers = {
+        name: np.array([position[id] for id in ids if id in position], np.int64)
+        for name, ids in splits.items()
+    }
+    ids = np.array([sample.id for sample in samples], np.str_)
+    return Divided(ids, np.array(labels, np.int64), numbers, digests)
 
 
-def judge_pairs(store: Store, classes: Sequence[str], subject: str | None) -> list[Finding]:
+def judge_pairs(
+    samples: Divided, skeleton: str, classes: Sequence[str], subject: str | None
+) -> list[Finding]:
     """What may be wrong with the splits: between each two that belong together, and by itself.
 
     Args:
-        store: of all samples; their frames are not needed.
+        samples: of all splits.
+        skeleton: its name.
         classes: their names.
         subject: pattern that finds the subject in an id; None where it is not known.
     """
@@ -91,22 +74,22 @@ def judge_pairs(store: Store, classes: Sequence[str], subject: str | None) -> li
     protocols = {
         (one.train_split, one.val_split)
         for one in benchmark_tables()
-        if one.skeleton == store.skeleton.name and not one.synthetic
+        if one.skeleton == skeleton and not one.synthetic
     }
     findings: list[Finding] = []
-    for train, val in pairs_of(store.splits):
-        if len(store.splits[train]) and len(store.splits[val]):
-            findings += judge_splits(store, train, val, classes, subject)
+    for train, val in pairs_of(samples.splits):
+        if len(samples.splits[train]) and len(samples.splits[val]):
+            findings += judge_splits(samples, train, val, classes, subject)
             if subject is not None and (train, val) not in protocols:
-                findings += _not_by_subject(store, train, val, subject)
-    training = {train for train, _ in pairs_of(store.splits)}
-    for name, numbers in store.splits.items():
-        labels = store.labels[numbers]
-        counts = np.bincount(labels[labels >= 0].numpy(), minlength=len(classes))
+                findings += _not_by_subject(samples, train, val, subject)
+    training = {train for train, _ in pairs_of(samples.splits)}
+    for name, numbers in samples.splits.items():
+        labels = samples.labels[numbers]
+        counts = np.bincount(labels[labels >= 0], minlength=len(classes))
         findings += _alone(name, counts, classes)
-        if name in training or len(store.splits) == 1:
+        if name in training or len(samples.splits) == 1:
             findings += _unbalanced(name, counts, classes)
-    if not store.splits:
+    if not samples.splits:
         findings.append(
             Finding(
                 "there are no splits: all samples are trained on, and none is left to validate on",
@@ -114,10 +97,10 @@ def judge_pairs(store: Store, classes: Sequence[str], subject: str | None) -> li
                 "list ids in split: {'train': [...], 'val': [...]}, of different subjects",
             )
         )
-    if len(store.splits) == 1:
+    if len(samples.splits) == 1:
         findings.append(
             Finding(
-                f"there is one split, {next(iter(store.splits))!r}, and none to validate on",
+                f"there is one split, {next(iter(samples.splits))!r}, and none to validate on",
                 "",
                 "list samples of other subjects in a second one",
             )
@@ -125,11 +108,11 @@ def judge_pairs(store: Store, classes: Sequence[str], subject: str | None) -> li
     return findings
 
 
-def _not_by_subject(store: Store, train: str, val: str, subject: str) -> Iterator[Finding]:
+def _not_by_subject(samples: Divided, train: str, val: str, subject: str) -> Iterator[Finding]:
     """So many subjects in both splits that these do not divide by subjects."""
-    first, second = store.splits[train], store.splits[val]
-    second = second[~torch.isin(second, first)]
-    shared, some = shared_subjects(store, first, second, subject)
+    first, second = samples.splits[train], samples.splits[val]
+    second = second[~np.isin(second, first)]
+    shared, some = shared_subjects(samples, first, second, subject)
     if shared.sum() > SUBJECTS_SHARED * len(shared):
         yield Finding(
             f"{share(int(shared.sum()), len(shared))} of the split {val!r} are of subjects of "

@@ -55,7 +55,10 @@ def inspect(asked: Asked) -> Inspected:
         kind="store",
         why=asked.why,
         facts=facts,
-        findings=[*store.findings, *judge_pairs(store, classes, subject)],
+        findings=[
+            *store.findings,
+            *judge_pairs(store.divided(), store.skeleton.name, classes, subject),
+        ],
         estimates=[one for one in costs(size) if one.name not in ("store", "memory to prepare")],
         remarks=[*store.renamed, *store.dropped],
         tables=[_splits(store)],
