@@ -10,10 +10,12 @@ from helpers import skeleton
 from torch import nn
 
 from stgcn_lightning.engine import compiling, engine
+from stgcn_lightning.engine.convert import convert
 from stgcn_lightning.engine.engine import Engine
+from stgcn_lightning.engine.persons import distinct
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models.backbone import plain_copy
-from stgcn_lightning.models.stgcn import STGCN
+from stgcn_lightning.models.stgcn import STGCN, Stage
 
 FAMILIES = ["stgcn", "stgcnpp"]
 
@@ -110,25 +112,37 @@ def test_norm_groups_equal_groups_apart_with_averaged_gradients(alone, family):
             assert_near(buffer, statistics[name], 1e-12, name)
 
 
-def test_activations_stay_in_one_memory_layout(small, clips):
-    """Every convolution reads and writes (R, T, V, C) memory: no copy hides in a permutation."""
-    seen = []
-    for module in small.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda _, given, made: seen.extend([*given, made]))
-    Engine(small)(clips)
-    assert len(seen) == 2 * 10
-    assert all(x.is_contiguous(memory_format=torch.channels_last) for x in seen)
+def lies_as(x: torch.Tensor, *order: int) -> bool:
+    return x.permute(order).is_contiguous()
 
 
-def test_a_norm_writes_the_layout_that_it_reads(small, clips):
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.BatchNorm2d, Stage])
+def test_activations_and_their_gradients_lie_with_the_frames_first(small, clips, kind):
+    """(T, V, R, C) from the first norm on: no copy hides in a permutation."""
     seen = []
     for module in small.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.register_forward_hook(lambda _, given, made: seen.extend([*given, made]))
-    Engine(small)(clips)
-    assert len(seen) == 2 * 22
-    assert all(x.is_contiguous(memory_format=torch.channels_last) for x in seen)
+        if isinstance(module, kind):
+            module.register_forward_hook(lambda _, given, made: seen.append(made))
+            module.register_full_backward_hook(lambda _, made, given: seen.extend(given))
+    for alone in (0, 1):
+        clips[:alone, 1] = 0
+        Engine(small)(clips).sum().backward()
+    assert len(seen) == 2 * 2 * {nn.Conv2d: 10, nn.BatchNorm2d: 22, Stage: 10}[kind]
+    # the head's mean has a gradient of no order, which the last stage gives one
+    assert sum(not lies_as(x, 2, 3, 0, 1) for x in seen) == (2 if kind is Stage else 0)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (2, 3, 0, 1)])
+def test_a_norm_writes_the_layout_that_it_reads(order):
+    norm = nn.BatchNorm2d(6)
+    current = convert(norm)
+    inverse = [order.index(axis) for axis in range(4)]
+    for alone in (0, 2):
+        _, rows = distinct(pairs(3, alone))
+        shape = (len(rows.group), 6, 5, 4)
+        x = torch.randn([shape[axis] for axis in order]).permute(inverse)
+        with current.described_by(rows):
+            assert lies_as(norm(x), *order)
 
 
 def test_the_model_stays_what_it_was(small, clips):

@@ -10,6 +10,7 @@ from helpers import skeleton
 from stgcn_lightning.engine import engine
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.engine.folded import Folded, fold
+from stgcn_lightning.engine.folded_on_cpu import STGCNOnCPU
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models.stgcn import STGCN
 
@@ -27,7 +28,7 @@ def test_the_folded_form_equals_the_padded_batch(alone, most, family, monkeypatc
         monkeypatch.setattr(engine, "rows_at_once", lambda row, clips: most)
         assert_near(run(clips), expected, 1e-12)
         form = run.evaluation().form
-        assert isinstance(form, Folded)
+        assert isinstance(form, STGCNOnCPU if family == "stgcn" else Folded)
         assert_near(form(clips), expected, 1e-12)
 
 
@@ -48,8 +49,13 @@ def test_the_folded_form_leaves_out_what_no_joint_receives(name):
     clips = pairs(2, 1, joints=graph.shape[-1])
     expected, run = deepcopy(model)(clips).detach(), Engine(model)
     with torch.no_grad():
-        receivers = run.evaluation().form.stages[1].graph.receivers
+        folded = fold(model, quick=True)
+        receivers = folded.stages[1].graph.receivers
         assert receivers == (graph[2] != 0).any(0).sum() < graph.shape[-1]
+        assert_near(folded(clips), expected, 1e-12)
+        wiring = run.evaluation().form.stages[1].graph.wiring
+        assert len(wiring.edges) == (graph != 0).sum()
+        assert len(wiring.senders[2]) == (graph[2] != 0).any(1).sum() < graph.shape[-1]
         assert_near(run(clips), expected, 1e-12)
         assert_near(fold(model)(clips), expected, 1e-12)
 
@@ -62,8 +68,10 @@ def test_the_folded_form_at_full_width_equals_the_padded_batch(family):
     expected, run = deepcopy(model)(clips).detach(), Engine(model)
     with torch.no_grad():
         if family == "stgcn":
-            assert run.evaluation().form.stages[5].temporal.taps
+            assert not run.evaluation().form.stages[5].at_points
         assert_near(run(clips), expected, 1e-12)
+        if family == "stgcn":
+            assert [*run.evaluation().form.stages[5].at_points] == [19]
 
 
 def test_the_folded_form_follows_the_weights_and_is_not_saved():

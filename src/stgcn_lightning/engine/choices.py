@@ -51,7 +51,7 @@ def faster(question: str, other: Callable[[], object], usual: Callable[[], objec
 def shortest(other: Callable[[], object], usual: Callable[[], object]) -> bool:
     """Compare the shortest of some rounds in turn: what else runs on a machine only adds time."""
     times: list[list[float]] = [[], []]
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
         for _ in range(ROUNDS + 1):  # the first one makes what later ones find
             for taken, job in zip(times, (other, usual), strict=True):
                 start = time.perf_counter()

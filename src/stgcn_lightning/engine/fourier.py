@@ -67,7 +67,7 @@ class FourierConv(nn.Conv2d):
 def direct(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
     """`time_conv` as an ordinary convolution: the frames are one image of T x Q pixels."""
     y = F.conv2d(x.permute(2, 0, 1)[None], weight, bias, (stride, 1), (weight.shape[2] // 2, 0))
-    return y[0].permute(1, 2, 0)
+    return y[0].permute(1, 2, 0).contiguous()
 
 
 @functools.cache
@@ -106,7 +106,7 @@ def time_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) -
 
     Args:
         x: (T, Q, C).
-        weight: (O, C, k, 1), k odd.
+        weight: (O, C, k, 1), k odd, k // 2 a multiple of the stride.
         bias: (O,).
         stride: frames from one output to the next.
     """

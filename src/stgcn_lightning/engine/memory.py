@@ -36,6 +36,11 @@ class Widest(TorchDispatchMode):
         super().__init__()
         self.bytes = 1
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: to skip the compiler, PyTorch imports it when the first operation comes (1.4 s)."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
