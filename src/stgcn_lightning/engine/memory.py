@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 # by `is_cuda`: memory of an evaluation's widest tensor, at most; on a CPU the fastest, on a GPU
 # what keeps three times as many numbers countable in 31 bits
-ROWS_BYTES = {False: 64 << 20, True: 2 << 30}
+ROWS_BYTES = {False: 16 << 20, True: 2 << 30}
 FREE_PART = 16  # of a GPU's free memory, for the widest tensor: there are up to eight such at once
 
 
