@@ -7,6 +7,7 @@ because the published checkpoints were trained on exactly these numbers.
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,23 +83,31 @@ def scale_to_picture(keypoint: Array, img_shape: tuple[int, int]) -> Array:
         [[-1.0, -1.0], [0.0, 1.0]]
     """
     height, width = img_shape
-    half = np.array([width / 2, height / 2], keypoint.dtype)
-    return (keypoint - half) / half
+    half = np.tile(np.array([width / 2, height / 2], keypoint.dtype), keypoint.shape[-2])
+    frames = keypoint.reshape(*keypoint.shape[:-2], -1)  # loops over pairs would be slow
+    return ((frames - half) / half).reshape(keypoint.shape)
 
 
-def upright(keypoint: Array, joints: Normalisation) -> NDArray[np.float32]:
+def upright(
+    keypoint: Array, joints: Normalisation, *, cut_absent: bool = False
+) -> NDArray[np.float32]:
     """Centre the first person, and turn the body axis to +z, then the shoulder line to +x.
 
     The second turn is not about z, so the spine leaves z again: the published models were trained
     on such input. A sample that is all zero is returned as it is.
+
+    With `cut_absent`, a second person who is in none of the frames that remain is left out.
     """
     bodies = keypoint[:2]
-    seen: NDArray[np.bool_] = np.any(bodies, axis=(2, 3))  # M, T
-    if len(bodies) == 2 and seen[1].sum() > seen[0].sum():
+    M, T = bodies.shape[:2]
+    seen = not_zero(bodies.reshape(M, T, -1))
+    if M == 2 and seen[1].sum() > seen[0].sum():
         bodies, seen = bodies[::-1], seen[::-1]
     if not seen[0].any():
         return bodies.astype(np.float32)
-    bodies = bodies[:, seen[0]]  # M, T', V, C
+    if cut_absent and not (seen[1:] & seen[0]).any():
+        bodies = bodies[:1]
+    bodies = np.compress(seen[0], bodies, axis=1)  # M, T', V, C
     return Anchor.of(bodies[0, 0], joints).placed(bodies)
 
 
@@ -133,8 +142,19 @@ class Anchor(NamedTuple):
 
 
 def _centred(bodies: Array, centre: Array) -> Array:
-    present = np.any(bodies, axis=-1, keepdims=True)  # an undetected joint stays at the origin
-    return np.where(present, bodies - centre, bodies)
+    """Bodies (..., V, C) less the centre; an undetected joint stays at the origin."""
+    frames = bodies.reshape(*bodies.shape[:-2], -1)  # loops over three numbers would be slow
+    centred = (frames - np.tile(centre, bodies.shape[-2])).reshape(bodies.shape)
+    present = not_zero(bodies)
+    return centred if present.all() else np.where(present[..., None], centred, bodies)
+
+
+def not_zero(numbers: Array) -> NDArray[np.bool_]:
+    """Where any number of the last axis is not zero: `np.any` of their bits, which is fast."""
+    bits = np.ascontiguousarray(numbers).view(f"u{numbers.dtype.itemsize}")
+    if bits.shape[-1] > 4:
+        return np.bitwise_or.reduce(bits, axis=-1) << 1 != 0  # without the sign of a zero
+    return reduce(np.bitwise_or, np.moveaxis(bits, -1, 0)) << 1 != 0
 
 
 def rotation_onto(vector: Array, target: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,7 +163,8 @@ def rotation_onto(vector: Array, target: NDArray[np.float64]) -> NDArray[np.floa
     The direction of `vector` is computed in its own type: for float16 both the norm and the
     quotient round, which moves the angle by up to 1e-3.
     """
-    axis = np.cross(vector.astype(np.float64), target)
+    (a, b, c), (u, v, w) = vector.tolist(), target.tolist()
+    axis = np.array([b * w - c * v, c * u - a * w, a * v - b * u])  # np.cross is slow
     if np.abs(vector).sum() < ALIGNED or np.abs(axis).sum() < ALIGNED:
         return np.eye(3)
     norm = np.sqrt(np.dot(vector, vector))
