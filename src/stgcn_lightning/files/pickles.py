@@ -8,7 +8,7 @@ import io
 import math
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import IO, Any, cast
 
@@ -17,9 +17,10 @@ import torch
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind
+from stgcn_lightning.files.placed import ArrayInFile, Run, without_runs
 from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.tensors import ReadStorage, TensorUnpickler, read_legacy, strided
-from stgcn_lightning.files.unpickling import Built, NotPlain, PlainDict, load_pickle, shown
+from stgcn_lightning.files.unpickling import COPIES, Built, NotPlain, PlainDict, load_pickle, shown
 
 # Subclasses of dict that libraries have for settings; they are read as dicts.
 DICTS = (
@@ -82,7 +83,13 @@ INSTEAD = {
 }
 
 
-def read_pickle(path: AnyPath, contents: str = "annotations") -> object:
+def read_pickle(
+    path: AnyPath,
+    contents: str = "annotations",
+    *,
+    in_place: Collection[str] = (),
+    seen: Callable[[int], object] | None = None,
+) -> object:
     """Read a pickle that holds nothing but numbers, text, arrays and plain containers.
 
     Arrays are writable; no name in the file is looked up in any module.
@@ -90,6 +97,9 @@ def read_pickle(path: AnyPath, contents: str = "annotations") -> object:
     Args:
         path: of the file.
         contents: what it should hold, one of `kinds.WANTED`.
+        in_place: keys of dicts, under which floating-point arrays may stay in the file, as
+            `placed.ArrayInFile`.
+        seen: is then told now and then how many bytes of the file have been looked at.
 
     Raises:
         BadInput: no such file, not a pickle, truncated, or it asks for anything else,
@@ -97,7 +107,12 @@ def read_pickle(path: AnyPath, contents: str = "annotations") -> object:
     """
     refuse_other_kind(path, contents)
     with opened(path) as file:
-        found = load_pickle(_PlainUnpickler(file, path, contents))
+        if in_place:
+            short, end = without_runs(file, seen)
+            found = load_pickle(_InPlaceUnpickler(short, path, contents, file), in_place)
+            file.seek(end)
+        else:
+            found = load_pickle(_PlainUnpickler(file, path, contents))
         if file.read(1):
             raise BadInput(
                 f"{path} holds more than one pickle, of which the first alone would be read: write "
@@ -214,17 +229,51 @@ class _MaskedArray(_Array):
             self.value = np.where(masked, values.dtype.type(np.nan), values)
 
 
+class _ArrayInPlace(_Array):
+    """An array that stays in the file if it is one of floating-point numbers."""
+
+    __slots__ = ("file", "path")
+
+    def __init__(self, spend: Callable[[int], None], file: IO[bytes], path: AnyPath) -> None:
+        super().__init__(spend)
+        self.file, self.path = file, path
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, fortran, data = state
+        if not _stays(dtype, data):
+            super().__setstate__(state)
+            return
+        self.spend(len(data))
+        _check_array(shape, dtype, data)
+        self.value = ArrayInFile(self.path, data, shape, dtype.value, "F" if fortran else "C")
+
+    def taken(self) -> Any:
+        return self.value.read(self.file) if isinstance(self.value, ArrayInFile) else self.value
+
+    def placed(self) -> Any:
+        return self.value
+
+
+def _stays(dtype: Any, data: Any) -> bool:
+    """Whether numbers stay in the file; those in another machine's order of bytes do not."""
+    numbers = isinstance(dtype, _Dtype) and dtype.value.kind == "f" and dtype.value.isnative
+    return numbers and isinstance(data, Run)
+
+
 def _bytes_of(data: Any) -> Any:
     """The bytes of an array; Python 2 wrote them as text."""
+    data = data.taken() if isinstance(data, Run) else data
     return data.encode("latin-1") if isinstance(data, str) else data
 
 
 def _check_array(shape: Any, dtype: Any, data: Any) -> None:
-    if not isinstance(dtype, _Dtype) or dtype.objects or not isinstance(data, (bytes, bytearray)):
+    made_of_bytes = isinstance(data, (bytes, bytearray, Run))
+    if not isinstance(dtype, _Dtype) or dtype.objects or not made_of_bytes:
         raise pickle.UnpicklingError("an array that is not made of bytes")
     if any(type(n) is not int or n < 0 for n in shape):
         raise pickle.UnpicklingError("an array whose shape is no shape")
-    if math.prod(shape) * dtype.value.itemsize != len(data):
+    size = math.prod(shape) * dtype.value.itemsize
+    if size != len(data) and not (isinstance(data, Run) and data.may_be(size)):
         raise pickle.UnpicklingError("an array whose shape does not fit its bytes")
 
 
@@ -282,6 +331,7 @@ class _PlainUnpickler(TensorUnpickler):
     def byte_array(self, content: Any = b"", encoding: str = "latin-1") -> bytearray:
         # bytearray(10 ** 12) would allocate that much.
         self.spend(len(content))
+        content = content.taken() if isinstance(content, Run) else content
         return bytearray(self.encode(content, encoding) if isinstance(content, str) else content[:])
 
     def dict_of_protocol_0(self, kind: Any, _base: object, state: Any) -> PlainDict:
@@ -321,6 +371,7 @@ class _PlainUnpickler(TensorUnpickler):
 
     def storage(self, content: Any) -> Built:
         """The storage in a file of torch's old format, which torch's own function would execute."""
+        content = content.taken() if isinstance(content, Run) else content
         if not isinstance(content, bytes) or not content.startswith(LEGACY):
             raise pickle.UnpicklingError("a storage that is none")
         self.spend(len(content))
@@ -345,3 +396,44 @@ class _PlainUnpickler(TensorUnpickler):
         self.spend(tensor.numel() * tensor.dtype.itemsize)
         # numpy has no bfloat16
         return Built((tensor.float() if tensor.dtype == torch.bfloat16 else tensor.clone()).numpy())
+
+
+class _InPlaceUnpickler(_PlainUnpickler):
+    """Reads a pickle without its long runs of bytes (`placed.without_runs`).
+
+    Args:
+        short: the pickle.
+        path: of the file, for sentences.
+        contents: what the pickle should be, for sentences.
+        file: where its runs are.
+    """
+
+    def __init__(self, short: bytes, path: AnyPath, contents: str, file: IO[bytes]) -> None:
+        super().__init__(io.BytesIO(short), path, contents)
+        self.file = file
+        self.left += COPIES * (file.seek(0, 2) - len(short))
+
+    def persistent_load(self, pid: Any) -> Run:
+        """The run of a place; a pickle's own persistent ids have none."""
+        if pid is None:
+            raise pickle.UnpicklingError(
+                "A load persistent id instruction was encountered, "
+                "but no persistent_load function was specified."
+            )
+        return Run(self.file, *pid)
+
+    def encode(self, text: Any, encoding: str) -> Any:
+        if not isinstance(text, Run):
+            return super().encode(text, encoding)
+        self.spend(len(text))
+        return text  # `_bytes_of` makes the bytes
+
+    def begin_array(self, *args: object) -> _Array:
+        return _ArrayInPlace(self.spend, self.file, self.path)
+
+    def array(self, data: Any, dtype: Any, shape: Any, order: Any) -> Built:
+        if not _stays(dtype, data):
+            return super().array(_bytes_of(data), dtype, shape, order)
+        holder = self.begin_array()
+        holder.__setstate__((1, shape, dtype, order == "F", data))
+        return holder
