@@ -31,6 +31,7 @@ def normalise(
     mode: str,
     img_shape: tuple[int, int] | None,
     joints: Normalisation | None = None,
+    cut_absent: bool = False,
 ) -> Array:
     """Normalise one sample and join its scores to it.
 
@@ -40,6 +41,7 @@ def normalise(
         mode: ``2d``, ``3d`` or ``none``.
         img_shape: (height, width) of the picture in pixels; ``2d`` needs it.
         joints: which joints give centre, body axis and shoulder line; used by ``3d``.
+        cut_absent: ``3d`` leaves a second person out who is in none of the frames that it keeps.
 
     Returns:
         (M, T, V, 3): (x, y, score) in the stored type, or (x, y, z); ``3d`` gives float32, may drop
@@ -63,7 +65,7 @@ def normalise(
                 "benchmark.normalise=3d needs the skeleton's `normalise` joints (centre, body, "
                 "shoulders): add them to the skeleton file or set benchmark.normalise=none"
             )
-        return upright(keypoint, joints)
+        return upright(keypoint, joints, cut_absent=cut_absent)
     if mode == "2d":
         if img_shape is None:
             raise BadInput("benchmark.normalise=2d needs the size of the picture: give img_shape")
@@ -94,9 +96,7 @@ def upright(
     """Centre the first person, and turn the body axis to +z, then the shoulder line to +x.
 
     The second turn is not about z, so the spine leaves z again: the published models were trained
-    on such input. A sample that is all zero is returned as it is.
-
-    With `cut_absent`, a second person who is in none of the frames that remain is left out.
+    on such input. A sample that is all zero is returned as it is. `cut_absent`: see `normalise`.
     """
     bodies = keypoint[:2]
     M, T = bodies.shape[:2]

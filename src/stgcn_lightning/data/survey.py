@@ -50,6 +50,7 @@ class Survey:
         coordinates: C.
         pictures: key points are scaled to the picture, whose size therefore matters.
         samples: how many there will be.
+        first: number of the first one that is given to this survey, of several (`join`).
 
     Attributes:
         missing: (V,) in how many rows with a person each joint is missing.
@@ -58,13 +59,15 @@ class Survey:
         bodies: some (V, C) of which every joint was found, from samples all over the set.
     """
 
-    def __init__(self, joints: int, coordinates: int, *, pictures: bool, samples: int):
+    def __init__(
+        self, joints: int, coordinates: int, *, pictures: bool, samples: int, first: int = 0
+    ):
         self.pictures = pictures
         self.missing = np.zeros(joints, np.int64)
         self.rows = 0
         self.least, self.most = np.full(coordinates, np.inf), np.full(coordinates, -np.inf)
         self.bodies: list[NDArray[np.float32]] = []
-        self._every = -(-samples // BODIES)
+        self._every, self._first = -(-samples // BODIES), first
         self._waiting: list[Sample] = []
         self._rows_waiting = 0
         self._done: list[NDArray[Any]] = []
@@ -81,6 +84,15 @@ class Survey:
         if self._waiting:
             self._count()
         return np.concatenate([np.empty(0, COUNTED), *self._done])
+
+    def join(self, following: "Survey") -> None:
+        """Add the counts of a survey whose samples follow the ones of this survey."""
+        self._done.append(following.counts())
+        self.missing += following.missing
+        self.rows += following.rows
+        self.least = np.minimum(self.least, following.least)
+        self.most = np.maximum(self.most, following.most)
+        self.bodies += following.bodies
 
     def _count(self) -> None:
         samples, self._waiting, self._rows_waiting = self._waiting, [], 0
@@ -114,7 +126,7 @@ class Survey:
             _digest(sample) if some else 0
             for sample, some in zip(samples, table["found"] > 0, strict=True)
         ]
-        number = sum(map(len, self._done)) + np.arange(len(samples))
+        number = self._first + sum(map(len, self._done)) + np.arange(len(samples))
         middle = (begins + frames // 2)[number % self._every == 0]
         whole = middle[found[middle] == len(self.missing)]
         self.bodies += list(np.transpose(planes[:, :, whole]))

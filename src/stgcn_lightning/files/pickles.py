@@ -20,7 +20,15 @@ from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind
 from stgcn_lightning.files.placed import ArrayInFile, Run, without_runs
 from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.tensors import ReadStorage, TensorUnpickler, read_legacy, strided
-from stgcn_lightning.files.unpickling import COPIES, Built, NotPlain, PlainDict, load_pickle, shown
+from stgcn_lightning.files.unpickling import (
+    COPIES,
+    Built,
+    NotPlain,
+    PlainDict,
+    load_pickle,
+    not_collecting,
+    shown,
+)
 
 # Subclasses of dict that libraries have for settings; they are read as dicts.
 DICTS = (
@@ -106,7 +114,7 @@ def read_pickle(
             which is then not executed.
     """
     refuse_other_kind(path, contents)
-    with opened(path) as file:
+    with opened(path) as file, not_collecting():
         if in_place:
             short, end = without_runs(file, seen)
             found = load_pickle(_InPlaceUnpickler(short, path, contents, file), in_place)

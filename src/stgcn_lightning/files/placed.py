@@ -62,9 +62,7 @@ def _steps() -> re.Pattern[bytes]:
 STEPS = _steps()
 
 
-def without_runs(
-    file: IO[bytes], seen: Callable[[int], object] | None = None
-) -> tuple[bytes, int]:
+def without_runs(file: IO[bytes], seen: Callable[[int], object] | None = None) -> tuple[bytes, int]:
     """A pickle with the places of its long runs instead of them, and where it ends in the file.
 
     A place is a persistent id, (start, size, whether it is text); the id of what a pickle itself
@@ -171,14 +169,14 @@ class ArrayInFile:
     Attributes:
         path: of the file.
         start: where the bytes begin.
-        size: how many there are.
+        length: how many there are.
         text: they are spelled as text.
         shape: of the array.
         dtype: of floating-point numbers, in the machine's order of bytes.
         order: ``C`` or ``F``.
     """
 
-    __slots__ = ("dtype", "order", "path", "shape", "size", "start", "text")
+    __slots__ = ("dtype", "length", "order", "path", "shape", "start", "text")
 
     def __init__(
         self,
@@ -188,13 +186,18 @@ class ArrayInFile:
         dtype: np.dtype[Any],
         order: Literal["C", "F"],
     ) -> None:
-        self.path, self.start, self.size, self.text = path, run.start, run.size, run.text
+        self.path, self.start, self.length, self.text = path, run.start, run.size, run.text
         self.shape, self.dtype, self.order = shape, dtype, order
 
     @property
     def ndim(self) -> int:
         """How many axes it has."""
         return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
 
     def read(self, file: IO[bytes]) -> np.ndarray:
         """The array, writable, from its file, which is open.
@@ -205,10 +208,10 @@ class ArrayInFile:
         return guarded(lambda: self._read(file), self.path, "annotations")
 
     def _read(self, file: IO[bytes]) -> np.ndarray:
-        found = _bytes_at(file, self.start, self.size)
+        found = _bytes_at(file, self.start, self.length)
         if self.text:
             found = found.decode("utf-8", "surrogatepass").encode("latin-1")
-        if len(found) != math.prod(self.shape) * self.dtype.itemsize:
+        if len(found) != self.size * self.dtype.itemsize:
             raise pickle.UnpicklingError("an array whose shape does not fit its bytes")
         return np.ndarray(self.shape, self.dtype, bytearray(found), order=self.order)
 

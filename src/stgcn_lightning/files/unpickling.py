@@ -16,8 +16,10 @@ A pickle of n bytes may name one of its own values n times. What would copy a va
 `Unpickler.spend` first, so that no file makes us hold much more than its own size.
 """
 
+import gc
 import pickle
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from types import MethodType
 from typing import IO, Any
 
@@ -149,6 +151,18 @@ def load_pickle(unpickler: Unpickler, in_place: Collection[str] = ()) -> Any:
     return guarded(unpickler.load, unpickler.path, unpickler.contents, in_place)
 
 
+@contextmanager
+def not_collecting() -> Generator[None]:
+    """Within, Python looks for no circles of references: among so many new objects, it would often."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 def guarded(
     load: Callable[[], Any], path: AnyPath, contents: str, in_place: Collection[str] = ()
 ) -> Any:
@@ -170,9 +184,7 @@ def guarded(
         ) from error
 
 
-def _plain(
-    value: Any, done: dict[int, Any], in_place: Collection[str], key: object = None
-) -> Any:
+def _plain(value: Any, done: dict[int, Any], in_place: Collection[str], key: object = None) -> Any:
     """`value` with every holder replaced by its value; `done` has the containers met so far."""
     if isinstance(value, Built):
         value = value.placed() if key in in_place else value.taken()
