@@ -6,7 +6,7 @@ processes of its own.
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from stgcn_lightning.data.checks import COORDINATES, sample_faults
 from stgcn_lightning.data.missing import without_missing
-from stgcn_lightning.data.normalise import normalise
+from stgcn_lightning.data.normalise import normalise, upright_all
 from stgcn_lightning.data.spec import StoreSpec
 from stgcn_lightning.data.survey import Survey
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.annotations import Sample, loaded
 
 CHANNELS = 3
+AT_ONCE = 1 << 12  # rows that are normalised together: they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -120,36 +121,65 @@ def bodies_of(
     Raises:
         BadInput: a sample cannot be normalised, or not be stored.
     """
-    for sample in loaded(samples):
+    for group in _alike(loaded(samples)):
         with np.errstate(over="ignore"):
-            bodies = np.ascontiguousarray(_normalised(sample, spec), dtype)
-        if not np.isfinite(bodies).all():
-            raise BadInput(
-                f"sample {sample.id!r} has coordinates too large for {dtype}, in which "
-                "they are stored: give pixels (2D) or metres (3D)"
-            )
-        if survey is not None:
-            survey.add(sample)
-        yield bodies
+            found = _normalised(group, spec)
+        for sample, one in zip(group, found, strict=True):
+            with np.errstate(over="ignore"):
+                bodies = np.ascontiguousarray(one, dtype)
+            if not np.isfinite(bodies).all():
+                raise BadInput(
+                    f"sample {sample.id!r} has coordinates too large for {dtype}, in which "
+                    "they are stored: give pixels (2D) or metres (3D)"
+                )
+            if survey is not None:
+                survey.add(sample)
+            yield bodies
 
 
-def _normalised(sample: Sample, spec: StoreSpec) -> NDArray[np.floating[Any]]:
+def _alike(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    """Some samples at a time, those of a group of the same type."""
+    group, rows = list[Sample](), 0
+    for sample in samples:
+        if group and (rows >= AT_ONCE or sample.keypoint.dtype != group[0].keypoint.dtype):
+            yield group
+            group, rows = [], 0
+        group.append(sample)
+        rows += sample.keypoint.shape[0] * sample.keypoint.shape[1]
+    if group:
+        yield group
+
+
+def _normalised(samples: Sequence[Sample], spec: StoreSpec) -> list[NDArray[np.floating[Any]]]:
+    """The bodies (M, T, V, C) of samples of one type."""
+    joints = spec.skeleton.normalise
+    known = [without_missing(sample, spec.missing) for sample in samples]
+    if spec.normalise == "3d" and joints is not None:
+        found = upright_all([one.keypoint for one in known], joints, cut_absent=True)
+    else:
+        found = [_normalised_alone(one, spec) for one in known]
+    if spec.dimension == "2d":
+        return found
+    # An absent person is all zero in 3D, as padding is: trailing ones are not kept. In 2D a
+    # normalised absent person is at the corner (-1, -1), so all stored persons are kept.
+    return [
+        bodies
+        if len(bodies) == 1
+        else bodies[: max(np.flatnonzero(bodies.any(axis=(1, 2, 3))), default=0) + 1]
+        for bodies in found
+    ]
+
+
+def _normalised_alone(sample: Sample, spec: StoreSpec) -> NDArray[np.floating[Any]]:
     if spec.normalise == "2d" and sample.img_shape is None:
         raise BadInput(
             f"sample {sample.id!r} has no img_shape, to which benchmark.normalise=2d scales key "
             "points; give (height, width) in pixels, or set benchmark.normalise=none"
         )
-    known = without_missing(sample, spec.missing)
-    bodies = normalise(
-        known.keypoint,
-        known.score,
+    return normalise(
+        sample.keypoint,
+        sample.score,
         mode=spec.normalise,
         img_shape=sample.img_shape,
         joints=spec.skeleton.normalise,
-        cut_absent=True,
     )
-    if spec.dimension == "3d" and len(bodies) > 1:
-        # An absent person is all zero in 3D, as padding is: trailing ones are not kept. In 2D a
-        # normalised absent person is at the corner (-1, -1), so all stored persons are kept.
-        bodies = bodies[: max(np.flatnonzero(bodies.any(axis=(1, 2, 3))), default=0) + 1]
-    return bodies
