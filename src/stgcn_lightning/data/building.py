@@ -10,8 +10,11 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.data.checks import check_annotations, split_ids
-from stgcn_lightning.data.helpers import MOST, Crew, cores
+from stgcn_lightning.data.helpers import MOST, Crew, Ended, cores
 from stgcn_lightning.data.ids import find_samples
 from stgcn_lightning.data.plausible import Surveyed, judge
 from stgcn_lightning.data.portions import CHANNELS, survey_of
 from stgcn_lightning.data.spec import StoreSpec
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.placed import ArrayInFile
+from stgcn_lightning.files.unpickling import not_collecting
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
 UNLABELLED = -1  # label of a sample that has none
@@ -32,6 +37,7 @@ SAMPLE_FIELDS = np.dtype(
     [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
 )
 ROWS, SAMPLES = 1 << 14, 1 << 10  # of a portion: 5 MB of 25 joints
+FLUSHED = 1 << 28  # bytes after which a file is brought to the disk
 ALONE = 1 << 26  # bytes in a file below which helpers would not have begun before all is done
 # memory in bytes, measured by scripts/bench/prepare.py
 PROCESS, HELPER, SAMPLE = 300e6, 60e6, 2000
@@ -65,9 +71,6 @@ class Watch:
     def begin(self, plan: Plan) -> None:
         """The samples are known, and are now prepared."""
 
-    def checked(self, samples: int) -> None:
-        """So many more samples have been checked."""
-
     def stored(self, samples: int) -> None:
         """So many more samples have been stored."""
 
@@ -89,30 +92,51 @@ def build(
         OSError: the store cannot be written.
     """
     size: int = about["source_bytes"]
-    read = spec.source.annotations(annotations, lambda done: watch.seen(done, size))
-    found, renamed = find_samples(read)
-    portions = divided(found.samples)
-    plan = plan_of(found.samples, len(portions), spec)
+    with not_collecting():
+        read = spec.source.annotations(annotations, lambda done: watch.seen(done, size))
+        found, renamed = find_samples(read)
+        plan = plan_of(found.samples, spec)
+    about = about | {"renamed": renamed}
+    try:
+        # Nearly all annotations are good: each portion is checked when it is prepared.
+        _store(folder, found, lambda _crew, _samples: {}, plan, spec, about, watch)
+    except Ended:
+        raise
+    except BadInput:
+        # First everything is checked, which says what is wrong in the order of the checks.
+        shutil.rmtree(folder, ignore_errors=True)
+        _store(folder, found, _faults_of, plan, spec, about, watch)
+
+
+FaultsOf = Callable[[Crew, Sequence[Sample]], dict[str, str]]
+
+
+def _faults_of(crew: Crew, samples: Sequence[Sample]) -> dict[str, str]:
+    return {id: fault for part in crew.faults(divided(samples)) for id, fault in part.items()}
+
+
+def _store(
+    folder: Path,
+    found: Annotations,
+    faults_of: FaultsOf,
+    plan: Plan,
+    spec: StoreSpec,
+    about: dict[str, Any],
+    watch: Watch,
+) -> None:
+    """Check, and write a store into the folder, see `build`."""
     watch.begin(plan)
-    with Crew(plan.processes if plan.processes > 1 else 0, spec, folder / "frames.bin") as crew:
-
-        def faults_of(_: Sequence[Sample]) -> dict[str, str]:
-            faults: dict[str, str] = {}
-            for portion, found_there in zip(portions, crew.faults(portions), strict=True):
-                faults |= found_there
-                watch.checked(len(portion))
-            return faults
-
+    helpers = plan.processes if plan.processes > 1 else 0
+    with Crew(helpers, spec, folder / "frames.bin") as crew:
         checked, dropped = check_annotations(
             found,
             skeleton=spec.skeleton,
             classes=spec.classes,
             dimension=spec.dimension,
             on_bad_sample=spec.on_bad_sample,
-            faults_of=faults_of,
+            faults_of=partial(faults_of, crew),
         )
-        said = about | {"dropped": dropped, "renamed": renamed}
-        _write(folder, checked, portions, crew, spec, said, watch)
+        _write(folder, checked, crew, spec, about | {"dropped": dropped}, watch)
 
 
 def divided(samples: Sequence[Sample]) -> list[list[Sample]]:
@@ -134,12 +158,12 @@ def _rows(sample: Sample) -> int:
     return shape[0] * shape[1] if len(shape) == 4 else 0
 
 
-def plan_of(samples: Sequence[Sample], portions: int, spec: StoreSpec) -> Plan:
+def plan_of(samples: Sequence[Sample], spec: StoreSpec) -> Plan:
     """What it takes to build a store of these samples."""
     arrays = list(_arrays(samples))
     in_file = sum(one.length for one in arrays if isinstance(one, ArrayInFile))
     in_memory = sum(one.nbytes for one in arrays if isinstance(one, np.ndarray))
-    helpers = min(cores(), MOST, portions) if in_file >= ALONE else 1
+    helpers = min(cores(), MOST) if in_file >= ALONE and sys.executable else 1
     row = spec.skeleton.num_joints * CHANNELS * _stored_type(samples, spec).itemsize
     memory = PROCESS + SAMPLE * len(samples) + in_memory + (helpers > 1) * helpers * HELPER
     return Plan(
@@ -187,7 +211,6 @@ def table_of(
 def _write(
     folder: Path,
     annotations: Annotations,
-    portions: Sequence[Sequence[Sample]],
     crew: Crew,
     spec: StoreSpec,
     about: dict[str, Any],
@@ -201,15 +224,13 @@ def _write(
         raise OSError(errno.ENOSPC, f"it needs {need / 1e9:.1f} GB")
 
     (folder / "frames.bin").write_bytes(empty.data)
-    kept = {sample.id for sample in samples}
-    dropped = [frozenset(one.id for one in part if one.id not in kept) for part in portions]
-    sizes = [len(part) - len(without) for part, without in zip(portions, dropped, strict=True)]
-    firsts = [0, *np.cumsum(sizes).tolist()][: len(sizes)]
     survey, shapes = survey_of(spec, len(samples)), list[tuple[int, int]]()
-    for prepared in crew.store(dropped, firsts, len(samples), empty):
-        survey.join(prepared.survey)
-        shapes += prepared.shapes
-        watch.stored(len(prepared.shapes))
+    with _Flushing(folder / "frames.bin") as flushing:
+        for prepared in crew.store(divided(samples), empty):
+            survey.join(prepared.survey)
+            shapes += prepared.shapes
+            flushing.written(empty.nbytes * sum(M * T for M, T in prepared.shapes))
+            watch.stored(len(prepared.shapes))
     ids = [sample.id for sample in samples]
     counts = survey.counts()
     findings = judge(Surveyed(survey, counts, ids, spec))
@@ -238,3 +259,24 @@ def _write(
     for path in folder.iterdir():  # on the disk before the folder takes its name
         with path.open("r+b") as file:
             os.fsync(file.fileno())
+
+
+class _Flushing:
+    """Has a file that grows brought to the disk in the meantime, which would take long at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.file, self.thread = path.open("rb"), ThreadPoolExecutor(1)
+        self.bytes, self.going = 0, None
+
+    def __enter__(self) -> "_Flushing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.thread.shutdown()
+        self.file.close()
+
+    def written(self, size: int) -> None:
+        """The file has got so many more bytes."""
+        self.bytes += size
+        if self.bytes >= FLUSHED and (self.going is None or self.going.done()):
+            self.bytes, self.going = 0, self.thread.submit(os.fsync, self.file.fileno())

@@ -43,6 +43,10 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+class Ended(BadInput):
+    """A helper has ended, whatever it was given."""
+
+
 class Here:
     """Answers calls of `portions.Portions` in this process."""
 
@@ -74,7 +78,8 @@ class Helper:
             env=os.environ | ONE_THREAD,
             start_new_session=True,  # Ctrl-C is for this process alone
         )
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.calls, self.answers = self.process.stdin, self.process.stdout
         self._send(json.dumps(sys.path).encode() + b"\n" + pickle.dumps(portions))
 
@@ -107,9 +112,9 @@ class Helper:
     def _ended(self) -> BadInput:
         status = self.process.wait()
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
-        return BadInput(
-            f"a process that prepared samples ended with {how}, as when memory runs out: free some, "
-            "or allow one processor alone, taskset -c 0 COMMAND, which needs less"
+        return Ended(
+            f"a process that prepared samples ended with {how}, as when memory runs out: free "
+            "some, or allow one processor alone (taskset -c 0 COMMAND), which needs less"
         )
 
 
@@ -176,50 +181,43 @@ class Crew:
         Raises:
             BadInput: the structure of a sample is wrong, of several that of the first.
         """
-        for number, portion in enumerate(portions):
-            member = self.members[number % len(self.members)]
-            if number >= len(self.members):
+        many = len(self.members)
+        for number in range(len(portions) + many):
+            member = self.members[number % many]
+            if 0 <= number - many < len(portions):
                 yield member.answer()
-            member.ask("faults", number, portion)
-        for number in range(max(0, len(portions) - len(self.members)), len(portions)):
-            yield self.members[number % len(self.members)].answer()
+            if number < len(portions):
+                member.ask("faults", portions[number])
 
-    def store(
-        self,
-        dropped: Sequence[frozenset[str]],
-        firsts: Sequence[int],
-        count: int,
-        empty: np.ndarray,
-    ) -> Iterator[Prepared]:
+    def store(self, portions: Sequence[Sequence[Sample]], empty: np.ndarray) -> Iterator[Prepared]:
         """Prepare each portion and write its frames behind those of the one before.
 
         Args:
-            dropped: ids that each portion is stored without.
-            firsts: number of the first sample of each portion among all that are stored.
-            count: how many these are.
+            portions: good samples.
             empty: (V, C) a frame in the type that is stored; the first one in the file.
 
         Raises:
-            BadInput: a sample cannot be stored, of several the first.
+            BadInput: a sample is bad, cannot be normalised or not be stored.
             OSError: the file cannot be written.
         """
+        many, rows, count = len(self.members), 1, sum(map(len, portions))
+        firsts = np.cumsum([0, *map(len, portions)]).tolist()
 
         def prepare(number: int) -> None:
-            if number < len(firsts):
-                member = self.members[number % len(self.members)]
-                member.ask("prepare", number, dropped[number], firsts[number], count, empty.dtype)
+            if number < len(portions):
+                member = self.members[number % many]
+                member.ask("prepare", portions[number], firsts[number], count, empty.dtype)
 
-        rows = 1
-        for number in range(len(self.members)):
+        for number in range(many):
             prepare(number)
-        for number in range(len(firsts)):
-            member = self.members[number % len(self.members)]
-            if number >= len(self.members):
-                member.answer()  # its last portion is written
+        for number in range(len(portions)):
+            member = self.members[number % many]
+            if number >= many:
+                member.answer()  # the portion before is written
             prepared: Prepared = member.answer()
             member.ask("write", rows * empty.nbytes)
-            prepare(number + len(self.members))
+            prepare(number + many)
             rows += sum(persons * frames for persons, frames in prepared.shapes)
             yield prepared
-        for member in self.members[: len(firsts)]:
+        for member in self.members[: len(portions)]:
             member.answer()

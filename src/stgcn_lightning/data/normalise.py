@@ -131,7 +131,9 @@ def upright_all(
     for part in parts:
         if not bodies[part.start].any():  # nobody, at any time
             placed[part] = bodies[part]
-    return [placed[part].reshape(*one.shape, V, C) for one, part in zip(numbers, parts, strict=True)]
+    return [
+        placed[part].reshape(*one.shape, V, C) for one, part in zip(numbers, parts, strict=True)
+    ]
 
 
 def _kept(

@@ -40,7 +40,7 @@ class Prepared:
 
 
 class Portions:
-    """Portions of the samples, and what can be asked of them.
+    """What can be asked of a portion of the samples.
 
     Args:
         spec: how samples are checked and normalised.
@@ -49,34 +49,38 @@ class Portions:
 
     def __init__(self, spec: StoreSpec, frames: Path) -> None:
         self.spec, self.frames = spec, frames
-        self.samples: dict[int, Sequence[Sample]] = {}
         self.bodies: list[NDArray[np.floating[Any]]] = []
 
-    def faults(self, number: int, samples: Sequence[Sample]) -> dict[str, str]:
-        """What is wrong with the samples of portion `number`, which are kept."""
-        self.samples[number] = samples
-        return faults_of(samples, self.spec)
+    def faults(self, samples: Sequence[Sample]) -> dict[str, str]:
+        """What is wrong with the values of samples, by their ids."""
+        return faults_of(loaded(samples), self.spec)
 
     def prepare(
-        self, number: int, dropped: frozenset[str], first: int, count: int, dtype: np.dtype[Any]
+        self, samples: Sequence[Sample], first: int, count: int, dtype: np.dtype[Any]
     ) -> Prepared:
-        """Normalise the samples of portion `number` and count what is in them.
+        """Normalise samples, which stay here until `write`, and count what is in them.
 
         Args:
-            number: of the portion.
-            dropped: ids of bad samples, which are left out.
-            first: number of the first sample among all that are stored.
+            samples: good ones.
+            first: number of the first one among all that are stored.
             count: how many these are.
             dtype: of the stored frames.
+
+        Raises:
+            BadInput: a sample is bad, cannot be normalised or not be stored.
         """
-        samples = [one for one in self.samples.pop(number) if one.id not in dropped]
+        samples = list(loaded(samples))
+        if faults := faults_of(samples, self.spec):
+            raise BadInput(f"samples are bad: {faults}")
         survey = survey_of(self.spec, count, first)
-        self.bodies = list(bodies_of(samples, self.spec, dtype, survey))
-        survey.counts()  # of all that wait
+        self.bodies = list(bodies_of(samples, self.spec, dtype))
+        for sample in samples:
+            survey.add(sample)
+        survey.counts()  # of those that wait
         return Prepared([bodies.shape[:2] for bodies in self.bodies], survey)
 
     def write(self, start: int) -> None:
-        """Write the frames of the portion that was prepared last, from byte `start` on."""
+        """Write the frames of the samples that were prepared last, from byte `start` on."""
         with self.frames.open("r+b") as file:
             file.seek(start)
             for bodies in self.bodies:
@@ -84,10 +88,10 @@ class Portions:
         self.bodies = []
 
 
-def faults_of(samples: Sequence[Sample], spec: StoreSpec) -> dict[str, str]:
-    """`checks.sample_faults` of samples whose arrays may be in a file."""
+def faults_of(samples: Iterable[Sample], spec: StoreSpec) -> dict[str, str]:
+    """What is wrong with the values of samples, see `checks.sample_faults`."""
     return sample_faults(
-        loaded(samples),
+        samples,
         skeleton=spec.skeleton,
         classes=spec.classes,
         dimension=spec.dimension,
@@ -108,7 +112,7 @@ def survey_of(spec: StoreSpec, samples: int, first: int = 0) -> Survey:
 
 
 def bodies_of(
-    samples: Sequence[Sample], spec: StoreSpec, dtype: np.dtype[Any], survey: Survey | None = None
+    samples: Sequence[Sample], spec: StoreSpec, dtype: np.dtype[Any]
 ) -> Iterator[NDArray[np.floating[Any]]]:
     """The normalised frames (M, T, V, C) of checked samples, one after the other.
 
@@ -116,12 +120,11 @@ def bodies_of(
         samples: of at least one frame and person each.
         spec: how they are normalised.
         dtype: in which frames are stored.
-        survey: they are added to it.
 
     Raises:
         BadInput: a sample cannot be normalised, or not be stored.
     """
-    for group in _alike(loaded(samples)):
+    for group in _alike(samples):
         with np.errstate(over="ignore"):
             found = _normalised(group, spec)
         for sample, one in zip(group, found, strict=True):
@@ -132,12 +135,10 @@ def bodies_of(
                     f"sample {sample.id!r} has coordinates too large for {dtype}, in which "
                     "they are stored: give pixels (2D) or metres (3D)"
                 )
-            if survey is not None:
-                survey.add(sample)
             yield bodies
 
 
-def _alike(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+def _alike(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
     """Some samples at a time, those of a group of the same type."""
     group, rows = list[Sample](), 0
     for sample in samples:
