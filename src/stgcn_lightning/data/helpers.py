@@ -33,7 +33,14 @@ sys.path[:] = json.loads(sys.stdin.buffer.readline())
 from stgcn_lightning.data.helpers import serve
 serve()
 """
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# One thread each; and glibc keeps what it has, which it would have to ask for again and again.
+SURROUNDINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "100000000000",
+}
 
 
 def cores() -> int:
@@ -75,7 +82,7 @@ class Helper:
             [sys.executable, "-I", "-c", PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | ONE_THREAD,
+            env=os.environ | SURROUNDINGS,
             start_new_session=True,  # Ctrl-C is for this process alone
         )
         assert self.process.stdin is not None
