@@ -262,7 +262,7 @@ def _write(
 
 
 class _Flushing:
-    """Has a file that grows brought to the disk in the meantime, which would take long at the end."""
+    """Brings a file that grows to the disk meanwhile, which would take long at the end."""
 
     def __init__(self, path: Path) -> None:
         self.file, self.thread = path.open("rb"), ThreadPoolExecutor(1)

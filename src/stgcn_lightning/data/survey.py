@@ -3,7 +3,8 @@
 Samples are counted some thousand frames at a time, in arrays whose last axis is the frames of all
 persons of these samples end to end.
 
-Axes: C coordinates, V joints, R rows (frames of a person), R' rows that are not all zero, B samples.
+Axes: C coordinates, V joints, R rows (frames of a person), R' those that are not all zero, B
+samples.
 """
 
 import hashlib
@@ -181,7 +182,7 @@ class Survey:
 def _planes(samples: Sequence[Sample]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Key points (C, V, R') in the rows that are not all zero, and which of these each row is.
 
-    Of a row that is all zero, that is -1. Rows are turned sample by sample, which stay in the cache.
+    Of a row that is all zero, that is -1. Each sample is turned alone, while it is in the cache.
     """
     V, C = samples[0].keypoint.shape[2:]
     tracks = [np.reshape(sample.keypoint, (-1, V, C)) for sample in samples]

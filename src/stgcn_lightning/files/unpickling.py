@@ -153,7 +153,7 @@ def load_pickle(unpickler: Unpickler, in_place: Collection[str] = ()) -> Any:
 
 @contextmanager
 def not_collecting() -> Generator[None]:
-    """Within, Python looks for no circles of references: among so many new objects, it would often."""
+    """Within, Python does not look for circles of references, as it would often among so many."""
     collects = gc.isenabled()
     gc.disable()
     try:
