@@ -286,20 +286,18 @@ class _InPlaceUnpickler(_PlainUnpickler):
         self.file = file
         self.left += COPIES * (file.seek(0, 2) - len(short))
 
-    def persistent_load(self, pid: Any) -> Run:
-        """The run of a place; a pickle's own persistent ids have none."""
-        if pid is None:
-            raise pickle.UnpicklingError(
-                "A load persistent id instruction was encountered, "
-                "but no persistent_load function was specified."
-            )
-        return Run(self.file, *pid)
+    def persistent_load(self, pid: Any) -> Built:
+        """The run at a place; of a pickle's own persistent ids, what there is without places."""
+        if not isinstance(pid, tuple):  # a line of text
+            return super().persistent_load(pid)
+        place = cast("tuple[Any, ...]", pid)
+        return super().persistent_load(*place) if len(place) == 1 else Run(self.file, *place)
 
     def encode(self, text: Any, encoding: str) -> Any:
         if not isinstance(text, Run):
             return super().encode(text, encoding)
         self.spend(len(text))
-        return text  # `bytes_of` makes the bytes
+        return Run(text.file, text.start, text.size, text.text, stands=True)
 
     def begin_array(self, *args: object) -> Array:
         return ArrayInPlace(self.spend, self.file, self.path)

@@ -26,7 +26,7 @@ LONG = 256  # bytes from which a run stays in the file
 BLOCK = 1 << 14  # bytes that are looked at together
 SHORT = 40  # bytes of a text that is stepped over without looking at it
 
-STOP, FRAME, PERSISTENT = b".", b"\x95", b"PQ"
+STOP, FRAME, PERSISTENT = b".", b"\x95", b"Q"
 BYTES, TEXTS = b"B\x8e\x96", b"X\x8d"  # instructions with runs, and with what may be one
 LINES = "".join(one.code for one in opcodes if one.arg and one.arg.n == -1).encode()
 # instruction -> the bytes that say how long its argument is, and whether they have a sign
@@ -46,7 +46,7 @@ def _steps() -> re.Pattern[bytes]:
     parts: list[bytes] = []
     for one in opcodes:
         code, size = one.code.encode("latin-1"), one.arg.n if one.arg else 0
-        if code in (STOP, FRAME, b"P", b"Q"):
+        if code in (STOP, FRAME, PERSISTENT):
             continue
         if size >= 0:
             fixed[size] = fixed.get(size, b"") + re.escape(code)
@@ -65,8 +65,8 @@ STEPS = _steps()
 def without_runs(file: IO[bytes], seen: Callable[[int], object] | None = None) -> tuple[bytes, int]:
     """A pickle with the places of its long runs instead of them, and where it ends in the file.
 
-    A place is a persistent id, (start, size, whether it is text); the id of what a pickle itself
-    calls one is None, which is refused. A damaged pickle is copied as far as it is read, so that it
+    A place is a persistent id, (start, size, whether it is text); what a pickle itself gives as one
+    becomes a tuple of one, so that it cannot be taken for a place. A damaged pickle is copied as far as it is read, so that it
     is refused in the usual words.
 
     Args:
@@ -84,8 +84,9 @@ def without_runs(file: IO[bytes], seen: Callable[[int], object] | None = None) -
             block.load(here)
         elif head[:1] == STOP:
             return bytes(short + STOP), here + 1
-        elif head and head[0] in PERSISTENT:
-            return bytes(short + b"NQ"), size
+        elif head[:1] == PERSISTENT:
+            short += b"\x85Q"
+            block.at += 1
         elif head[:1] == FRAME and here + 9 + int.from_bytes(head[1:], "little") <= size:
             block.at += 9  # how far to read ahead, of which nothing else depends
         elif head and head[0] in COUNTED:
@@ -143,12 +144,16 @@ class Run(Built):
         start: where it begins.
         size: how many bytes it has in the file.
         text: it is text.
+        stands: it stands for bytes, one a character.
     """
 
-    __slots__ = ("file", "size", "start", "text")
+    __slots__ = ("file", "size", "stands", "start", "text")
 
-    def __init__(self, file: IO[bytes], start: int, size: int, text: bool) -> None:
-        self.file, self.start, self.size, self.text = file, start, size, text
+    def __init__(
+        self, file: IO[bytes], start: int, size: int, text: bool, stands: bool = False
+    ) -> None:
+        self.file, self.start, self.size = file, start, size
+        self.text, self.stands = text, stands
 
     def __len__(self) -> int:
         return self.size
@@ -160,7 +165,10 @@ class Run(Built):
     def taken(self) -> Any:
         """What it is."""
         found = _bytes_at(self.file, self.start, self.size)
-        return found.decode("utf-8", "surrogatepass") if self.text else found
+        if not self.text:
+            return found
+        text = found.decode("utf-8", "surrogatepass")
+        return text.encode("latin-1") if self.stands else text
 
 
 class ArrayInFile:
