@@ -1,4 +1,4 @@
-"""Pickles that are read without their long runs of bytes: the same as read whole, in all they say."""
+"""Pickles that are read without their long runs of bytes give what they give read whole."""
 
 import os
 import pickle

@@ -96,7 +96,7 @@ def build(
         read = spec.source.annotations(annotations, lambda done: watch.seen(done, size))
         found, renamed = find_samples(read)
         plan = plan_of(found.samples, spec)
-    about = about | {"renamed": renamed}
+    about = about | {"dropped": [], "renamed": renamed}
     try:
         # Nearly all annotations are good: each portion is checked when it is prepared.
         _store(folder, found, lambda _crew, _samples: {}, plan, spec, about, watch)
