@@ -66,8 +66,8 @@ def without_runs(file: IO[bytes], seen: Callable[[int], object] | None = None) -
     """A pickle with the places of its long runs instead of them, and where it ends in the file.
 
     A place is a persistent id, (start, size, whether it is text); what a pickle itself gives as one
-    becomes a tuple of one, so that it cannot be taken for a place. A damaged pickle is copied as far
-    as it is read, so that it is refused in the usual words.
+    becomes a tuple of one, which is no place. A damaged pickle is copied as far as it is read, so
+    that it is refused in the usual words.
 
     Args:
         file: which the pickle begins.
