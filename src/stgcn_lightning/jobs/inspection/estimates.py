@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.data.building import PROCESS, SAMPLE
+from stgcn_lightning.data import building
 from stgcn_lightning.jobs.inspection.inspected import Estimate
 from stgcn_lightning.recipe import NORM_GROUP
 
@@ -32,7 +32,6 @@ class Size:
         persons, frames: (B,) of each sample.
         joints: V.
         itemsize: bytes of a stored number.
-        read: bytes of all arrays of the annotations.
         trained: samples that are trained on.
     """
 
@@ -40,7 +39,6 @@ class Size:
     frames: NDArray[np.int64]
     joints: int
     itemsize: int
-    read: int
     trained: int
 
 
@@ -55,7 +53,7 @@ def costs(size: Size) -> list[Estimate]:
         Estimate("store", store, "bytes", "rows x joints x 3 numbers; exact if nothing is dropped"),
         Estimate(
             "memory to prepare",
-            PROCESS + SAMPLE * len(size.persons),
+            building.PROCESS + building.SAMPLE * len(size.persons),
             "bytes",
             "a process and what is known of each sample; arrays stay in the file",
         ),
