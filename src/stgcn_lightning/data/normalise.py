@@ -86,8 +86,8 @@ def scale_to_picture(keypoint: Array, img_shape: tuple[int, int]) -> Array:
     """
     height, width = img_shape
     half = np.tile(np.array([width / 2, height / 2], keypoint.dtype), keypoint.shape[-2])
-    frames = keypoint.reshape(*keypoint.shape[:-2], -1)  # loops over pairs would be slow
-    return ((frames - half) / half).reshape(keypoint.shape)
+    frames = np.reshape(keypoint, (*keypoint.shape[:-2], -1))  # loops over pairs would be slow
+    return np.reshape((frames - half) / half, keypoint.shape)
 
 
 def upright(keypoint: Array, joints: Normalisation) -> NDArray[np.float32]:
@@ -110,16 +110,16 @@ def upright_all(
         cut_absent: leave a second person out who is in none of the frames that are kept.
     """
     V, C = keypoints[0].shape[2:]
-    rows = np.concatenate([one[:2].reshape(-1, V * C) for one in keypoints])  # R, V C
+    rows = np.concatenate([np.reshape(one[:2], (-1, V * C)) for one in keypoints])  # R, V C
     numbers = list(_kept(keypoints, not_zero(rows), cut_absent))  # M', T' each
     rows = rows[np.concatenate([one.ravel() for one in numbers])]
     ends = np.cumsum([one.size for one in numbers]).tolist()
     parts = [slice(end - one.size, end) for one, end in zip(numbers, ends, strict=True)]
-    centres = rows.reshape(-1, V, C)[[part.start for part in parts], joints.centre]  # B, C
+    centres = np.reshape(rows, (-1, V, C))[[part.start for part in parts], joints.centre]  # B, C
     centred = np.empty_like(rows)
     for part, centre in zip(parts, np.tile(centres, V), strict=True):
         np.subtract(rows[part], centre, out=centred[part])
-    bodies, centred = rows.reshape(-1, V, C), centred.reshape(-1, V, C)
+    bodies, centred = np.reshape(rows, (-1, V, C)), np.reshape(centred, (-1, V, C))
     _leave_unseen(centred, bodies)
     wide = centred.astype(np.float64)
     turned = np.empty_like(wide)
@@ -143,7 +143,7 @@ def _kept(
     start = 0
     for one in keypoints:
         M, T = min(len(one), 2), one.shape[1]
-        numbers = np.arange(start, start := start + M * T).reshape(M, T)
+        numbers = np.reshape(np.arange(start, start := start + M * T, dtype=np.int64), (M, T))
         present = seen[numbers]
         if M == 2 and np.count_nonzero(present[1]) > np.count_nonzero(present[0]):
             numbers, present = numbers[::-1], present[::-1]
@@ -206,9 +206,10 @@ def _leave_unseen(centred: Array, bodies: Array) -> None:
 
 def not_zero(numbers: Array) -> NDArray[np.bool_]:
     """Where any number of the last axis is not zero: `np.any` of their bits, which is fast."""
-    bits = np.ascontiguousarray(numbers).view(f"u{numbers.dtype.itemsize}")
+    bits: NDArray[Any] = np.ascontiguousarray(numbers).view(f"u{numbers.dtype.itemsize}")  # pyright: ignore[reportUnknownMemberType]
     if bits.shape[-1] > 4:
-        return np.bitwise_or.reduce(bits, axis=-1) << 1 != 0  # without the sign of a zero
+        either: NDArray[Any] = np.bitwise_or.reduce(bits, axis=-1)  # pyright: ignore[reportUnknownMemberType]
+        return either << 1 != 0  # without the sign of a zero
     return reduce(np.bitwise_or, np.moveaxis(bits, -1, 0)) << 1 != 0
 
 
@@ -233,5 +234,6 @@ def rotation_onto(vector: Array, target: NDArray[np.float64]) -> NDArray[np.floa
 
 def _vanishes(vector: Array) -> bool:
     """Whether a vector has no direction; of most, the largest number tells that it has one."""
-    largest = max(map(abs, vector.tolist()))
+    numbers: list[float] = vector.tolist()
+    largest = max(map(abs, numbers))
     return not largest > 2 * ALIGNED and bool(np.abs(vector).sum() < ALIGNED)

@@ -195,7 +195,8 @@ class ArrayInFile:
         order: Literal["C", "F"],
     ) -> None:
         self.path, self.start, self.length, self.text = path, run.start, run.size, run.text
-        self.shape, self.dtype, self.order = shape, dtype, order
+        self.shape, self.dtype = shape, dtype
+        self.order: Literal["C", "F"] = order
 
     @property
     def ndim(self) -> int:

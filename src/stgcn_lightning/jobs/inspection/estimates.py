@@ -32,6 +32,7 @@ class Size:
         persons, frames: (B,) of each sample.
         joints: V.
         itemsize: bytes of a stored number.
+        read: bytes of all arrays of the annotations.
         trained: samples that are trained on.
     """
 
@@ -39,6 +40,7 @@ class Size:
     frames: NDArray[np.int64]
     joints: int
     itemsize: int
+    read: int
     trained: int
 
 

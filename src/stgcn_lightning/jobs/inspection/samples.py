@@ -252,5 +252,6 @@ def size_of(samples: Sequence[Sample], taken: Taken, trained: int = 0) -> Size:
         np.array([sample.keypoint.shape[1] for sample in samples]),
         taken.skeleton.num_joints,
         2 if half else 4,
+        sum(array.nbytes for array in arrays),
         trained,
     )

@@ -45,7 +45,7 @@ def inspect(asked: Asked) -> Inspected:
         "persons_cut": store.persons_cut,
         "bytes": store.frames.numel() * itemsize,
     } | {key: plain_value(manifest[key]) for key in STATED if key in manifest}
-    size = Size(persons, frames, store.skeleton.num_joints, itemsize, trained)
+    size = Size(persons, frames, store.skeleton.num_joints, itemsize, 0, trained)
     histograms = [lengths(frames)]
     if len(labels):
         counts = np.bincount(labels, minlength=len(classes)).tolist()
