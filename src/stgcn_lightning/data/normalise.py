@@ -132,7 +132,8 @@ def upright_all(
         if not bodies[part.start].any():  # nobody, at any time
             placed[part] = bodies[part]
     return [
-        placed[part].reshape(*one.shape, V, C) for one, part in zip(numbers, parts, strict=True)
+        np.reshape(placed[part], (*one.shape, V, C))
+        for one, part in zip(numbers, parts, strict=True)
     ]
 
 

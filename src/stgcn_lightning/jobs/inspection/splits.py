@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stgcn_lightning.data.building import UNLABELLED
 from stgcn_lightning.data.overlaps import judge_splits, shared_subjects
 from stgcn_lightning.data.plausible import Finding, share
-from stgcn_lightning.data.building import UNLABELLED
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.data.thresholds import SUBJECTS_SHARED
 from stgcn_lightning.shipped import benchmark_tables
