@@ -131,10 +131,8 @@ def upright_all(
     for part in parts:
         if not bodies[part.start].any():  # nobody, at any time
             placed[part] = bodies[part]
-    return [
-        np.reshape(placed[part], (*one.shape, V, C))
-        for one, part in zip(numbers, parts, strict=True)
-    ]
+    each = zip(numbers, parts, strict=True)
+    return [np.reshape(placed[part], (*one.shape, V, C)) for one, part in each]
 
 
 def _kept(
