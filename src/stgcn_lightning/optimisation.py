@@ -24,7 +24,7 @@ WORDS = {"optimizer": ("sgd", "adamw"), "freeze": (None, "backbone")}  # other k
 def optimizer_of(
     model: nn.Module, optimisation: Optimisation, *, fused: bool
 ) -> torch.optim.Optimizer:
-    """SGD or AdamW on the parameters that are trained; `fused` where all are updated in one call."""
+    """SGD or AdamW on the parameters that are trained; `fused`: all in one call."""
     trained = [one for one in model.parameters() if one.requires_grad]
     kind = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}[optimisation.optimizer]
     return kind(trained, lr=optimisation.lr, **besides_rate(optimisation), fused=fused)

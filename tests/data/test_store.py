@@ -228,14 +228,14 @@ def killed_while_building(source: Path, root: Path) -> None:
     program = f"""
 import os, pickle, signal
 from pathlib import Path
-from stgcn_lightning.data import store
-normalise, calls = store.normalise, []
+from stgcn_lightning.data import portions, store
+normalise, calls = portions.normalise, []
 def deadly(*args, **kwargs):
     calls.append(1)
     if len(calls) == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return normalise(*args, **kwargs)
-store.normalise = deadly
+portions.normalise = deadly
 spec = pickle.loads({pickle.dumps(SPEC)})
 store.open_or_build(Path({str(source)!r}), spec, Path({str(root)!r}))
 """
@@ -271,14 +271,14 @@ def test_processes_that_build_at_once_build_one_store(source, root, tmp_path):
     program = f"""
 import os, pickle, time
 from pathlib import Path
-from stgcn_lightning.data import store
-write = store._write
+from stgcn_lightning.data import building, store
+write = building._write
 def slow(*args):
     with open({str(tmp_path / "built")!r}, "a") as file:
         file.write("x")
     time.sleep(1)  # the others arrive meanwhile
     write(*args)
-store._write = slow
+building._write = slow
 here = Path({str(tmp_path)!r})
 (here / f"ready{{os.getpid()}}").touch()
 while len(list(here.glob("ready*"))) < 3:

@@ -6,8 +6,9 @@ Axes: M persons, T frames, V joints, C coordinates.
 import difflib
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -53,6 +54,7 @@ def check_annotations(
     on_bad_sample: Literal["error", "drop"],
     missing: str = "error",
     max_frames: int | None = None,
+    faults_of: "Callable[[Sequence[Sample]], dict[str, str]] | None" = None,
 ) -> tuple[Annotations, list[str]]:
     """Check everything that training relies on.
 
@@ -65,6 +67,7 @@ def check_annotations(
             infinity, label outside the classes). A fault in the structure is always raised.
         missing: what becomes of joints that were not found; NaN is bad where it is ``error``.
         max_frames: a sample with more frames is bad; None: none is too long.
+        faults_of: does what `sample_faults` does, in another way.
 
     Returns:
         The annotations without the samples that were dropped, and one line for each of those.
@@ -75,14 +78,16 @@ def check_annotations(
     _check_ids(annotations)
     _check_labels(annotations, classes)
     filled = {name for name, ids in annotations.splits.items() if ids}
-    faults: dict[str, str] = {}  # id -> what is wrong
-    for sample in annotations.samples:
-        fault = _fault(sample, skeleton, classes, COORDINATES[dimension], missing)
-        frames = sample.keypoint.shape[1]
-        if fault is None and max_frames is not None and frames > max_frames:
-            fault = f"has {frames:,} frames, {LONG}{max_frames}"
-        if fault is not None:
-            faults[sample.id] = fault
+    if faults_of is None:
+        faults_of = partial(
+            sample_faults,
+            skeleton=skeleton,
+            classes=classes,
+            dimension=dimension,
+            missing=missing,
+            max_frames=max_frames,
+        )
+    faults = faults_of(annotations.samples)
     if faults and on_bad_sample == "error":
         raise BadInput(_refusal(annotations, faults))
     check_persons(annotations.samples)
@@ -110,6 +115,31 @@ def check_annotations(
         annotations = replace(annotations, splits=splits)
     lines = [f"dropped sample {id!r}, which {fault}" for id, fault in faults.items()]
     return annotations, lines
+
+
+def sample_faults(
+    samples: Iterable[Sample],
+    *,
+    skeleton: Skeleton,
+    classes: int,
+    dimension: Literal["2d", "3d"],
+    missing: str,
+    max_frames: int | None,
+) -> dict[str, str]:
+    """What is wrong with the values of samples, by their ids; see `check_annotations`.
+
+    Raises:
+        BadInput: the structure of one is wrong.
+    """
+    faults: dict[str, str] = {}
+    for sample in samples:
+        fault = _fault(sample, skeleton, classes, COORDINATES[dimension], missing)
+        frames = sample.keypoint.shape[1]
+        if fault is None and max_frames is not None and frames > max_frames:
+            fault = f"has {frames:,} frames, {LONG}{max_frames}"
+        if fault is not None:
+            faults[sample.id] = fault
+    return faults
 
 
 def all_faults(

@@ -7,6 +7,8 @@ because the published checkpoints were trained on exactly these numbers.
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ Array = NDArray[np.floating[Any]]
 
 UP = np.array([0.0, 0.0, 1.0])
 RIGHT = np.array([1.0, 0.0, 0.0])
+EYE = np.eye(3)
 ALIGNED = 1e-6  # below this a vector has no direction, an angle no effect (PreNormalize3D)
 
 
@@ -82,8 +85,9 @@ def scale_to_picture(keypoint: Array, img_shape: tuple[int, int]) -> Array:
         [[-1.0, -1.0], [0.0, 1.0]]
     """
     height, width = img_shape
-    half = np.array([width / 2, height / 2], keypoint.dtype)
-    return (keypoint - half) / half
+    half = np.tile(np.array([width / 2, height / 2], keypoint.dtype), keypoint.shape[-2])
+    frames = np.reshape(keypoint, (*keypoint.shape[:-2], -1))  # loops over pairs would be slow
+    return np.reshape((frames - half) / half, keypoint.shape)
 
 
 def upright(keypoint: Array, joints: Normalisation) -> NDArray[np.float32]:
@@ -92,14 +96,61 @@ def upright(keypoint: Array, joints: Normalisation) -> NDArray[np.float32]:
     The second turn is not about z, so the spine leaves z again: the published models were trained
     on such input. A sample that is all zero is returned as it is.
     """
-    bodies = keypoint[:2]
-    seen: NDArray[np.bool_] = np.any(bodies, axis=(2, 3))  # M, T
-    if len(bodies) == 2 and seen[1].sum() > seen[0].sum():
-        bodies, seen = bodies[::-1], seen[::-1]
-    if not seen[0].any():
-        return bodies.astype(np.float32)
-    bodies = bodies[:, seen[0]]  # M, T', V, C
-    return Anchor.of(bodies[0, 0], joints).placed(bodies)
+    return upright_all([keypoint], joints)[0]
+
+
+def upright_all(
+    keypoints: Sequence[Array], joints: Normalisation, *, cut_absent: bool = False
+) -> list[NDArray[np.float32]]:
+    """What `upright` gives for each of several samples, computed together, which is faster.
+
+    Args:
+        keypoints: (M, T, V, C) each, of one type, one V and one C.
+        joints: which give centre, body axis and shoulder line.
+        cut_absent: leave a second person out who is in none of the frames that are kept.
+    """
+    V, C = keypoints[0].shape[2:]
+    rows = np.concatenate([np.reshape(one[:2], (-1, V * C)) for one in keypoints])  # R, V C
+    numbers = list(_kept(keypoints, not_zero(rows), cut_absent))  # M', T' each
+    rows = rows[np.concatenate([one.ravel() for one in numbers])]
+    ends = np.cumsum([one.size for one in numbers]).tolist()
+    parts = [slice(end - one.size, end) for one, end in zip(numbers, ends, strict=True)]
+    centres = np.reshape(rows, (-1, V, C))[[part.start for part in parts], joints.centre]  # B, C
+    centred = np.empty_like(rows)
+    for part, centre in zip(parts, np.tile(centres, V), strict=True):
+        np.subtract(rows[part], centre, out=centred[part])
+    bodies, centred = np.reshape(rows, (-1, V, C)), np.reshape(centred, (-1, V, C))
+    _leave_unseen(centred, bodies)
+    wide = centred.astype(np.float64)
+    turned = np.empty_like(wide)
+    for part in parts:
+        up, aside = _turns(centred[part.start], joints)
+        np.matmul(wide[part], up, out=turned[part])
+        np.matmul(turned[part], aside, out=wide[part])
+    placed = wide.astype(np.float32)
+    for part in parts:
+        if not bodies[part.start].any():  # nobody, at any time
+            placed[part] = bodies[part]
+    each = zip(numbers, parts, strict=True)
+    return [np.reshape(placed[part], (*one.shape, V, C)) for one, part in each]
+
+
+def _kept(
+    keypoints: Sequence[Array], seen: NDArray[np.bool_], cut_absent: bool
+) -> Iterator[NDArray[np.int64]]:
+    """Which rows of each sample are kept, (M, T) in their order; see `upright_all`."""
+    start = 0
+    for one in keypoints:
+        M, T = min(len(one), 2), one.shape[1]
+        numbers = np.reshape(np.arange(start, start := start + M * T, dtype=np.int64), (M, T))
+        present = seen[numbers]
+        if M == 2 and np.count_nonzero(present[1]) > np.count_nonzero(present[0]):
+            numbers, present = numbers[::-1], present[::-1]
+        if present[0].any():
+            if cut_absent and not (present[1:] & present[0]).any():
+                numbers = numbers[:1]
+            numbers = numbers[:, present[0]]
+        yield numbers
 
 
 class Anchor(NamedTuple):
@@ -119,12 +170,7 @@ class Anchor(NamedTuple):
     def of(cls, body: Array, joints: Normalisation) -> "Anchor":
         """The anchor of a first frame (V, C)."""
         centre = body[joints.centre].copy()  # the frame may be overwritten by what is placed
-        centred = _centred(body, centre)
-        bottom, top = joints.body
-        up = rotation_onto(centred[top] - centred[bottom], UP)
-        left, right = joints.shoulders
-        turned = centred.astype(np.float64) @ up
-        return cls(centre, up, rotation_onto(turned[right] - turned[left], RIGHT))
+        return cls(centre, *_turns(_centred(body, centre), joints))
 
     def placed(self, bodies: Array) -> NDArray[np.float32]:
         """Bodies (..., V, C), centred and turned; joints at the origin are not seen, and stay."""
@@ -132,9 +178,38 @@ class Anchor(NamedTuple):
         return (turned @ self.aside).astype(np.float32)
 
 
+def _turns(
+    centred: Array, joints: Normalisation
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two rotations, 3 x 3 each, that put a centred body (V, C) upright and then facing forward."""
+    bottom, top = joints.body
+    up = rotation_onto(centred[top] - centred[bottom], UP)
+    left, right = joints.shoulders
+    turned = centred.astype(np.float64) @ up
+    return up, rotation_onto(turned[right] - turned[left], RIGHT)
+
+
 def _centred(bodies: Array, centre: Array) -> Array:
-    present = np.any(bodies, axis=-1, keepdims=True)  # an undetected joint stays at the origin
-    return np.where(present, bodies - centre, bodies)
+    """Bodies (..., V, C) less the centre; an undetected joint stays at the origin."""
+    centred = bodies - centre
+    _leave_unseen(centred, bodies)
+    return centred
+
+
+def _leave_unseen(centred: Array, bodies: Array) -> None:
+    """Put joints that were not detected back to where they are in `bodies`, the origin."""
+    unseen = ~not_zero(bodies)
+    if unseen.any():
+        centred[unseen] = bodies[unseen]
+
+
+def not_zero(numbers: Array) -> NDArray[np.bool_]:
+    """Where any number of the last axis is not zero: `np.any` of their bits, which is fast."""
+    bits: NDArray[Any] = np.ascontiguousarray(numbers).view(f"u{numbers.dtype.itemsize}")  # pyright: ignore[reportUnknownMemberType]
+    if bits.shape[-1] > 4:
+        either: NDArray[Any] = np.bitwise_or.reduce(bits, axis=-1)  # pyright: ignore[reportUnknownMemberType]
+        return either << 1 != 0  # without the sign of a zero
+    return reduce(np.bitwise_or, np.moveaxis(bits, -1, 0)) << 1 != 0
 
 
 def rotation_onto(vector: Array, target: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,13 +218,21 @@ def rotation_onto(vector: Array, target: NDArray[np.float64]) -> NDArray[np.floa
     The direction of `vector` is computed in its own type: for float16 both the norm and the
     quotient round, which moves the angle by up to 1e-3.
     """
-    axis = np.cross(vector.astype(np.float64), target)
-    if np.abs(vector).sum() < ALIGNED or np.abs(axis).sum() < ALIGNED:
+    (a, b, c), (u, v, w) = vector.tolist(), target.tolist()
+    axis = np.array([b * w - c * v, c * u - a * w, a * v - b * u])  # np.cross is slow
+    if _vanishes(vector) or _vanishes(axis):
         return np.eye(3)
     norm = np.sqrt(np.dot(vector, vector))
     angle = np.arccos(min(1.0, max(-1.0, np.dot((vector / norm).astype(np.float64), target))))
     if angle < ALIGNED:
         return np.eye(3)
-    x, y, z = axis / np.linalg.norm(axis)
+    x, y, z = (axis / np.sqrt(np.dot(axis, axis))).tolist()
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) - np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    return EYE - np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+
+
+def _vanishes(vector: Array) -> bool:
+    """Whether a vector has no direction; of most, the largest number tells that it has one."""
+    numbers: list[float] = vector.tolist()
+    largest = max(map(abs, numbers))
+    return not largest > 2 * ALIGNED and bool(np.abs(vector).sum() < ALIGNED)

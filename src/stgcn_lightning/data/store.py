@@ -20,8 +20,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +31,18 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stgcn_lightning.data.checks import COORDINATES, check_annotations, split_ids
-from stgcn_lightning.data.ids import find_samples
-from stgcn_lightning.data.missing import without_missing
-from stgcn_lightning.data.normalise import normalise
-from stgcn_lightning.data.overlaps import UNLABELLED, Divided
-from stgcn_lightning.data.plausible import Finding, Surveyed, judge
+from stgcn_lightning.data.building import Watch, build, empty_frame, table_of
+from stgcn_lightning.data.checks import check_annotations, split_ids
+from stgcn_lightning.data.overlaps import Divided
+from stgcn_lightning.data.plausible import Finding
+from stgcn_lightning.data.portions import bodies_of
 from stgcn_lightning.data.spec import StoreSpec
-from stgcn_lightning.data.survey import Survey
-from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.registry import Source
 
 JUDGED = 1  # version of what is judged of annotations: a store is built again when it changes
-CHANNELS = 3
-SAMPLE_FIELDS = np.dtype(
-    [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +107,16 @@ class Store:
         return open_store, (self.folder,)
 
 
-def open_or_build(annotations: str | Path, spec: StoreSpec, root: str | Path) -> Store:
+def open_or_build(
+    annotations: str | Path, spec: StoreSpec, root: str | Path, watch: Watch | None = None
+) -> Store:
     """Open the store of these annotations under `root`, after building it if there is none.
 
     Args:
         annotations: file or folder that `spec.source` reads.
         spec: how it is read, checked and normalised.
         root: folder of all stores; made if absent.
+        watch: is told how the building goes.
 
     Raises:
         FileNotFoundError: there is neither a store nor the annotations to build it from.
@@ -145,7 +141,7 @@ def open_or_build(annotations: str | Path, spec: StoreSpec, root: str | Path) ->
         with FileLock(root / f".{folder.name}.lock"):
             # another process may have built it meanwhile
             if not is_current(folder, annotations, spec.source):
-                _build(folder, annotations, spec)
+                _build(folder, annotations, spec, watch or Watch())
     return open_store(folder)
 
 
@@ -212,24 +208,13 @@ def fingerprint(annotations: Path, source: Source) -> dict[str, int | str]:
     return found
 
 
-def _build(folder: Path, annotations: Path, spec: StoreSpec) -> None:
+def _build(folder: Path, annotations: Path, spec: StoreSpec, watch: Watch) -> None:
     """Replace `folder` by a finished store; after an error everything is as before."""
     source = fingerprint(annotations, spec.source)  # before reading: a later change is then noticed
-    found, renamed = find_samples(spec.source.annotations(annotations))
-    checked, dropped = check_annotations(
-        found,
-        skeleton=spec.skeleton,
-        classes=spec.classes,
-        dimension=spec.dimension,
-        on_bad_sample=spec.on_bad_sample,
-        missing=spec.missing,
-        max_frames=spec.max_frames,
-    )
     building, old = (folder.with_name(folder.name + suffix) for suffix in (".building", ".old"))
     _remove(building, old)  # what a killed process left
     try:
-        said = {"dropped": dropped, "renamed": renamed}
-        _write(building, checked, spec, spec.describe() | source | said)
+        build(building, annotations, spec, spec.describe() | source, watch)
         if folder.exists():
             folder.rename(old)
         building.rename(folder)
@@ -256,9 +241,9 @@ def store_in_memory(samples: Sequence[Sample], spec: StoreSpec) -> Store:
         missing=spec.missing,
         max_frames=spec.max_frames,
     )
-    empty = _empty_frame(checked.samples, spec)
-    bodies = list(_bodies(checked.samples, spec, empty.dtype))
-    table, persons_cut = _table(checked.samples, [one.shape[:2] for one in bodies], spec)
+    empty = empty_frame(checked.samples, spec)
+    bodies = list(bodies_of(checked.samples, spec, empty.dtype))
+    table, persons_cut = table_of(checked.samples, [one.shape[:2] for one in bodies], spec)
     flat = [frames for body in bodies for frames in body]  # of one person each
     return Store(
         folder=Path(),
@@ -278,117 +263,6 @@ def _columns(table: NDArray[Any]) -> dict[str, Any]:
     fields = {"first_row": "first_row", "num_frames": "frames", "num_persons": "persons"}
     fields["labels"] = "label"
     return {name: torch.as_tensor(table[of].astype(np.int64)) for name, of in fields.items()}
-
-
-def _empty_frame(samples: Sequence[Sample], spec: StoreSpec) -> NDArray[np.floating[Any]]:
-    """Row 0, in the type in which frames are stored."""
-    stored = {array.dtype for s in samples for array in (s.keypoint, s.score) if array is not None}
-    half = spec.normalise != "3d" and stored == {np.dtype(np.float16)}
-    return np.zeros((spec.skeleton.num_joints, CHANNELS), np.float16 if half else np.float32)
-
-
-def _bodies(
-    samples: Sequence[Sample], spec: StoreSpec, dtype: np.dtype[Any]
-) -> Iterator[NDArray[np.floating[Any]]]:
-    """The normalised frames (M, T, V, C) of checked samples, one after the other."""
-    for sample in samples:
-        with np.errstate(over="ignore"):
-            bodies = np.ascontiguousarray(_normalised(sample, spec), dtype)
-        if not np.isfinite(bodies).all():
-            raise BadInput(
-                f"sample {sample.id!r} has coordinates too large for {dtype}, in which "
-                "they are stored: give pixels (2D) or metres (3D)"
-            )
-        yield bodies
-
-
-def _table(
-    samples: Sequence[Sample], shapes: Sequence[tuple[int, int]], spec: StoreSpec
-) -> tuple[NDArray[Any], int]:
-    """The table of samples whose bodies have these shapes, and of how many persons were cut."""
-    table = np.zeros(len(samples), SAMPLE_FIELDS)
-    rows, cut = 1, 0
-    for entry, sample, (persons, frames) in zip(table, samples, shapes, strict=True):
-        entry["first_row"] = rows
-        entry["label"] = UNLABELLED if sample.label is None else sample.label
-        entry["persons"], entry["frames"] = persons, frames
-        rows += persons * frames
-        cut += int(spec.normalise == "3d" and len(sample.keypoint) > persons >= 2)
-    return table, cut
-
-
-def _write(
-    folder: Path, annotations: Annotations, spec: StoreSpec, manifest: dict[str, Any]
-) -> None:
-    folder.mkdir()
-    samples = annotations.samples
-    empty = _empty_frame(samples, spec)
-    need = empty.nbytes * sum(s.keypoint.shape[0] * s.keypoint.shape[1] for s in samples)
-    if need > shutil.disk_usage(folder).free:
-        raise OSError(errno.ENOSPC, f"it needs {need / 1e9:.1f} GB")
-
-    with (folder / "frames.bin").open("wb") as file:
-        file.write(empty.data)
-        shapes: list[tuple[int, int]] = []
-        survey = Survey(
-            len(empty),
-            COORDINATES[spec.dimension],
-            pictures=spec.normalise == "2d",
-            samples=len(samples),
-        )
-        for sample, bodies in zip(samples, _bodies(samples, spec, empty.dtype), strict=True):
-            file.write(bodies.data)
-            shapes.append(bodies.shape[:2])
-            survey.add(sample)
-    counts = survey.counts()
-    ids = [sample.id for sample in samples]
-    findings = judge(Surveyed(survey, counts, ids, spec))
-    table, persons_cut = _table(samples, shapes, spec)
-    rows = 1 + sum(persons * frames for persons, frames in shapes)
-
-    position = {id: i for i, id in enumerate(ids)}
-    # a split is read in the order of the annotations, as the reference does
-    numbers = [[position[i] for i in split_ids(annotations, name)] for name in annotations.splits]
-    ends = np.cumsum([len(split) for split in numbers]).tolist()
-    np.save(folder / "samples.npy", table)
-    np.save(folder / "ids.npy", np.array(ids, dtype=np.str_))
-    np.save(folder / "digests.npy", counts["digest"])
-    np.save(folder / "splits.npy", np.array([i for split in numbers for i in split], np.int64))
-    manifest = manifest | {
-        "dtype": str(empty.dtype),
-        "shape": [rows, *empty.shape],
-        "persons_cut": persons_cut,
-        "findings": [asdict(finding) for finding in findings],
-        "splits": {
-            name: [end - len(split), end]
-            for name, split, end in zip(annotations.splits, numbers, ends, strict=True)
-        },
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    for path in folder.iterdir():  # on the disk before the folder takes its name
-        with path.open("r+b") as file:
-            os.fsync(file.fileno())
-
-
-def _normalised(sample: Sample, spec: StoreSpec) -> NDArray[np.floating[Any]]:
-    if spec.normalise == "2d" and sample.img_shape is None:
-        raise BadInput(
-            f"sample {sample.id!r} has no img_shape, to which benchmark.normalise=2d scales key "
-            "points; give (height, width) in pixels, or set benchmark.normalise=none"
-        )
-    known = without_missing(sample, spec.missing)
-    bodies = normalise(
-        known.keypoint,
-        known.score,
-        mode=spec.normalise,
-        img_shape=sample.img_shape,
-        joints=spec.skeleton.normalise,
-    )
-    if spec.dimension == "3d" and len(bodies) > 1:
-        # An absent person is all zero in 3D, as padding is: trailing ones are not kept. In 2D a
-        # normalised absent person is at the corner (-1, -1), so all stored persons are kept.
-        bodies = bodies[: max(np.flatnonzero(bodies.any(axis=(1, 2, 3))), default=0) + 1]
-    return bodies
 
 
 def _remove(*folders: Path) -> None:

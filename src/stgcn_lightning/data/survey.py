@@ -3,7 +3,8 @@
 Samples are counted some thousand frames at a time, in arrays whose last axis is the frames of all
 persons of these samples end to end.
 
-Axes: C coordinates, V joints, R rows (frames of a person), B samples.
+Axes: C coordinates, V joints, R rows (frames of a person), R' those that are not all zero, B
+samples.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stgcn_lightning.data.normalise import not_zero
 from stgcn_lightning.data.thresholds import BODIES, BORDER, SCORE_LEAST, SCORE_MOST
 from stgcn_lightning.sources.annotations import Sample
 
@@ -50,6 +52,7 @@ class Survey:
         coordinates: C.
         pictures: key points are scaled to the picture, whose size therefore matters.
         samples: how many there will be.
+        first: number of the first one that is given to this survey, of several (`join`).
 
     Attributes:
         missing: (V,) in how many rows with a person each joint is missing.
@@ -58,13 +61,15 @@ class Survey:
         bodies: some (V, C) of which every joint was found, from samples all over the set.
     """
 
-    def __init__(self, joints: int, coordinates: int, *, pictures: bool, samples: int):
+    def __init__(
+        self, joints: int, coordinates: int, *, pictures: bool, samples: int, first: int = 0
+    ):
         self.pictures = pictures
         self.missing = np.zeros(joints, np.int64)
         self.rows = 0
         self.least, self.most = np.full(coordinates, np.inf), np.full(coordinates, -np.inf)
         self.bodies: list[NDArray[np.float32]] = []
-        self._every = -(-samples // BODIES)
+        self._every, self._first = -(-samples // BODIES), first
         self._waiting: list[Sample] = []
         self._rows_waiting = 0
         self._done: list[NDArray[Any]] = []
@@ -82,6 +87,15 @@ class Survey:
             self._count()
         return np.concatenate([np.empty(0, COUNTED), *self._done])
 
+    def join(self, following: "Survey") -> None:
+        """Add the counts of a survey whose samples follow the ones of this survey."""
+        self._done.append(following.counts())
+        self.missing += following.missing
+        self.rows += following.rows
+        self.least = np.minimum(self.least, following.least)
+        self.most = np.maximum(self.most, following.most)
+        self.bodies += following.bodies
+
     def _count(self) -> None:
         samples, self._waiting, self._rows_waiting = self._waiting, [], 0
         table = np.zeros(len(samples), COUNTED)
@@ -90,34 +104,44 @@ class Survey:
         rows = persons * frames
         begins = rows.cumsum() - rows
 
-        def summed(of_rows: NDArray[Any]) -> NDArray[np.int64]:
-            return np.add.reduceat(of_rows, begins, dtype=np.int64)
+        planes, place = _planes(samples)
 
-        planes = _planes(samples)
-        low, high = planes.min(1), planes.max(1)  # C, R; NaN where a joint is
+        def spread(of_some: NDArray[Any]) -> NDArray[Any]:
+            """(..., R) of (..., R'), 0 in rows that are all zero."""
+            if len(place) == of_some.shape[-1]:
+                return of_some
+            of_all = np.zeros((*of_some.shape[:-1], len(place)), of_some.dtype)
+            of_all[..., place >= 0] = of_some
+            return of_all
+
+        def summed(of_some: NDArray[Any]) -> NDArray[np.int64]:
+            return np.add.reduceat(spread(of_some), begins, dtype=np.int64)
+
+        low, high = _extremes(planes)  # C, R'; NaN where a joint is
         nan = None
         if np.isnan(low).any():
-            nan = np.any(marks := np.isnan(planes), axis=0)  # V, R
+            nan = np.any(marks := np.isnan(planes), axis=0)  # V, R'
             planes[marks] = 0
-            low, high = planes.min(1), planes.max(1)
-        found, present = self._joints(table, planes, nan, low, high, summed)
+            low, high = _extremes(planes)
+        found, present = map(spread, self._joints(table, planes, nan, low, high, summed))
+        low, high = spread(low), spread(high)
         if present.any():
             self.least = np.minimum(self.least, low[:, present].min(1))
             self.most = np.maximum(self.most, high[:, present].max(1))
         farthest = np.maximum(np.abs(low), np.abs(high)).max(0)
         table["farthest"] = np.maximum.reduceat(farthest, begins)
         if self.pictures:
-            _count_outside(table, samples, planes, low, high, rows, begins)
-        _count_frames(table, persons, frames, begins, planes, present)
+            _count_outside(table, samples, planes, place, low, high, rows, begins)
+        _count_frames(table, persons, frames, begins, planes, place, present)
         _count_scores(table, samples)
         table["digest"] = [
             _digest(sample) if some else 0
             for sample, some in zip(samples, table["found"] > 0, strict=True)
         ]
-        number = sum(map(len, self._done)) + np.arange(len(samples))
+        number = self._first + sum(map(len, self._done)) + np.arange(len(samples))
         middle = (begins + frames // 2)[number % self._every == 0]
         whole = middle[found[middle] == len(self.missing)]
-        self.bodies += list(np.transpose(planes[:, :, whole]))
+        self.bodies += list(np.transpose(planes[:, :, place[whole]]))
         self._done.append(table)
 
     def _joints(
@@ -155,19 +179,39 @@ class Survey:
         return found, present
 
 
-def _planes(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """Key points (C, V, R) of samples."""
+def _planes(samples: Sequence[Sample]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Key points (C, V, R') in the rows that are not all zero, and which of these each row is.
+
+    Of a row that is all zero, that is -1. Each sample is turned alone, while it is in the cache.
+    """
     V, C = samples[0].keypoint.shape[2:]
-    tracks: list[NDArray[Any]] = [np.reshape(sample.keypoint, (-1, V, C)) for sample in samples]
-    with np.errstate(over="ignore"):
-        flat = np.concatenate(tracks, dtype=np.float32)
-    return np.ascontiguousarray(np.transpose(flat))
+    tracks = [np.reshape(sample.keypoint, (-1, V, C)) for sample in samples]
+    seen = [not_zero(np.reshape(track, (-1, V * C))) for track in tracks]
+    counts = [int(np.count_nonzero(some)) for some in seen]
+    planes = np.empty((C, V, sum(counts)), np.float32)
+    end = 0
+    for track, some, count in zip(tracks, seen, counts, strict=True):
+        part = track if count == len(track) else track[some]
+        start, end = end, end + count
+        with np.errstate(over="ignore"):
+            planes[:, :, start:end] = np.transpose(part.astype(np.float32))
+    together = np.concatenate(seen)
+    return planes, np.where(together, together.cumsum() - 1, -1)
+
+
+def _extremes(planes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Least and largest coordinates (C, R) of all joints."""
+    if not planes.size:
+        none = np.empty((len(planes), 0), np.float32)
+        return none, none
+    return planes.min(1), planes.max(1)
 
 
 def _count_outside(
     table: NDArray[Any],
     samples: Sequence[Sample],
     planes: NDArray[np.float32],
+    place: NDArray[np.int64],
     low: NDArray[np.float32],
     high: NDArray[np.float32],
     rows: NDArray[np.int64],
@@ -186,7 +230,7 @@ def _count_outside(
             break
         beyond = np.any((low < -BORDER * size) | (high > (1 + BORDER) * size), axis=0)
         some = np.flatnonzero(beyond)
-        part, of = planes[:, :, some], size[:, None, some]
+        part, of = planes[:, :, place[some]], size[:, None, some]
         outside = np.zeros(len(width), np.int64)
         outside[some] = ((part < -BORDER * of) | (part > (1 + BORDER) * of)).any(0).sum(0)
         table[name] = np.add.reduceat(outside, begins)
@@ -198,6 +242,7 @@ def _count_frames(
     frames: NDArray[np.int64],
     begins: NDArray[np.int64],
     planes: NDArray[np.float32],
+    place: NDArray[np.int64],
     present: NDArray[np.bool_],
 ) -> None:
     """Frames, those without anyone, and those in which no one moves."""
@@ -209,9 +254,11 @@ def _count_frames(
     step = np.array(present)
     step[lengths.cumsum() - lengths] = False
     alike = np.zeros(len(step), np.bool_)
+    pairs = np.flatnonzero(step[1:] & (place[:-1] >= 0)) + 1
     first = planes[0, 0]  # most frames differ in the first number already
-    candidates = np.flatnonzero(step[1:] & (first[1:] == first[:-1])) + 1
-    alike[candidates] = (planes[:, :, candidates] == planes[:, :, candidates - 1]).all((0, 1))
+    candidates = pairs[first[place[pairs]] == first[place[pairs - 1]]]
+    here, before = planes[:, :, place[candidates]], planes[:, :, place[candidates - 1]]
+    alike[candidates] = (here == before).all((0, 1))
     table["steps"] = np.add.reduceat(step, begins, dtype=np.int64)
     table["repeated"] = np.add.reduceat(alike, begins, dtype=np.int64)
 

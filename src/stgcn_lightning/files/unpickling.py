@@ -16,8 +16,10 @@ A pickle of n bytes may name one of its own values n times. What would copy a va
 `Unpickler.spend` first, so that no file makes us hold much more than its own size.
 """
 
+import gc
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from types import MethodType
 from typing import IO, Any
 
@@ -40,6 +42,14 @@ class Built:
 
     def __setstate__(self, state: Any) -> None:
         raise pickle.UnpicklingError("a finished value is given a state")
+
+    def taken(self) -> Any:
+        """The value."""
+        return self.value
+
+    def placed(self) -> Any:
+        """The same, or where in the file it is."""
+        return self.taken()
 
 
 class _Call(Built):
@@ -136,15 +146,32 @@ def shown(name: str) -> str:
     return repr(name[:100])[1:-1]
 
 
-def load_pickle(unpickler: Unpickler) -> Any:
+def load_pickle(unpickler: Unpickler, in_place: Collection[str] = ()) -> Any:
     """The value of a pickle, or BadInput that names its file."""
-    return guarded(unpickler.load, unpickler.path, unpickler.contents)
+    return guarded(unpickler.load, unpickler.path, unpickler.contents, in_place)
 
 
-def guarded(load: Callable[[], Any], path: AnyPath, contents: str) -> Any:
-    """What `load` returns, without holders; every error in it becomes a BadInput about `path`."""
+@contextmanager
+def not_collecting() -> Generator[None]:
+    """Within, Python does not look for circles of references, as it would often among so many."""
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        return _plain(load(), {})
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def guarded(
+    load: Callable[[], Any], path: AnyPath, contents: str, in_place: Collection[str] = ()
+) -> Any:
+    """What `load` returns, without holders; every error in it becomes a BadInput about `path`.
+
+    Values of dicts under the keys `in_place` may stay in the file.
+    """
+    try:
+        return _plain(load(), {}, in_place)
     except BadInput:
         raise
     except NotPlain as error:
@@ -157,20 +184,20 @@ def guarded(load: Callable[[], Any], path: AnyPath, contents: str) -> Any:
         ) from error
 
 
-def _plain(value: Any, done: dict[int, Any]) -> Any:
+def _plain(value: Any, done: dict[int, Any], in_place: Collection[str], key: object = None) -> Any:
     """`value` with every holder replaced by its value; `done` has the containers met so far."""
     if isinstance(value, Built):
-        value = value.value
+        value = value.placed() if key in in_place else value.taken()
     if type(value) not in (list, tuple, dict, PlainDict):
         return value
     if id(value) in done:
         return done[id(value)]
     if isinstance(value, list):
         done[id(value)] = items = []
-        items.extend(_plain(item, done) for item in value)
+        items.extend(_plain(item, done, in_place) for item in value)
     elif isinstance(value, dict):
         done[id(value)] = table = {}
-        table.update((key, _plain(item, done)) for key, item in value.items())
+        table.update((key, _plain(item, done, in_place, key)) for key, item in value.items())
     else:
-        done[id(value)] = tuple(_plain(item, done) for item in value)
+        done[id(value)] = tuple(_plain(item, done, in_place) for item in value)
     return done[id(value)]

@@ -1,5 +1,6 @@
 """The data set of a benchmark: class names, annotations and their store."""
 
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.downloads import fetch
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import downloads_of
+from stgcn_lightning.jobs.store_progress import StoreProgress
 from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.frozen import thawed
@@ -42,8 +44,10 @@ def open_store_of(settings: Common, *, download: bool = False, explain: bool = F
         missing=settings.data.missing,
         max_frames=settings.data.max_frames,
     )
+    watch = StoreProgress(annotations, always=explain)
     try:
-        store = open_or_build(annotations, spec, root)
+        with watch:
+            store = open_or_build(annotations, spec, root, watch)
     except FileNotFoundError as error:
         source = benchmark.download
         if not download or not source or Path(source).name != annotations.name:
@@ -53,13 +57,17 @@ def open_store_of(settings: Common, *, download: bool = False, explain: bool = F
                 f"there is no annotation file {annotations}: {remedy} benchmark.annotations=FILE"
                 + from_raw(benchmark)
             ) from error
-        fetch(
-            source, annotations, spec.source.annotations, downloads_of(settings.downloads), console
-        )
-        store = open_or_build(annotations, spec, root)
+        fetch(source, annotations, looked_at(spec), downloads_of(settings.downloads), console)
+        with watch:
+            store = open_or_build(annotations, spec, root, watch)
     print_left_out(store)
     print_findings(store, benchmark, explain)
     return store
+
+
+def looked_at(spec: StoreSpec) -> Callable[[Path], object]:
+    """What tells whether a downloaded file holds annotations, without holding them itself."""
+    return lambda path: spec.source.annotations(path, lambda _: None)
 
 
 def annotations_of(benchmark: Benchmark, root: Path) -> Path:

@@ -3,14 +3,23 @@
 Axes: M persons, T frames, V joints, C coordinates.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import IO, Any
 
 import numpy as np
+
+from stgcn_lightning.files.placed import ArrayInFile
+from stgcn_lightning.files.reading import AnyPath, opened
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
     """One annotated sequence.
+
+    While a store is built, its arrays may be `ArrayInFile`s, of which shape and type are known;
+    `loaded` reads them.
 
     Attributes:
         id: unique name.
@@ -41,3 +50,25 @@ class Annotations:
 
     samples: list[Sample]
     splits: dict[str, list[str]]
+
+
+def loaded(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Samples with their arrays, one after the other; a file that holds arrays is opened once.
+
+    Raises:
+        BadInput: the file is damaged, or has changed since.
+    """
+    with ExitStack() as stack:
+        files: dict[AnyPath, IO[bytes]] = {}
+
+        def read(array: Any) -> Any:
+            if not isinstance(array, ArrayInFile):
+                return array
+            if array.path not in files:
+                files[array.path] = stack.enter_context(opened(array.path))
+            return array.read(files[array.path])
+
+        for sample in samples:
+            keypoint, score = read(sample.keypoint), read(sample.score)
+            in_memory = keypoint is sample.keypoint and score is sample.score
+            yield sample if in_memory else replace(sample, keypoint=keypoint, score=score)

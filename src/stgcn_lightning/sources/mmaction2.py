@@ -10,31 +10,41 @@ import difflib
 import math
 import operator
 import pickle
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.pickles import read_pickle
+from stgcn_lightning.files.placed import ArrayInFile
 from stgcn_lightning.files.reading import AnyPath
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
+ARRAYS = ("keypoint", "keypoint_score")
 NAMED = 3  # keys that a sentence names
 BRIEF = 60  # characters of a value that a sentence quotes
 DEFAULT_IMG_SHAPE = (1080, 1920)  # NTU RGB+D's camera, and the reference's default
 
 
-def read_annotations(path: AnyPath) -> Annotations:
+def read_annotations(
+    path: AnyPath, *, in_place: bool = False, seen: Callable[[int], object] | None = None
+) -> Annotations:
     """Read an MMAction2/PYSKL pickle; the older plain list becomes one split called `all`.
 
     A sample without `img_shape` gets the reference's default, 1080 x 1920. Values are not checked
     here: see `data.checks`.
 
+    Args:
+        path: of the pickle.
+        in_place: large arrays stay in the file (`annotations.loaded` reads them).
+        seen: is then told now and then how many bytes of the file have been looked at.
+
     Raises:
         BadInput: the file is missing, truncated or hostile, or not built as the format says.
     """
-    content = read_pickle(path)
+    content = read_pickle(path, in_place=ARRAYS if in_place else (), seen=seen)
     if isinstance(content, list):
         samples = _samples(path, cast(list[object], content))
         return Annotations(samples, {"all": [sample.id for sample in samples]})
@@ -193,7 +203,7 @@ def _as_number(key: str, value: Any) -> str:
 
 def _array(record: dict[str, Any], key: str, axes: str, ndim: int) -> np.ndarray:
     value = record[key]
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray | ArrayInFile):
         kind = type(value).__name__
         raise _Malformed(
             f"has a {kind} as {key}; give a numpy array {axes}, np.array({key}, np.float32)"

@@ -45,21 +45,29 @@ class Source:
         name: becomes part of a store's identity: stores of different sources are different stores.
         read: see the head of this file.
         version: a store is built again when it changes.
+        read_in_place: the same, with arrays that may stay in the file; it is told a function that
+            takes how many bytes of it have been looked at. None: the reader knows no such way.
     """
 
     name: str
     read: "Callable[[Path], Annotations]"
     version: str = ""
+    read_in_place: "Callable[[Path, Callable[[int], object]], Annotations] | None" = None
 
-    def annotations(self, path: Path) -> "Annotations":
+    def annotations(self, path: Path, seen: Callable[[int], object] | None = None) -> "Annotations":
         """What the reader returns for `path`.
+
+        Args:
+            path: what it reads.
+            seen: arrays may stay in the file; it is told how many bytes have been looked at.
 
         Raises:
             BadInput: the file cannot be used, or the reader returns something else.
         """
         from stgcn_lightning.sources.annotations import Annotations
 
-        found = cast(object, self.read(path))
+        in_place = self.read_in_place if seen else None
+        found = cast(object, in_place(path, seen) if in_place and seen else self.read(path))
         if not isinstance(found, Annotations):
             raise BadInput(
                 f"the source {self.name} returns a {type(found).__name__} for {path}; return "
@@ -75,7 +83,7 @@ def source_named(name: str) -> Source:
         BadInput: there is none.
     """
     if name == "mmaction2":
-        return Source(name, _read_mmaction2)
+        return Source(name, _read_mmaction2, read_in_place=_place_mmaction2)
     if name in SOURCES:
         return Source(name, partial(_read_recordings, name), RECORDINGS)
     raise BadInput(
@@ -107,6 +115,12 @@ def _read_mmaction2(path: Path) -> "Annotations":
     from stgcn_lightning.sources.mmaction2 import read_annotations
 
     return read_annotations(path)
+
+
+def _place_mmaction2(path: Path, seen: Callable[[int], object]) -> "Annotations":
+    from stgcn_lightning.sources.mmaction2 import read_annotations
+
+    return read_annotations(path, in_place=True, seen=seen)
 
 
 def _read_recordings(format: str, path: Path) -> "Annotations":

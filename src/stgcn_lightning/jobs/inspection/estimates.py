@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stgcn_lightning.data import building
 from stgcn_lightning.jobs.inspection.inspected import Estimate
 from stgcn_lightning.recipe import NORM_GROUP
 
@@ -52,7 +53,12 @@ def costs(size: Size) -> list[Estimate]:
     clips = size.trained * PASSES * EPOCHS
     found = [
         Estimate("store", store, "bytes", "rows x joints x 3 numbers; exact if nothing is dropped"),
-        Estimate("memory to prepare", size.read, "bytes", "all arrays, which are read at once"),
+        Estimate(
+            "memory to prepare",
+            building.PROCESS + building.SAMPLE * len(size.persons),
+            "bytes",
+            "a process and what is known of each sample; arrays stay in the file",
+        ),
         Estimate(
             "memory of a training step",
             NORM_GROUP * there * joints * ACTIVATION,
