@@ -32,7 +32,7 @@ ROOMS = {
     "sources": "errors skeleton files shipped",
     "data": "errors skeleton files sources",
     "models": "errors graph",
-    "engine": "errors models",
+    "engine": "errors files models",
     "evaluation": "errors skeleton files",
     "report": "errors skeleton evaluation",
     "checkpoints": "errors skeleton files graph models engine",

@@ -116,18 +116,23 @@ class Engine:
     def evaluation(self) -> Evaluation:
         """The evaluation form of the present weights; built again when they have changed."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
-        weight = self.model.classify.weight
-        on_cpu = (
-            type(self.model) is STGCN
-            and weight.device.type == "cpu"
-            and weight.dtype in (torch.float32, torch.float64)
-            and not (torch.is_autocast_enabled("cpu") or self.compile_mode)
-        )
-        state = [on_cpu, *((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)]
+        model = self.model
+        own = type(model) is STGCN and self._exact_on_cpu()
+        state = [own, *((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)]
         if self._evaluation is None or self._evaluation.state != state:
-            form = STGCNOnCPU(self.model) if on_cpu else folded_form(self.model, quick=True)
-            self._evaluation = Evaluation(self.model if form is None else form, state)
+            if isinstance(model, STGCN) and own:
+                form = STGCNOnCPU(model)
+            else:
+                form = folded_form(model, quick=True) or model
+            self._evaluation = Evaluation(form, state)
         return self._evaluation
+
+    def _exact_on_cpu(self) -> bool:
+        """Whether a CPU evaluates in float32 or float64, without compiling."""
+        weight = self.model.classify.weight
+        exact = weight.dtype in (torch.float32, torch.float64)
+        plain = not (torch.is_autocast_enabled("cpu") or self.compile_mode)
+        return weight.device.type == "cpu" and exact and plain
 
     def _train(self, clips: Tensor, present: Tensor | None) -> Tensor:
         N, M = clips.shape[:2]

@@ -84,10 +84,12 @@ def distinct(
         numbers = torch.arange(used)
         copied = [(numbers[group[:used] == g], n) for g, n in enumerate(absent.tolist())]
 
-    described = (group, share / persons[:, None], persons, of_person.view(N, M))
-    here, *described = (sent(part, clips.device) for part in (here, *described))
+    here, group, share, persons, of_person = (
+        sent(part, clips.device)
+        for part in (here, group, share / persons[:, None], persons, of_person.view(N, M))
+    )
     rows = torch.cat([flat[here], flat.new_zeros(len(hollow) + padding, *flat.shape[1:])])
-    return rows, Rows(*described, copied)
+    return rows, Rows(group, share, persons, of_person, copied)
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
