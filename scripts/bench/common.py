@@ -5,6 +5,7 @@ import importlib
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.graph import adjacency
@@ -27,7 +29,7 @@ from stgcn_lightning.skeleton import Skeleton
 CHECKOUT = Path(__file__).parents[2]
 # Without these, glibc returns every large tensor to the operating system, which takes much time.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
-BODIES = {"2d": "coco17", "3d": "ntu25"}
+BODIES = {"2d": "coco17", "3d": "ntu25", "small": "jhmdb15", "whole": "coco_wholebody133"}
 GRAPHS = {"stgcn": "stgcn_spatial", "stgcnpp": "spatial"}
 MIXES = {"4/5 one person": 0.8, "all two persons": 0.0}
 # what is compared: logits (N, classes) of clips (N, M, T, V, C), and the parameters of the model
@@ -85,11 +87,14 @@ def plain(model: Backbone) -> Contender:
     return model, list(model.parameters())
 
 
-def make_clips(dimension: str, shape: tuple[int, ...], alone: float) -> Tensor:
-    """Noise (*shape, 2, 100, V, 3); in the share `alone` of the last axis one is absent."""
-    joints = {"2d": 17, "3d": 25}[dimension]
-    clips = torch.randn(*shape, 2, 100, joints, 3, generator=torch.Generator().manual_seed(0))
-    clips[..., : round(alone * shape[-1]), 1, :, :, :] = 0
+def make_clips(
+    dimension: str, shape: tuple[int, ...], alone: float, persons: int = 2, frames: int = 100
+) -> Tensor:
+    """Noise (*shape, M, T, V, 3); in the share `alone` of the last axis the second is absent."""
+    joints = len(load_skeleton(BODIES[dimension]).joints)
+    noise = torch.Generator().manual_seed(0)
+    clips = torch.randn(*shape, persons, frames, joints, 3, generator=noise)
+    clips[..., : round(alone * shape[-1]), 1:, :, :, :] = 0
     return clips
 
 
@@ -143,6 +148,41 @@ def old_package(source: str) -> Iterator[None]:
         sys.path.remove(source)
         taken()
         sys.modules.update(kept)
+
+
+@contextmanager
+def busy_neighbour() -> Iterator[None]:
+    """Within the block another process computes without end, on any processor."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def beside_neighbour(
+    jobs: Mapping[str, Callable[[], object]], quiet: Mapping[str, list[float]], rounds: int
+) -> str:
+    """A table's cells: how many times longer ours and the other take then, and their ratio."""
+    with busy_neighbour():
+        busy = take_turns({name: jobs[name] for name in ("ours", "other")}, rounds)
+    ours, other = (statistics.median(busy[name]) / statistics.median(quiet[name]) for name in busy)
+    return f"  {ours:27.2f}  {other:5.2f}  {ratio(busy, 'other', 'ours'):5.2f}"
+
+
+class Operations(TorchDispatchMode):
+    """While it is active: counts what autograd and the model dispatch, as `total`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        self.total += 1
+        return func(*args, **(kwargs or {}))
 
 
 def take_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

@@ -1,7 +1,7 @@
 """How fast ten-clip tests are, compared with the plain model, version 0.1.0, or another one.
 
     python scripts/bench/test_clips.py [--against module:function] [--old /path/to/old/checkout/src]
-        [--model stgcnpp] [--bf16] [--samples 16]
+        [--model stgcnpp] [--bf16] [--samples 16] [--neighbour]
 
 Ten clips of 100 frames and two persons for each sample, softmax, mean over clips; both mixes of
 present persons. train_step.py explains the options.
@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from common import (
     MIXES,
+    beside_neighbour,
     contender,
     keep_memory,
     machine,
@@ -37,11 +38,13 @@ def main() -> None:
     arguments.add_argument("--bf16", action="store_true", help="under bf16 autocast")
     arguments.add_argument("--samples", type=int, default=5)
     arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--neighbour", action="store_true", help="beside a busy process")
     arguments.add_argument("--dimensions", nargs="+", choices=["2d", "3d"], default=["2d", "3d"])
     choice = arguments.parse_args()
     print(f"{machine()}, {choice.samples} samples a batch{', bf16' if choice.bf16 else ''}")
     name = "version 0.1.0" if choice.old else choice.against
-    print(f"{'':22}ours (ms)  {name:>5}  ratio  largest difference of a score")
+    more = "  beside a busy process: ours  other  ratio" if choice.neighbour else ""
+    print(f"{'':22}ours (ms)  {name:>5}  ratio  largest difference of a score{more}")
     for dimension in choice.dimensions:
         for mix, alone in MIXES.items():
             clips = make_clips(dimension, (CLIPS, choice.samples), alone).transpose(0, 1)
@@ -56,9 +59,12 @@ def main() -> None:
             times = take_turns(jobs, choice.rounds)
             mine, other = (1000 * statistics.median(times[name]) for name in jobs)
             difference = (jobs["ours"]() - jobs["other"]()).abs().max().item()
+            more = ""
+            if choice.neighbour:
+                more += beside_neighbour(jobs, times, choice.rounds)
             print(
                 f"{dimension} {mix:18} {mine:9.0f}  {other:{max(5, len(name))}.0f}  "
-                f"{ratio(times, 'other', 'ours'):5.2f}  {difference:.1e}",
+                f"{ratio(times, 'other', 'ours'):5.2f}  {difference:.1e}{more}",
                 flush=True,
             )
 

@@ -1,7 +1,7 @@
 """How fast a training step is, compared with the plain model, version 0.1.0, or another one.
 
     python scripts/bench/train_step.py [--against module:function] [--old /path/to/old/checkout/src]
-        [--model stgcnpp] [--bf16] [--batch 16] [--data]
+        [--model stgcnpp] [--bf16] [--batch 16] [--neighbour] [--data]
 
 A step is forward, loss, backward and SGD of 100-frame clips of two persons, at both mixes of
 present persons. The implementations run in turn in one process; figures are medians. Activations
@@ -14,6 +14,12 @@ directory as well. `--old` loads the package of a checkout of version 0.1.0 into
 
 `--bf16` puts both under autocast, times our own float32 step as well, and compares the logits of
 each with those of float64: the norm of the difference over that of the logits.
+
+`--dimensions small` is one person in 48 frames of 15 joints, where nobody is absent;
+`--dimensions whole` is a body of 133 joints.
+
+`--neighbour` measures again while another process keeps one processor busy, and prints how much
+longer each takes then.
 
 `--data` trains on all four streams of a store of NTU60's size, filled with synthetic samples, and
 prints how long a step waits for its data.
@@ -34,6 +40,8 @@ from common import (
     BODIES,
     MIXES,
     Contender,
+    Operations,
+    beside_neighbour,
     contender,
     keep_memory,
     load_skeleton,
@@ -50,6 +58,7 @@ from torch import Tensor, nn
 from stgcn_lightning.data.datamodule import Feed, SkeletonData
 from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
+from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
@@ -67,7 +76,8 @@ def main() -> None:
     arguments.add_argument("--data", action="store_true", help="time the wait for data")
     arguments.add_argument("--batch", type=int, default=16)
     arguments.add_argument("--rounds", type=int, default=7)
-    arguments.add_argument("--dimensions", nargs="+", choices=["2d", "3d"], default=["2d", "3d"])
+    arguments.add_argument("--neighbour", action="store_true", help="beside a busy process")
+    arguments.add_argument("--dimensions", nargs="+", choices=[*BODIES], default=["2d", "3d"])
     choice = arguments.parse_args()
     print(f"{machine()}, batch {choice.batch}{', bf16' if choice.bf16 else ''}")
     read_data(choice) if choice.data else race(choice)
@@ -77,10 +87,12 @@ def race(choice: argparse.Namespace) -> None:
     """Print the time of each implementation's steps, and what they keep for the backward pass."""
     more = "  float32 (ms)  ratio  error: ours   other" if choice.bf16 else ""
     name = "version 0.1.0" if choice.old else choice.against
-    print(f"{'':22}ours (ms)  {name:>5}  ratio  activations (MB)        ratio{more}")
+    more += "  beside a busy process: ours  other  ratio" if choice.neighbour else ""
+    print(f"{'':22}ours (ms)  {name:>5}  ratio  activations (MB)        ratio  operations{more}")
     for dimension in choice.dimensions:
-        for mix, alone in MIXES.items():
-            clips = make_clips(dimension, (choice.batch,), alone)
+        for mix, alone in ({"one person": 0.0} if dimension == "small" else MIXES).items():
+            size = {"persons": 1, "frames": 48} if dimension == "small" else {}
+            clips = make_clips(dimension, (choice.batch,), alone, **size)
             model = make_model(dimension, family=choice.model).train()
             other = old_contender(choice.old, model) if choice.old else None
             sides: dict[str, Contender] = {
@@ -98,10 +110,13 @@ def race(choice: argparse.Namespace) -> None:
             times = take_turns(steps, choice.rounds)
             took = {side: 1000 * statistics.median(times[side]) for side in steps}
             kept = [activations(sides[side], clips, choice.bf16) for side in ("ours", "other")]
-            more = ""
+            counted = [operations(steps[side]) for side in ("ours", "other")]
+            more = f"  {counted[0]:5} {counted[1]:4}"
             if choice.bf16:
                 more = f"  {took['float32']:12.0f}  {ratio(times, 'float32', 'ours'):5.2f}"
                 more += "".join(f"  {error:10.1e}" for error in wrong)
+            if choice.neighbour:
+                more += beside_neighbour(steps, times, choice.rounds)
             print(
                 f"{dimension} {mix:18} {took['ours']:9.0f}  "
                 f"{took['other']:{max(5, len(name))}.0f}  "
@@ -112,9 +127,12 @@ def race(choice: argparse.Namespace) -> None:
 
 
 def step(side: Contender, clips: Tensor, bf16: bool) -> Callable[[], None]:
-    """A whole training step."""
+    """A whole training step; ours with the optimizer of `recognizer.py`."""
     forward, parameters = side
-    optimizer = torch.optim.SGD(parameters, 1e-4, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    fused = True if isinstance(forward, Engine) else None
+    optimizer = torch.optim.SGD(
+        parameters, 1e-4, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=fused
+    )
     labels = torch.arange(len(clips)) % 60
 
     def run() -> None:
@@ -132,6 +150,13 @@ def bf16_error(side: Contender, model: nn.Module, clips: Tensor) -> float:
     exact = copy.deepcopy(model).double()(clips.double())
     with torch.autocast("cpu", torch.bfloat16):
         return ((side[0](clips).double() - exact).norm() / exact.norm()).item()
+
+
+def operations(run: Callable[[], None]) -> int:
+    """How many operations a step dispatches."""
+    with Operations() as counted:
+        run()
+    return counted.total
 
 
 def activations(side: Contender, clips: Tensor, bf16: bool) -> float:
