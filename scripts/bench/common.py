@@ -19,6 +19,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, addmm_flop, baddbmm_flop
 
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.graph import adjacency
@@ -183,6 +184,24 @@ class Operations(TorchDispatchMode):
     ) -> Any:
         self.total += 1
         return func(*args, **(kwargs or {}))
+
+
+def product_rate() -> float:
+    """Multiplications and additions a second of a large product in float32, the best of ten."""
+    a, b = torch.ones(2048, 1024), torch.ones(1024, 1024)
+    times = take_turns({"product": lambda: a @ b}, 10)["product"]
+    return 2 * a.numel() * b.shape[1] / min(times)
+
+
+def floor(run: Callable[[], object], rate: float) -> float:
+    """Seconds that the products and convolutions of `run` take at a rate.
+
+    What else it does is not counted: sums along edges, norms, copies.
+    """
+    in_place = {torch.ops.aten.addmm_: addmm_flop, torch.ops.aten.baddbmm_: baddbmm_flop}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counted:
+        run()
+    return counted.get_total_flops() / rate
 
 
 def take_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

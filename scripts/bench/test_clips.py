@@ -16,12 +16,14 @@ from common import (
     MIXES,
     beside_neighbour,
     contender,
+    floor,
     keep_memory,
     machine,
     make_clips,
     make_model,
     old_contender,
     ours,
+    product_rate,
     ratio,
     take_turns,
 )
@@ -44,7 +46,10 @@ def main() -> None:
     print(f"{machine()}, {choice.samples} samples a batch{', bf16' if choice.bf16 else ''}")
     name = "version 0.1.0" if choice.old else choice.against
     more = "  beside a busy process: ours  other  ratio" if choice.neighbour else ""
-    print(f"{'':22}ours (ms)  {name:>5}  ratio  largest difference of a score{more}")
+    print(
+        f"{'':22}ours (ms)  {name:>5}  ratio  largest difference of a score  floor (ms)  share{more}"
+    )
+    rate = product_rate()
     for dimension in choice.dimensions:
         for mix, alone in MIXES.items():
             clips = make_clips(dimension, (CLIPS, choice.samples), alone).transpose(0, 1)
@@ -59,7 +64,8 @@ def main() -> None:
             times = take_turns(jobs, choice.rounds)
             mine, other = (1000 * statistics.median(times[name]) for name in jobs)
             difference = (jobs["ours"]() - jobs["other"]()).abs().max().item()
-            more = ""
+            least = 1000 * floor(jobs["ours"], rate)
+            more = f"  {least:30.0f}  {least / mine:5.2f}"
             if choice.neighbour:
                 more += beside_neighbour(jobs, times, choice.rounds)
             print(

@@ -12,6 +12,9 @@ Without `--against`, the same weights run in the plain model, which computes eve
 parameters) of another implementation with its weights; modules are looked for in the working
 directory as well. `--old` loads the package of a checkout of version 0.1.0 into the same process.
 
+Operations are those that a step dispatches. The floor is the time of our products and convolutions
+alone at the rate of a large product on this machine; its share of the step is what is reached.
+
 `--bf16` puts both under autocast, times our own float32 step as well, and compares the logits of
 each with those of float64: the norm of the difference over that of the logits.
 
@@ -43,6 +46,7 @@ from common import (
     Operations,
     beside_neighbour,
     contender,
+    floor,
     keep_memory,
     load_skeleton,
     machine,
@@ -50,6 +54,7 @@ from common import (
     make_model,
     old_contender,
     ours,
+    product_rate,
     ratio,
     take_turns,
 )
@@ -88,7 +93,10 @@ def race(choice: argparse.Namespace) -> None:
     more = "  float32 (ms)  ratio  error: ours   other" if choice.bf16 else ""
     name = "version 0.1.0" if choice.old else choice.against
     more += "  beside a busy process: ours  other  ratio" if choice.neighbour else ""
-    print(f"{'':22}ours (ms)  {name:>5}  ratio  activations (MB)        ratio  operations{more}")
+    print(
+        f"{'':22}ours (ms)  {name:>5}  ratio  activations (MB)        ratio  operations  floor (ms)  share{more}"
+    )
+    rate = product_rate()
     for dimension in choice.dimensions:
         for mix, alone in ({"one person": 0.0} if dimension == "small" else MIXES).items():
             size = {"persons": 1, "frames": 48} if dimension == "small" else {}
@@ -111,7 +119,8 @@ def race(choice: argparse.Namespace) -> None:
             took = {side: 1000 * statistics.median(times[side]) for side in steps}
             kept = [activations(sides[side], clips, choice.bf16) for side in ("ours", "other")]
             counted = [operations(steps[side]) for side in ("ours", "other")]
-            more = f"  {counted[0]:5} {counted[1]:4}"
+            least = 1000 * floor(steps["ours"], rate)
+            more = f"  {counted[0]:5} {counted[1]:4}  {least:10.0f}  {least / took['ours']:5.2f}"
             if choice.bf16:
                 more = f"  {took['float32']:12.0f}  {ratio(times, 'float32', 'ours'):5.2f}"
                 more += "".join(f"  {error:10.1e}" for error in wrong)

@@ -17,7 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stgcn_lightning.engine.products import project, project_back, weight_back
+from stgcn_lightning.engine.products import (
+    by_convolution,
+    convolved,
+    project,
+    project_back,
+    weight_back,
+)
 from stgcn_lightning.models import stgcn
 from stgcn_lightning.models.parts import Pointwise
 
@@ -51,7 +57,8 @@ class GraphConv(stgcn.GraphConv):
 
     def wiring(self) -> "Wiring":
         """The edges of the graph, looked for again when the adjacency has changed."""
-        state = (self.adjacency.data_ptr(), self.adjacency._version)
+        version = 0 if self.adjacency.is_inference() else self.adjacency._version
+        state = (self.adjacency.data_ptr(), version)
         known = self.__dict__.get("_wiring")
         if known is None or known[0] != state:
             known = self._wiring = state, Wiring.of(self.adjacency != 0)
@@ -101,7 +108,12 @@ class Shortcut(Pointwise):
         x = input.permute(2, 3, 0, 1)  # T, V, R, C
         if x.is_cuda or torch.compiler.is_compiling() or not x.is_contiguous():
             return super().forward(input)
-        return F.linear(x[:: self.stride], self.weight, self.bias).permute(2, 3, 0, 1)
+        kept = x[:: self.stride].flatten(0, 2)
+        if by_convolution(kept, self.weight):
+            y = convolved(kept, self.weight, self.bias)
+        else:
+            y = F.linear(kept, self.weight, self.bias)
+        return y.view(-1, *x.shape[1:3], y.shape[1]).permute(2, 3, 0, 1)
 
 
 class Wiring(NamedTuple):
