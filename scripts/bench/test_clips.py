@@ -46,9 +46,8 @@ def main() -> None:
     print(f"{machine()}, {choice.samples} samples a batch{', bf16' if choice.bf16 else ''}")
     name = "version 0.1.0" if choice.old else choice.against
     more = "  beside a busy process: ours  other  ratio" if choice.neighbour else ""
-    print(
-        f"{'':22}ours (ms)  {name:>5}  ratio  largest difference of a score  floor (ms)  share{more}"
-    )
+    head = f"{'':22}ours (ms)  {name:>5}  ratio  largest difference of a score"
+    print(f"{head}  floor (ms)  share{more}")
     rate = product_rate()
     for dimension in choice.dimensions:
         for mix, alone in MIXES.items():

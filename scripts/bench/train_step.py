@@ -93,9 +93,8 @@ def race(choice: argparse.Namespace) -> None:
     more = "  float32 (ms)  ratio  error: ours   other" if choice.bf16 else ""
     name = "version 0.1.0" if choice.old else choice.against
     more += "  beside a busy process: ours  other  ratio" if choice.neighbour else ""
-    print(
-        f"{'':22}ours (ms)  {name:>5}  ratio  activations (MB)        ratio  operations  floor (ms)  share{more}"
-    )
+    head = f"{'':22}ours (ms)  {name:>5}  ratio  activations (MB)        ratio"
+    print(f"{head}  operations  floor (ms)  share{more}")
     rate = product_rate()
     for dimension in choice.dimensions:
         for mix, alone in ({"one person": 0.0} if dimension == "small" else MIXES).items():
