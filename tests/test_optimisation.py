@@ -71,6 +71,18 @@ def test_accumulated_batches_make_the_steps_of_one_large_batch(optimisation, cli
     )
 
 
+@pytest.mark.parametrize("clip", [None, 0.01])
+def test_all_weights_are_updated_in_one_call_unless_lightning_would_refuse_to_clip(clip):
+    module = recognizer(lr=0.05).float()
+    loader = DataLoader([Batch(one.clips.float(), *one[1:]) for one in batches(4)], batch_size=None)
+    before = module.model.classify.weight.clone()
+    trainer = trained(
+        module, loader, precision="bf16-mixed", gradient_clip_val=clip, limit_val_batches=0
+    )
+    assert trainer.optimizers[0].param_groups[0]["fused"] is (clip is None)
+    assert not torch.equal(module.model.classify.weight, before)
+
+
 def test_the_cosine_counts_steps_and_not_batches():
     rates = []
 

@@ -337,7 +337,8 @@ class Recognizer(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """SGD or AdamW under one cosine over the whole run, stepped with it, without warm-up."""
-        fused = self.device.type in ("cpu", "cuda")
+        # Lightning clips no gradients under mixed precision for an optimizer that is fused
+        fused = self.device.type in ("cpu", "cuda") and not self.trainer.gradient_clip_val
         optimizer = optimizer_of(self.model, self.optimisation, fused=fused)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = LambdaLR(optimizer, lambda step: cosine(step, steps))

@@ -24,8 +24,7 @@ from stgcn_lightning.engine.products import (
     project_back,
     weight_back,
 )
-from stgcn_lightning.models import stgcn
-from stgcn_lightning.models.parts import Pointwise
+from stgcn_lightning.models import parts, stgcn
 
 NARROW = 8  # input channels below which neighbours are gathered before they are projected
 FEW = 0.7  # of all joints: so many senders, at most, are copied out before they are projected
@@ -98,10 +97,10 @@ class _AddAndRectify(torch.autograd.Function):
         return g, g if ctx.needs_input_grad[1] else None
 
 
-class Shortcut(Pointwise):
-    """`Pointwise`, which leaves the frames first if they come first."""
+class Pointwise(parts.Pointwise):
+    """`parts.Pointwise`, which leaves the frames first if they come first."""
 
-    plain_class = Pointwise
+    plain_class = parts.Pointwise
 
     def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
