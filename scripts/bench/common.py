@@ -19,7 +19,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode, addmm_flop, baddbmm_flop
+from torch.utils.flop_counter import FlopCounterMode
 
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.graph import adjacency
@@ -198,7 +198,11 @@ def floor(run: Callable[[], object], rate: float) -> float:
 
     What else it does is not counted: sums along edges, norms, copies.
     """
-    in_place = {torch.ops.aten.addmm_: addmm_flop, torch.ops.aten.baddbmm_: baddbmm_flop}
+
+    def product(_: Any, a: torch.Size, b: torch.Size, **_more: Any) -> int:
+        return 2 * a.numel() * b[-1]
+
+    in_place = {torch.ops.aten.addmm_: product, torch.ops.aten.baddbmm_: product}
     with FlopCounterMode(display=False, custom_mapping=in_place) as counted:
         run()
     return counted.get_total_flops() / rate

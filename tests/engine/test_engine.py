@@ -132,6 +132,11 @@ def test_activations_and_their_gradients_lie_with_the_frames_first(small, clips,
     assert sum(not lies_as(x, 2, 3, 0, 1) for x in seen) == (2 if kind is Stage else 0)
 
 
+def test_one_row_is_computed():
+    """All persons are absent, so that strides along rows mean nothing."""
+    assert_trains_as_padded(make(17), pairs(1, 1, joints=17)[:, 1:])
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (2, 3, 0, 1)])
 def test_a_norm_writes_the_layout_that_it_reads(order):
     norm = nn.BatchNorm2d(6)

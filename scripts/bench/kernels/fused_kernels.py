@@ -100,7 +100,7 @@ class _Graph(torch.autograd.Function):
         into = (g @ flat).view(R * T, W * K, C)
         listening = edges.permute(1, 2, 0).reshape(V, W * K)
         dx = torch.bmm(listening.expand(R * T, -1, -1), into).view_as(x)
-        pairs = torch.einsum("nvc,nuc->vu", x.view(R * T, V, C), into)
+        pairs = torch.einsum("nvc,nuc->vu", x.reshape(R * T, V, C), into)
         dedges = pairs.view(V, W, K).permute(2, 0, 1)
         dweight = g.flatten(0, 2).t() @ _gathered(x, edges).flatten(3).flatten(0, 2)
         dweight = dweight.view(-1, K, C).transpose(0, 1)

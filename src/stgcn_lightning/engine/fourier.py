@@ -136,7 +136,7 @@ class _FourierConv(torch.autograd.Function):
         flat = tiling.frames_back(g.flatten(1)).view(tiling.points, -1, len(weight))  # P, S Q, O
         grad_x = grad_weight = grad_bias = None
         if ctx.needs_input_grad[0]:
-            grad_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
+            grad_x = x.new_zeros(x.shape)
             for d, part in enumerate(tiling.weight_at_points(weight)):
                 by_points = torch.bmm(flat, part.transpose(1, 2))  # P, S Q, C
                 by_points = by_points.view(tiling.points, tiling.tiles, -1)

@@ -282,11 +282,11 @@ class _ProjectThenGather(torch.autograd.Function):
         tables = wiring.for_frames(T)
         g = grad_outputs[0].reshape(T * V, -1)  # T W, R O
         gz = tables.back.sums(g, weights)
-        grad_x = torch.zeros_like(x)
+        grad_x = x.new_zeros(x.shape)
         grad_weight = torch.empty_like(weight)
         flat = grad_x.view(-1, C)
         for k, (some, part) in enumerate(_subsets(gz, tables, wiring, weight.shape[1])):
-            sent = (x if len(some) == V else x[:, some]).view(-1, C)
+            sent = (x if len(some) == V else x[:, some]).reshape(-1, C)
             grad_weight[k] = weight_back(part, sent, weight[k])
             if len(some) == V:
                 project_back(part, weight[k], flat, add=True)
@@ -307,7 +307,7 @@ def send(x: Tensor, weight: Tensor, bias: Tensor, wiring: Wiring) -> Tensor:
     z = x.new_empty(tables.starts[-1] + V, R * O)
     for k, (some, part) in enumerate(_subsets(z, tables, wiring, O)):
         sent = x if len(some) == V else x[:, some]
-        project(sent.view(-1, C), weight[k], part)
+        project(sent.reshape(-1, C), weight[k], part)
     z[tables.starts[-1] :].view(V, R, O).copy_(bias[:, None])
     return z
 
