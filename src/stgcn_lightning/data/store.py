@@ -221,9 +221,12 @@ def _build(folder: Path, annotations: Path, spec: StoreSpec, watch: Watch) -> No
         except BadInput as error:
             fault = error
         # arrays are read from where they were in the file, at first
-        if spec.source.read_in_place and annotations.exists():
-            if fingerprint(annotations, spec.source) != source:
-                raise BadInput(f"{annotations} changed while it was read: start again") from fault
+        if (
+            spec.source.read_in_place
+            and annotations.exists()
+            and fingerprint(annotations, spec.source) != source
+        ):
+            raise BadInput(f"{annotations} changed while it was read: start again") from fault
         if fault:
             raise fault
         if folder.exists():
