@@ -1,7 +1,9 @@
 """The benches that cannot be run here in earnest run at all."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers import CHECKOUT, LEGACY
@@ -77,3 +79,29 @@ def test_two_ways_of_streaming_are_compared(bench, size, words):
     )
     assert not done.returncode, done.stderr
     assert words in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is read in /proc")
+@pytest.mark.parametrize("dimension", ["2d", "3d"])
+def test_the_bench_of_preparing_says_time_and_memory(dimension):
+    size = ["--samples=60", f"--dimensions={dimension}", "--protocols", "2", "4"]
+    done = subprocess.run(
+        [sys.executable, "scripts/bench/prepare.py", *size],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.returncode, done.stderr
+    _, *lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    for protocol, line in zip((2, 4), lines, strict=True):
+        figures = re.fullmatch(
+            rf"{dimension}, protocol {protocol}, this version: 0\.00 GB -> 0\.00 GB "
+            r"in (\d+\.\d) s, at most (\d+) MB",
+            line,
+        )
+        assert figures, line
+        assert float(figures[1]) > 0
+        assert int(figures[2]) > 50

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 
 from stgcn_lightning import terminal
-from stgcn_lightning.terminal import console, fitting, plain
+from stgcn_lightning.terminal import console, duration, fitting, plain
 
 OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 HOSTILE = st.text(
@@ -97,3 +97,17 @@ def test_text_that_a_stream_cannot_take_is_escaped_and_a_closed_stream_takes_all
     print("lost", file=sys.stderr)
     assert sys.stderr.name == os.devnull
     sys.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 05 min"),
+        (97_200, "1 d 3 h"),
+    ],
+)
+def test_durations_read_well(seconds, text):
+    assert duration(seconds) == text

@@ -128,3 +128,30 @@ def shown_value(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    Examples:
+        >>> [duration(seconds) for seconds in (40, 200, 7500, 97_200)]
+        ['40 s', '3 min 20 s', '2 h 05 min', '1 d 3 h']
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def size(number: int) -> str:
+    """A number of bytes in words.
+
+    Examples:
+        >>> size(2_410_000_000), size(16_400_000)
+        ('2.41 GB', '16.4 MB')
+    """
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

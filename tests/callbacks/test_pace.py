@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from stgcn_lightning.callbacks import pace
-from stgcn_lightning.callbacks.pace import WARM_UP, Pace, duration
+from stgcn_lightning.callbacks.pace import WARM_UP, Pace
 
 
 @pytest.fixture
@@ -33,17 +33,3 @@ def test_nothing_is_said_of_the_rest_before_it_is_measured():
     run = Pace()
     assert run.speed is None
     assert run.seconds_left(SimpleNamespace(), validations=1) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (59.6, "1 min 00 s"),
-        (200, "3 min 20 s"),
-        (7500, "2 h 05 min"),
-        (97_200, "1 d 3 h"),
-    ],
-)
-def test_durations_read_well(seconds, text):
-    assert duration(seconds) == text

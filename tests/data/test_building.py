@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ SPECS = {
 def with_helpers(monkeypatch):
     """Two helpers and small portions, for however few samples."""
     monkeypatch.setattr(building, "ALONE", 0)
-    monkeypatch.setattr(building, "ROWS", 300)
+    monkeypatch.setattr(building, "BYTES", 40_000)
     monkeypatch.setattr(building, "cores", lambda: 2)
 
 
@@ -138,7 +139,7 @@ def test_numbers_that_are_damaged_in_the_middle_are_refused(tmp_path, with_helpe
 
 def test_no_more_than_a_portion_is_held(tmp_path, monkeypatch):
     """Of the arrays that were read, few are alive at a time."""
-    monkeypatch.setattr(building, "ROWS", 300)
+    monkeypatch.setattr(building, "BYTES", 40_000)
     write_annotations(tmp_path / "a.pkl", annotations("3d", 60))
     (portion, *_) = divided(read_annotations(tmp_path / "a.pkl").samples)
     alive = most = 0
@@ -176,13 +177,52 @@ def test_a_helper_that_dies_gives_one_sentence(tmp_path, with_helpers, monkeypat
     assert [path.name for path in (tmp_path / "stores").iterdir() if path.is_dir()] == []
 
 
+@pytest.mark.slow
+def test_a_helper_that_cannot_be_started_gives_one_sentence(tmp_path, with_helpers, monkeypatch):
+    write_annotations(tmp_path / "a.pkl", annotations("3d"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
+    with pytest.raises(BadInput, match=r"cannot be started \(No such file or directory\): free"):
+        open_or_build(tmp_path / "a.pkl", SPECS["3d"], tmp_path / "stores")
+
+
+@pytest.mark.slow
+def test_a_disk_that_helpers_fill_gives_one_sentence(tmp_path):
+    write_annotations(tmp_path / "a.pkl", annotations("3d"))
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+    done = built_by(tmp_path, before=limit)
+    (*_, last) = done.stderr.splitlines()
+    assert "stores: File too large; free some space or set data.store_dir" in last
+    assert [path.name for path in (tmp_path / "stores").iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_annotations_that_change_while_they_are_read_are_refused(tmp_path, with_helpers, damaged):
+    made = annotations("3d")
+    write_annotations(tmp_path / "a.pkl", made)
+    if damaged:
+        made.samples.reverse()
+    write_annotations(tmp_path / "b.pkl", made)
+    if damaged:
+        os.truncate(tmp_path / "b.pkl", 999)
+
+    class Changing(Watch):
+        def begin(self, plan):
+            if (tmp_path / "b.pkl").exists():
+                (tmp_path / "b.pkl").rename(tmp_path / "a.pkl")
+
+    with pytest.raises(BadInput, match=r"a\.pkl changed while it was read: start again"):
+        open_or_build(tmp_path / "a.pkl", SPECS["3d"], tmp_path / "stores", Changing())
+    assert [path.name for path in (tmp_path / "stores").iterdir() if path.is_dir()] == []
+
+
 PROGRAM = """
 import os, pickle, signal, sys, time
 from stgcn_lightning.data import building, store
-building.ALONE, building.ROWS, building.cores = 0, 300, lambda: 2
+building.ALONE, building.BYTES, building.cores = 0, 40_000, lambda: 2
 spec, annotations, root, how = pickle.loads(bytes.fromhex(sys.argv[1]))
 class Stopped(building.Watch):
     def stored(self, samples):
+        print(open(f"/proc/self/task/{os.getpid()}/children").read(), flush=True)
         os.kill(os.getpid(), how)
         time.sleep(5)
 store.open_or_build(annotations, spec, root, Stopped() if how else None)
@@ -200,11 +240,26 @@ def built_by(tmp_path, how=0, before=""):
     )
 
 
+def lives(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are listed in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_builder_that_is_stopped_leaves_nothing_that_is_opened(tmp_path, how):
     write_annotations(tmp_path / "a.pkl", annotations("3d"))
-    assert built_by(tmp_path, how).returncode == -how
+    stopped = built_by(tmp_path, how)
+    assert stopped.returncode == -how
+    helping = stopped.stdout.split()
+    assert len(helping) == 2
+    deadline = time.monotonic() + 20
+    while any(map(lives, helping)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     done = built_by(tmp_path)
     assert done.stdout == "built\n", done.stderr
     (folder,) = (path for path in (tmp_path / "stores").iterdir() if path.is_dir())

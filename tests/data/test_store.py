@@ -315,7 +315,7 @@ def test_without_space_there_is_a_sentence_and_no_trace(source, root, monkeypatc
 
 def test_the_space_that_is_needed_is_named(source, root, monkeypatch):
     too_small_a_disk(monkeypatch)
-    with pytest.raises(BadInput, match=r"it needs 0\.0 GB"):
+    with pytest.raises(BadInput, match=r"it may need 0\.0 GB"):
         open_or_build(source, SPEC, root)
 
 

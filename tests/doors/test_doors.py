@@ -201,6 +201,7 @@ def test_prepare_prints_what_is_in_the_store(door):
 def test_prepare_reads_skeleton_files_once(door, raw):
     status, out, err = door("prepare", *RAW)
     assert status == 0, err
+    assert re.search(r"reading 2 \.skeleton files of raw, \d+\.\d MB, in 1 process", out)
     assert (
         "2 .skeleton files read, 1 body dropped; 1 skipped as missing or "
         "incomplete, 1 of actions that ntu60 does not have"

@@ -242,6 +242,13 @@ def test_a_pickle_of_python_2_is_read(tmp_path):
         lambda: (b"_codecs\nencode\n", pickle.dumps("x" * 50_000, 3)[2:-1], b"Vlatin1\n"),
         lambda: (b"builtins\nbytearray\n", pickle.dumps(b"x" * 50_000, 3)[2:-1], b""),
         lambda: (b"pathlib\nPurePosixPath\n", pickle.dumps("x" * 50_000, 3)[2:-1], b""),
+        lambda: (
+            b"numpy.core.multiarray\nscalar\n",
+            pickle.dumps(b"x" * 50_000, 3)[2:-1]
+            + b"q\xc80"
+            + pickle.dumps(np.dtype("S50000"), 2)[2:-1],
+            b"h\xc8",
+        ),
     ],
 )
 def test_a_pickle_cannot_have_a_value_copied_again_and_again(tmp_path, copied):

@@ -1,6 +1,7 @@
 """Recordings become annotations, splits and configuration; what cannot be is refused."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,11 @@ def test_what_a_user_changed_is_kept_and_the_rest_is_made_again(prepare, clips):
     assert experiment.read_text().endswith("# mine\n")
     assert len(made_of("my_clips").samples) == 17
     assert "17 samples" in (folder / "benchmark" / "my_clips.yaml").read_text()
+
+
+def test_what_is_read_is_said_beforehand(prepare, clips):
+    first, *_ = prepare(clips).splitlines()
+    assert re.fullmatch(r"reading My clips: 16 files or folders of frames, 0\.\d MB", first)
 
 
 def test_a_folder_of_something_else_is_left_alone(prepare, clips, tmp_path):

@@ -110,6 +110,7 @@ def files(tmp_path_factory):
         ("inspect", ["source=walk.npz"], (*LIGHTNING, "torch")),
         ("inspect", ["source=annotations.pkl"], (*LIGHTNING, "torch")),
         ("inspect", ["source=best.ckpt"], LIGHTNING),
+        ("prepare", ["annotations=annotations.pkl", "benchmark=ntu60_xsub_2d"], LIGHTNING),
         ("predict", ["checkpoint=best.ckpt", "source=walk.npz"], LIGHTNING),
         ("export", ["checkpoint=best.ckpt", "format=safetensors"], LIGHTNING),
     ],

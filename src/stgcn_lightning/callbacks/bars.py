@@ -9,7 +9,8 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from stgcn_lightning.callbacks.pace import Pace, duration
+from stgcn_lightning.callbacks.pace import Pace
+from stgcn_lightning.terminal import duration
 
 LEAST_BAR = 16  # columns of a terminal that remain for a bar and the space around it
 PER_SECOND = 4  # how often the figures beside a bar change

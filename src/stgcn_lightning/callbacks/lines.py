@@ -7,8 +7,8 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from stgcn_lightning.callbacks.pace import Pace, duration
-from stgcn_lightning.terminal import say
+from stgcn_lightning.callbacks.pace import Pace
+from stgcn_lightning.terminal import duration, say
 
 MEASURED = 20  # steps after which the remaining time is printed
 

@@ -69,20 +69,3 @@ class Pace:
         if self.validations:
             left += validations * self.validating / self.validations
         return left
-
-
-def duration(seconds: float) -> str:
-    """A time in words.
-
-    Examples:
-        >>> [duration(seconds) for seconds in (40, 200, 7500, 97_200)]
-        ['40 s', '3 min 20 s', '2 h 05 min', '1 d 3 h']
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

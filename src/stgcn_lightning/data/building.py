@@ -36,7 +36,7 @@ from stgcn_lightning.sources.annotations import Annotations, Sample
 SAMPLE_FIELDS = np.dtype(
     [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
 )
-ROWS, SAMPLES = 1 << 14, 1 << 10  # of a portion: 5 MB of 25 joints
+BYTES, SAMPLES = 1 << 22, 1 << 10  # of a portion
 FLUSHED = 1 << 28  # bytes after which a file is brought to the disk
 ALONE = 1 << 26  # bytes in a file below which helpers would not have begun before all is done
 # memory in bytes, measured by scripts/bench/prepare.py
@@ -142,13 +142,13 @@ def _store(
 def divided(samples: Sequence[Sample]) -> list[list[Sample]]:
     """The samples in their order, in portions."""
     portions: list[list[Sample]] = []
-    rows = ROWS
+    size = BYTES
     for sample in samples:
-        if rows >= ROWS or len(portions[-1]) == SAMPLES:
+        if size >= BYTES or len(portions[-1]) == SAMPLES:
             portions.append([])
-            rows = 0
+            size = 0
         portions[-1].append(sample)
-        rows += _rows(sample)
+        size += sum(array.nbytes for array in _arrays([sample]))
     return portions
 
 
@@ -161,14 +161,14 @@ def _rows(sample: Sample) -> int:
 def plan_of(samples: Sequence[Sample], spec: StoreSpec) -> Plan:
     """What it takes to build a store of these samples."""
     arrays = list(_arrays(samples))
-    in_file = sum(one.length for one in arrays if isinstance(one, ArrayInFile))
-    in_memory = sum(one.nbytes for one in arrays if isinstance(one, np.ndarray))
+    read = sum(one.nbytes for one in arrays)
+    in_file = sum(one.nbytes for one in arrays if isinstance(one, ArrayInFile))
     helpers = min(cores(), MOST) if in_file >= ALONE and sys.executable else 1
     row = spec.skeleton.num_joints * CHANNELS * _stored_type(samples, spec).itemsize
-    memory = PROCESS + SAMPLE * len(samples) + in_memory + (helpers > 1) * helpers * HELPER
+    memory = PROCESS + SAMPLE * len(samples) + read - in_file + (helpers > 1) * helpers * HELPER
     return Plan(
         samples=len(samples),
-        read=in_file + in_memory,
+        read=read,
         stored=row * sum(map(_rows, samples)),
         memory=int(memory),
         processes=helpers,
@@ -221,7 +221,7 @@ def _write(
     empty = empty_frame(samples, spec)
     need = empty.nbytes * sum(map(_rows, samples))
     if need > shutil.disk_usage(folder).free:
-        raise OSError(errno.ENOSPC, f"it needs {need / 1e9:.1f} GB")
+        raise OSError(errno.ENOSPC, f"it may need {need / 1e9:.1f} GB")
 
     (folder / "frames.bin").write_bytes(empty.data)
     survey, shapes = survey_of(spec, len(samples)), list[tuple[int, int]]()
@@ -266,17 +266,24 @@ class _Flushing:
 
     def __init__(self, path: Path) -> None:
         self.file, self.thread = path.open("rb"), ThreadPoolExecutor(1)
-        self.bytes, self.going = 0, None
+        self.bytes, self.going = 0, self.thread.submit(int)
 
     def __enter__(self) -> "_Flushing":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self.thread.shutdown()
         self.file.close()
+        if error == (None, None, None):
+            self.going.result()
 
     def written(self, size: int) -> None:
-        """The file has got so many more bytes."""
+        """The file has got so many more bytes.
+
+        Raises:
+            OSError: an earlier part of it cannot be brought to the disk.
+        """
         self.bytes += size
-        if self.bytes >= FLUSHED and (self.going is None or self.going.done()):
+        if self.bytes >= FLUSHED and self.going.done():
+            self.going.result()  # the system says once what went wrong
             self.bytes, self.going = 0, self.thread.submit(os.fsync, self.file.fileno())

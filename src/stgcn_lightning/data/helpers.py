@@ -26,6 +26,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.annotations import Sample
 
 MOST = 16  # helpers: more would wait for the disk
+ALONE = "free some memory, or allow one processor alone (taskset -c 0 COMMAND), which needs less"
 # what a helper runs, which finds modules where this process does
 PROGRAM = """
 import json, sys
@@ -51,7 +52,7 @@ def cores() -> int:
 
 
 class Ended(BadInput):
-    """A helper has ended, whatever it was given."""
+    """A helper has ended, or cannot be started, whatever it was given."""
 
 
 class Here:
@@ -78,13 +79,18 @@ class Helper:
     """Answers calls of `portions.Portions` in another process."""
 
     def __init__(self, portions: Portions) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", PROGRAM],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | SURROUNDINGS,
-            start_new_session=True,  # Ctrl-C is for this process alone
-        )
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-c", PROGRAM],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ | SURROUNDINGS,
+                start_new_session=True,  # Ctrl-C is for this process alone
+            )
+        except OSError as error:
+            raise Ended(
+                f"a process that prepares samples cannot be started ({error.strerror}): {ALONE}"
+            ) from error
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.calls, self.answers = self.process.stdin, self.process.stdout
@@ -116,12 +122,11 @@ class Helper:
         except OSError:
             raise self._ended() from None
 
-    def _ended(self) -> BadInput:
+    def _ended(self) -> Ended:
         status = self.process.wait()
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
         return Ended(
-            f"a process that prepared samples ended with {how}, as when memory runs out: free "
-            "some, or allow one processor alone (taskset -c 0 COMMAND), which needs less"
+            f"a process that prepared samples ended with {how}, as when memory runs out: {ALONE}"
         )
 
 
@@ -133,12 +138,14 @@ def serve() -> None:
     while True:
         try:
             name, args = pickle.load(calls)
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):  # whoever called has ended
             return
         try:
             answer = getattr(portions, name)(*args)
         except (BadInput, OSError) as error:
             answer = error
+        except MemoryError:
+            os._exit(1)
         except Exception:
             answer = RuntimeError(traceback.format_exc())
         try:
@@ -161,7 +168,9 @@ class Crew:
         portions = Portions(spec, frames)
         self.members: list[Here | Helper] = []
         try:
-            self.members += [Helper(portions) for _ in range(helpers)] or [Here(portions)]
+            for _ in range(helpers):
+                self.members.append(Helper(portions))
+            self.members = self.members or [Here(portions)]
         except BaseException:
             self.close()
             raise

@@ -37,6 +37,7 @@ from stgcn_lightning.data.overlaps import Divided
 from stgcn_lightning.data.plausible import Finding
 from stgcn_lightning.data.portions import bodies_of
 from stgcn_lightning.data.spec import StoreSpec
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
@@ -210,11 +211,24 @@ def fingerprint(annotations: Path, source: Source) -> dict[str, int | str]:
 
 def _build(folder: Path, annotations: Path, spec: StoreSpec, watch: Watch) -> None:
     """Replace `folder` by a finished store; after an error everything is as before."""
-    source = fingerprint(annotations, spec.source)  # before reading: a later change is then noticed
+    source = fingerprint(annotations, spec.source)
     building, old = (folder.with_name(folder.name + suffix) for suffix in (".building", ".old"))
     _remove(building, old)  # what a killed process left
     try:
-        build(building, annotations, spec, spec.describe() | source, watch)
+        fault = None
+        try:
+            build(building, annotations, spec, spec.describe() | source, watch)
+        except BadInput as error:
+            fault = error
+        # arrays are read from where they were in the file, at first
+        if (
+            spec.source.read_in_place
+            and annotations.exists()
+            and fingerprint(annotations, spec.source) != source
+        ):
+            raise BadInput(f"{annotations} changed while it was read: start again") from fault
+        if fault:
+            raise fault
         if folder.exists():
             folder.rename(old)
         building.rename(folder)

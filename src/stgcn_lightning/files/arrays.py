@@ -126,8 +126,10 @@ class ArrayInPlace(Array):
         self.value = ArrayInFile(self.path, data, shape, dtype.value, "F" if fortran else "C")
 
     def taken(self) -> Any:
-        """The array, read."""
-        return self.value.read(self.file) if isinstance(self.value, ArrayInFile) else self.value
+        """The array, read once."""
+        if isinstance(self.value, ArrayInFile):
+            self.value = self.value.read(self.file)
+        return self.value
 
     def placed(self) -> Any:
         """The array, or where in the file it is."""
@@ -151,7 +153,7 @@ def check_array(shape: Any, dtype: Any, data: Any) -> None:
     made_of_bytes = isinstance(data, (bytes, bytearray, Run))
     if not isinstance(dtype, Dtype) or dtype.objects or not made_of_bytes:
         raise pickle.UnpicklingError("an array that is not made of bytes")
-    if any(type(n) is not int or n < 0 for n in shape):
+    if type(shape) is not tuple or any(type(n) is not int or n < 0 for n in shape):
         raise pickle.UnpicklingError("an array whose shape is no shape")
     size = math.prod(shape) * dtype.value.itemsize
     if size != len(data) and not (isinstance(data, Run) and data.may_be(size)):

@@ -231,12 +231,17 @@ class _PlainUnpickler(TensorUnpickler):
         return MaskedArray(self.spend)
 
     def array(self, data: Any, dtype: Any, shape: Any, order: Any) -> Built:
+        data = bytes_of(data)
         check_array(shape, dtype, data)
+        if isinstance(data, bytes):  # which are not writable
+            self.spend(len(data))
+            data = bytearray(data)
         return Built(np.ndarray(shape, dtype.value, data, order=order))
 
     def scalar(self, dtype: Any, data: Any = None) -> Any:
         if not data:  # how numpy spells an empty text
             return dtype.value.type()
+        self.spend(len(data))
         data = bytes_of(data)
         check_array((), dtype, data)
         return np.ndarray((), dtype.value, data)[()]
@@ -297,6 +302,7 @@ class _InPlaceUnpickler(_PlainUnpickler):
     def encode(self, text: Any, encoding: str) -> Any:
         if not isinstance(text, Run):
             return super().encode(text, encoding)
+        super().encode("", encoding)  # refuses encodings
         self.spend(len(text))
         return Run(text.file, text.start, text.size, text.text, stands=True)
 
@@ -305,7 +311,7 @@ class _InPlaceUnpickler(_PlainUnpickler):
 
     def array(self, data: Any, dtype: Any, shape: Any, order: Any) -> Built:
         if not stays(dtype, data):
-            return super().array(bytes_of(data), dtype, shape, order)
+            return super().array(data, dtype, shape, order)
         holder = self.begin_array()
         holder.__setstate__((1, shape, dtype, order == "F", data))
         return holder

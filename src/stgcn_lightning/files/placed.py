@@ -152,6 +152,7 @@ class Run(Built):
     def __init__(
         self, file: IO[bytes], start: int, size: int, text: bool, stands: bool = False
     ) -> None:
+        super().__init__(None)
         self.file, self.start, self.size = file, start, size
         self.text, self.stands = text, stands
 
@@ -163,12 +164,14 @@ class Run(Built):
         return self.text and size <= self.size <= 2 * size
 
     def taken(self) -> Any:
-        """What it is."""
-        found = _bytes_at(self.file, self.start, self.size)
-        if not self.text:
-            return found
-        text = found.decode("utf-8", "surrogatepass")
-        return text.encode("latin-1") if self.stands else text
+        """What it is, read once: a pickle may name it any number of times."""
+        if self.value is None:
+            found = _bytes_at(self.file, self.start, self.size)
+            if self.text:
+                found = found.decode("utf-8", "surrogatepass")
+                found = found.encode("latin-1") if self.stands else found
+            self.value = found
+        return self.value
 
 
 class ArrayInFile:
@@ -177,14 +180,14 @@ class ArrayInFile:
     Attributes:
         path: of the file.
         start: where the bytes begin.
-        length: how many there are.
+        nbytes: how many there are; text may have more than the array.
         text: they are spelled as text.
         shape: of the array.
         dtype: of floating-point numbers, in the machine's order of bytes.
         order: ``C`` or ``F``.
     """
 
-    __slots__ = ("dtype", "length", "order", "path", "shape", "start", "text")
+    __slots__ = ("dtype", "nbytes", "order", "path", "shape", "start", "text")
 
     def __init__(
         self,
@@ -194,7 +197,7 @@ class ArrayInFile:
         dtype: np.dtype[Any],
         order: Literal["C", "F"],
     ) -> None:
-        self.path, self.start, self.length, self.text = path, run.start, run.size, run.text
+        self.path, self.start, self.nbytes, self.text = path, run.start, run.size, run.text
         self.shape, self.dtype = shape, dtype
         self.order: Literal["C", "F"] = order
 
@@ -217,7 +220,7 @@ class ArrayInFile:
         return guarded(lambda: self._read(file), self.path, "annotations")
 
     def _read(self, file: IO[bytes]) -> np.ndarray:
-        found = _bytes_at(file, self.start, self.length)
+        found = _bytes_at(file, self.start, self.nbytes)
         if self.text:
             found = found.decode("utf-8", "surrogatepass").encode("latin-1")
         if len(found) != self.size * self.dtype.itemsize:

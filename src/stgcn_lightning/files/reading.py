@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
 
@@ -42,6 +43,14 @@ def bytes_of(path: AnyPath, most: int, remedy: str) -> bytes:
     if len(content) > most:
         raise BadInput(f"{path} has more than {most:,} bytes; {remedy}")
     return content
+
+
+def size_below(path: AnyPath) -> int:
+    """Bytes of a file, or of all files in a folder and the folders in it."""
+    if not os.path.isdir(path):
+        return os.stat(path).st_size
+    names = (Path(folder, name) for folder, _, files in os.walk(path) for name in files)
+    return sum(os.stat(name).st_size for name in names if name.exists())
 
 
 def sha256(path: AnyPath) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.reading import size_below
 from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.jobs.own.making import bring_in
 from stgcn_lightning.jobs.stores import open_store_of
@@ -20,7 +21,7 @@ from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.groups import Benchmark
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.ntu import annotations_of, fingerprint, list_files, read_samples
-from stgcn_lightning.terminal import console, counted, shown
+from stgcn_lightning.terminal import console, counted, shown, size
 
 
 def prepare(settings: PrepareSettings) -> None:
@@ -97,7 +98,13 @@ def annotations_from_raw(settings: PrepareSettings) -> Path:
             if out.exists():
                 done = "unchanged since they were read"
             else:
-                reading = read_samples(files, settings.data.workers)
+                workers = settings.data.workers
+                console.print(
+                    f"reading {counted(len(files), '.skeleton file', '.skeleton files')} of "
+                    f"{shown(raw)}, {size(sum(map(size_below, files)))}, in "
+                    f"{counted(workers or 1, 'process', 'processes')} (data.workers={workers})"
+                )
+                reading = read_samples(files, workers)
                 samples, dropped = zip(*progress(reading, len(files)), strict=True)
                 write_annotations(out, annotations_of(samples, data_set))
                 done = f"read, {counted(sum(dropped), 'body', 'bodies')} dropped"

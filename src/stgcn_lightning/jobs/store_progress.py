@@ -7,9 +7,8 @@ from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from stgcn_lightning.callbacks.pace import duration
 from stgcn_lightning.data.building import Plan, Watch
-from stgcn_lightning.terminal import console, counted, shown
+from stgcn_lightning.terminal import console, counted, duration, shown, size
 
 PER_SECOND = 4  # how often the figures beside the bar change
 NOTABLE = 1 << 26  # bytes to read or to write from which more than a moment passes
@@ -89,13 +88,3 @@ class StoreProgress(Watch):
         left = (now - self.since) * (self.total - self.done) / max(self.done, 1)
         texts = [*figures, f"{duration(left)} left"]
         self.bar.update(self.task, completed=self.done, figures="  ".join(texts), refresh=True)
-
-
-def size(number: int) -> str:
-    """A number of bytes in words.
-
-    Examples:
-        >>> size(2_410_000_000), size(16_400_000)
-        ('2.41 GB', '16.4 MB')
-    """
-    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

@@ -15,6 +15,7 @@ import numpy as np
 from rich.progress import track
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.reading import size_below
 from stgcn_lightning.settings.doors import PrepareSettings
 from stgcn_lightning.shipped import skeleton_named
 from stgcn_lightning.sources import formats
@@ -22,7 +23,7 @@ from stgcn_lightning.sources.formats import Found
 from stgcn_lightning.sources.labels import Entry, entries_of_folder, entries_of_table
 from stgcn_lightning.sources.mapping import mapped
 from stgcn_lightning.sources.recordings import Reading, Recording
-from stgcn_lightning.terminal import console, counted, shown
+from stgcn_lightning.terminal import console, counted, shown, size
 
 TABLES = (".csv", ".tsv", ".txt")
 
@@ -49,6 +50,11 @@ def read_labelled(path: Path, settings: PrepareSettings) -> list[Labelled]:
     listed = _listed(_entries(path), reading, faults)
     files = {one.path: one for _, one in listed}
     read: dict[Path, list[Recording]] = {}
+    console.print(
+        f"reading {shown(path)}: "
+        f"{counted(len(files), 'file or folder of frames', 'files or folders of frames')}, "
+        f"{size(sum(map(size_below, files)))}"
+    )
     quiet = not sys.stdout.isatty()
     for file in track(files.values(), "reading", console=console, disable=quiet):
         try:
