@@ -26,7 +26,7 @@ from stgcn_lightning.launching.helping import asks_for_help, help_of
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.launching.sentences import explain, is_override, peer_lost
-from stgcn_lightning.launching.surroundings import check_surroundings
+from stgcn_lightning.launching.surroundings import check_surroundings, wait_briefly
 from stgcn_lightning.launching.table import keep_result
 from stgcn_lightning.ranks import global_rank
 from stgcn_lightning.shipped import CONF
@@ -41,6 +41,7 @@ def open_door(name: str) -> None:
     """
     prepare_streams()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
+    wait_briefly()
     register_resolvers()
     logging.getLogger("hydra").setLevel(logging.WARNING)  # we say which job of a sweep starts
     # argparse takes no flags between overrides: a=1 -m b=2

@@ -16,6 +16,8 @@ TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTI
 OTHERS = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 THEIR_RANKS = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 
+SPINS = "1000"  # turns of a waiting loop, some microseconds
+
 
 def check_surroundings(door: str) -> None:
     """Refuse an environment that describes several processes incompletely.
@@ -75,3 +77,14 @@ def _number(name: str, because: str, program: str) -> int:
             f"{name}={value} of the environment is no whole number: start the command with "
             f"{program}, or unset it"
         ) from None
+
+
+def wait_briefly() -> None:
+    """Let PyTorch's threads sleep soon while they wait for each other; before torch is imported.
+
+    By default they spin for milliseconds. Beside another busy process a training step then takes
+    six times as long, since a thread that spins has no right left to run when its work comes.
+    `GOMP_SPINCOUNT` and `OMP_WAIT_POLICY` of the user's environment go before.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
