@@ -5,7 +5,7 @@ import os
 import pytest
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.launching.surroundings import TRAINING, check_surroundings
+from stgcn_lightning.launching.surroundings import TRAINING, check_surroundings, wait_briefly
 from stgcn_lightning.launching.tasks import TASKS
 
 TORCHRUN = {
@@ -78,3 +78,13 @@ def test_a_variable_that_is_missing_or_no_number_is_named(environment, whole, na
             check_surroundings("fuse")
     finally:
         os.environ.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_threads_sleep_soon_unless_the_environment_says_how_they_wait(given, expected, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(given))
+    wait_briefly()
+    assert os.environ.get("GOMP_SPINCOUNT") == expected

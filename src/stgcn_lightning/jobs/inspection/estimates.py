@@ -12,12 +12,12 @@ from stgcn_lightning.data import building
 from stgcn_lightning.jobs.inspection.inspected import Estimate
 from stgcn_lightning.recipe import NORM_GROUP
 
-# docs/performance.md, `train_step.py`, float32, full width, all two persons: 1038 MB of activations
-# with 17 joints and 1525 MB with 25, for 16 clips of two persons and 100 frames
+# docs/performance.md, `train_step.py`, float32, full width, all two persons: 1012 MB of activations
+# with 17 joints and 1467 MB with 25, for 16 clips of two persons and 100 frames
 ACTIVATION = 18.6e3  # bytes of a joint in a frame of a person who is there
 # docs/inspect.md: the peak of a whole run less what its steps hold
 PROCESS = 640e6  # bytes
-# docs/performance.md again: 2514 and 3749 ms, on two cores of an AMD EPYC
+# docs/performance.md again: 1138 and 1824 ms, on two cores of an Intel Xeon
 STEP = 22.8e-6  # seconds of a joint in a frame of a person who is there
 CLIP_FRAMES, PERSONS, EPOCHS, PASSES = 100, 2, 16, 5  # conf/data/default.yaml, conf/recipe/
 CHANNELS = 3  # of a stored joint
