@@ -9,7 +9,7 @@ from engine_models import assert_near, assert_trains_alike, make, pairs, toy
 from helpers import skeleton
 from torch import nn
 
-from stgcn_lightning.engine import compiling, engine
+from stgcn_lightning.engine import compiling, engine, fourier, products
 from stgcn_lightning.engine.convert import convert
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.engine.persons import distinct
@@ -130,6 +130,32 @@ def test_activations_and_their_gradients_lie_with_the_frames_first(small, clips,
     assert len(seen) == 2 * 2 * {nn.Conv2d: 10, nn.BatchNorm2d: 22, Stage: 10}[kind]
     # the head's mean has a gradient of no order, which the last stage gives one
     assert sum(not lies_as(x, 2, 3, 0, 1) for x in seen) == (2 if kind is Stage else 0)
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_whatever_this_machine_does_faster_the_answers_are_the_same(answer, monkeypatch):
+    """Products or 1x1 convolutions, frequencies or direct convolutions, at full width."""
+    for module, choice in ((products, products._by_convolution), (fourier, fourier.pays)):
+        monkeypatch.setattr(module, "faster", lambda *_: answer)
+        choice.cache_clear()
+    torch.manual_seed(0)
+    model = STGCN(adjacency(skeleton("coco17"), "stgcn_spatial"), classes=4)
+    clips, labels = pairs(3, 2, joints=17).float(), torch.tensor([0, 1, 2])
+    plain, run = deepcopy(model), Engine(model)
+    logits, expected = run(clips), plain(clips)
+    assert_near(logits, expected, 5e-6)
+    for one in (logits, expected):
+        F.cross_entropy(one, labels).backward()
+    for name, ours in model.named_parameters():
+        if not name.endswith("conv.bias") and "project.bias" not in name:  # zero but for rounding
+            assert_near(
+                ours.grad, plain.get_parameter(name).grad, 2e-2, name
+            )  # ten stages in float32
+    model.eval()
+    with torch.no_grad():
+        assert_near(run(clips), plain.eval()(clips), 5e-6)
+    for choice in (products._by_convolution, fourier.pays):
+        choice.cache_clear()
 
 
 def test_one_row_is_computed():

@@ -112,7 +112,7 @@ class Pointwise(parts.Pointwise):
             y = convolved(kept, self.weight, self.bias)
         else:
             y = F.linear(kept, self.weight, self.bias)
-        return y.view(-1, *x.shape[1:3], y.shape[1]).permute(2, 3, 0, 1)
+        return y.unflatten(0, (-1, *x.shape[1:3])).permute(2, 3, 0, 1)
 
 
 class Wiring(NamedTuple):

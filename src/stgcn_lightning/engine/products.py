@@ -64,10 +64,10 @@ def weight_back(g: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     return made[1][:, :, 0, 0]
 
 
-def convolved(x: Tensor, weight: Tensor) -> Tensor:
-    """X weight^T as a 1x1 convolution over one image of Q rows."""
+def convolved(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x weight^T + bias as a 1x1 convolution over one image of Q rows."""
     kernel = weight[:, :, None, None].contiguous(memory_format=torch.channels_last)
-    return F.conv2d(_image(x), kernel)[0, :, :, 0].t()
+    return F.conv2d(_image(x), kernel, bias)[0, :, :, 0].t()
 
 
 def by_convolution(x: Tensor, weight: Tensor) -> bool:
