@@ -10,7 +10,6 @@ from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 MODULES = (
-    "callbacks.pace",
     "data.datamodule",
     "data.normalise",
     "data.sampling",
@@ -28,6 +27,7 @@ MODULES = (
     "shipped",
     "skeleton",
     "streaming.resampling",
+    "terminal",
 )
 
 

@@ -218,6 +218,7 @@ def test_annotations_that_change_while_they_are_read_are_refused(tmp_path, with_
 PROGRAM = """
 import os, pickle, signal, sys, time
 from stgcn_lightning.data import building, store
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
 building.ALONE, building.BYTES, building.cores = 0, 40_000, lambda: 2
 spec, annotations, root, how = pickle.loads(bytes.fromhex(sys.argv[1]))
 class Stopped(building.Watch):
