@@ -106,8 +106,8 @@ def plain(text: str) -> str:
     r"""Text in which characters that a terminal would obey are written as escapes.
 
     Examples:
-        >>> plain("a\\x1b[31mb\\n")
-        'a\\\\x1b[31mb\\\\n'
+        >>> plain("a\x1b[31mb\n")
+        'a\\x1b[31mb\\n'
     """
     return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
 

@@ -65,7 +65,7 @@ def weight_back(g: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x weight^T + bias as a 1x1 convolution over one image of Q rows."""
+    """X weight^T + bias as a 1x1 convolution over one image of Q rows."""
     kernel = weight[:, :, None, None].contiguous(memory_format=torch.channels_last)
     return F.conv2d(_image(x), kernel, bias)[0, :, :, 0].t()
 
