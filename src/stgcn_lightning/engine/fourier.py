@@ -86,7 +86,8 @@ def pays(
     if min(channels, out_channels) < WIDE or (dtype == torch.float64 and half is None):
         return channels >= WIDE
     T, Q = PROBE
-    x, weight = torch.ones(T, Q, channels), torch.ones(out_channels, channels, 9, 1)
+    x = torch.ones(T, Q, channels, dtype=half or dtype)  # as the layer before it leaves it
+    weight = torch.ones(out_channels, channels, 9, 1)
 
     def as_trained() -> Tensor:
         with torch.autocast("cpu", half, enabled=half is not None):
@@ -97,7 +98,7 @@ def pays(
         f"{channels} -> {out_channels} channels along time, stride {stride}, by a direct "
         f"convolution in {name} instead of frequencies in float32",
         as_trained,
-        lambda: time_conv(x, weight, None, stride),
+        lambda: time_conv(x, weight, None, stride).to(x.dtype),
     )
 
 
