@@ -18,6 +18,7 @@ UNLIMITED = 10_000  # columns of a file, in which a table is never cut
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
     console: Console
 
@@ -155,3 +156,22 @@ def size(number: int) -> str:
         ('2.41 GB', '16.4 MB')
     """
     return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+
+
+def figures_bar(where: "Console", *, disable: bool = False) -> "Progress":
+    """A bar with a description before it and figures behind; removed when it is done.
+
+    Its tasks have the field `figures`. No thread draws it: whoever changes it, refreshes it.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[figures]}", markup=False),
+        console=where,
+        auto_refresh=False,
+        expand=True,
+        transient=True,
+        disable=disable,
+    )

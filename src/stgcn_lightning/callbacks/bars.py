@@ -7,10 +7,10 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import TaskID
 
 from stgcn_lightning.callbacks.pace import Pace
-from stgcn_lightning.terminal import duration
+from stgcn_lightning.terminal import duration, figures_bar
 
 LEAST_BAR = 16  # columns of a terminal that remain for a bar and the space around it
 PER_SECOND = 4  # how often the figures beside a bar change
@@ -20,15 +20,7 @@ class Bars(Callback):
     """Bars of the epoch, of a validation and of a test; each is removed when it is done."""
 
     def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[figures]}", markup=False),
-            console=console,
-            auto_refresh=False,  # no thread of its own
-            expand=True,
-            transient=True,
-        )
+        self.progress = figures_bar(console)
         self.tasks: dict[str, TaskID] = {}
         self.pace = Pace()
         self.changed = 0.0  # when the figures beside a bar were

@@ -5,10 +5,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, TextColumn
-
 from stgcn_lightning.data.building import Plan, Watch
-from stgcn_lightning.terminal import console, counted, duration, shown, size
+from stgcn_lightning.terminal import console, counted, duration, figures_bar, shown, size
 
 PER_SECOND = 4  # how often the figures beside the bar change
 NOTABLE = 1 << 26  # bytes to read or to write from which more than a moment passes
@@ -24,16 +22,7 @@ class StoreProgress(Watch):
 
     def __init__(self, annotations: Path, *, always: bool) -> None:
         self.annotations, self.always, self.said = annotations, always, False
-        self.bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[figures]}", markup=False),
-            console=console,
-            auto_refresh=False,  # no thread of its own
-            expand=True,
-            transient=True,
-            disable=not sys.stdout.isatty() or console.quiet,
-        )
+        self.bar = figures_bar(console, disable=not sys.stdout.isatty() or console.quiet)
         self.task = self.bar.add_task("reading", total=None, figures="")
         self.done, self.total, self.since, self.changed = 0, 0, 0.0, 0.0
 
