@@ -60,7 +60,7 @@ def test_few_edges_and_few_senders_are_computed(name, edges, senders):
 def test_a_graph_that_is_loaded_is_followed(channels):
     """A checkpoint may hold another adjacency than the model was built with."""
     torch.manual_seed(0)
-    before, after = torch.rand(3, 5, 5), torch.eye(5).repeat(3, 1, 1)
+    before, after = torch.eye(5).repeat(3, 1, 1), torch.rand(3, 5, 5)
     plain = stgcn.GraphConv(before, channels, 4).eval()
     ours = deepcopy(plain)
     ours.__class__ = frames_first.GraphConv
