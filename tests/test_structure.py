@@ -31,7 +31,7 @@ ROOMS = {
     "graph": "errors skeleton",
     "sources": "errors skeleton files shipped",
     "data": "errors skeleton files sources",
-    "models": "errors graph",
+    "models": "errors graph skeleton",
     "engine": "errors files models",
     "evaluation": "errors skeleton files",
     "report": "errors skeleton evaluation",

@@ -11,7 +11,7 @@ import numpy as np
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 
-GRAPH_MODES = ("stgcn_spatial", "spatial", "binary_adj")
+GRAPH_MODES = ("stgcn_spatial", "spatial", "binary_adj", "none")
 
 
 def adjacency(skeleton: Skeleton, mode: str) -> np.ndarray:
@@ -21,6 +21,7 @@ def adjacency(skeleton: Skeleton, mode: str) -> np.ndarray:
     centre as the joint itself, and from nearer ones; all these weights together sum to one.
     `spatial` (K = 3): from itself, from its parent, from its children; each subset sums to one.
     `binary_adj` (K = 1): from parent and children, each with weight one.
+    `none` (K = 0): from nobody; for families that start from no graph.
 
     Returns:
         (K, V, V) float64.
@@ -44,6 +45,8 @@ def adjacency(skeleton: Skeleton, mode: str) -> np.ndarray:
         return np.stack([identity, _columns_to_one(inward), _columns_to_one(outward)])
     if mode == "binary_adj":
         return (inward + outward)[None]
+    if mode == "none":
+        return identity[None][:0]
     raise BadInput(f"there is no graph mode `{mode}`: choose one of {', '.join(GRAPH_MODES)}.")
 
 

@@ -219,12 +219,12 @@ class Predictor:
         preparing = Preparing(self.spec, self.input_stream, given.img_shape, given.together)
         empty = torch.zeros(1, 1, self.clip_frames, self.skeleton.num_joints, 3, device=self.device)
         with torch.inference_mode():
-            absent, _ = self.engine.evaluation().absent_person(empty)
+            absent, _ = self.engine.evaluation().absent_persons(empty)
         return FrameByFrame(
             Continual(self.model, window, given.every),
             preparing,
             classify=self.model.classify,
-            absent=absent,
+            absent=absent[0],
             persons=self.persons,
             together=given.together,
         )

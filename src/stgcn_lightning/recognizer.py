@@ -210,12 +210,15 @@ class Recognizer(lightning.LightningModule):
     def training_step(self, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of one clip per sample, and their accuracy for the progress bar.
 
-        With class weights it is their weighted mean. `loss` is what is differentiated,
-        `batch_loss` the mean of the batch; they differ where batches are accumulated.
+        With class weights it is their weighted mean; a family may add a loss of its own. `loss` is
+        what is differentiated, `batch_loss` the mean of the batch; they differ where batches are
+        accumulated.
         """
         logits = self(batch)[:, 0]
         smoothing, weights = self.optimisation.label_smoothing, self.class_weights
         loss = F.cross_entropy(logits, batch.labels, weights, label_smoothing=smoothing)
+        further = self.engine.further_loss(logits, batch.labels)
+        loss = loss if further is None else loss + further
         self.check_loss()
         self._unchecked = Unchecked(loss.detach(), self._step(), batch.samples)
         if not loss.is_cuda:

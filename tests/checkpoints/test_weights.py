@@ -30,7 +30,9 @@ def test_weights_of_another_version_are_refused_by_name(tmp_path):
 
 def test_weights_of_another_family_say_which_model_to_choose(tmp_path):
     graph = torch.ones(3, 5, 5)
-    model, other = (registry.build(name, graph, 2, base_channels=8) for name in registry.names())
+    model, other = (
+        registry.build(name, graph, 2, base_channels=8) for name in ("stgcn", "stgcnpp")
+    )
     with pytest.raises(BadInput, match=r"x.ckpt holds an ST-GCN\+\+: set model=stgcnpp"):
         load(model, other.state_dict(), tmp_path / "x.ckpt")
     with pytest.raises(BadInput, match=r"x.ckpt holds an ST-GCN: set model=stgcn"):

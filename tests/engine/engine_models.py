@@ -8,15 +8,21 @@ from torch import Tensor, nn
 
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
-from stgcn_lightning.models.parts import Head
+from stgcn_lightning.models.parts import Head, normalise_places
 
 
 def make(joints=5, channels=3, base_channels=8, family="stgcn") -> Backbone:
     """A model in float64 no weight of which has a value that could hide a mistake."""
     torch.manual_seed(0)
-    adjacency = torch.rand(3, joints, joints)
-    if family == "stgcnpp":
-        adjacency /= joints
+    graphs = registry.family_of(family).graphs
+    if graphs == ("none",):
+        adjacency = torch.zeros(0, joints, joints)
+    elif graphs == ("binary_adj",):
+        adjacency = torch.ones(joints - 1).diag(1)[None]  # a chain
+        adjacency = adjacency + adjacency.mT
+    else:
+        adjacency = torch.rand(3, joints, joints)
+        adjacency = adjacency if family == "stgcn" else adjacency / joints
     model = registry.build(family, adjacency, 4, channels=channels, base_channels=base_channels)
     model = model.double()
     with torch.no_grad():
@@ -54,6 +60,45 @@ class Toy(Backbone):
 def toy(**options) -> Toy:
     torch.manual_seed(0)
     return Toy(torch.ones(1, 5, 5), 4, **options).double()
+
+
+class Places(Backbone):
+    """A family whose first norm tells places apart, and that learns from more than its logits."""
+
+    persons = 2
+    title = "a family with places"
+
+    def __init__(self, adjacency, classes, *, channels=3, dropout=0.0, persons=2):
+        super().__init__()
+        self.joints, self.channels, self.persons = adjacency.shape[-1], channels, persons
+        self.data_norm = nn.BatchNorm1d(persons * self.joints * channels)
+        self.frames = nn.Conv2d(channels, 6, (3, 1), padding=(1, 0))
+        self.norm = nn.BatchNorm2d(6)
+        self.clip_norm = nn.BatchNorm1d(6)
+        self.classify = Head(6, classes, dropout)
+
+    def normalise_clips(self, clips: Tensor) -> Tensor:
+        return normalise_places(self.data_norm, clips)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.norm(self.frames(x.permute(0, 3, 1, 2))).tanh().mean((2, 3))
+
+    def training_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        rows = self.features(x)
+        return rows, rows.square()
+
+    def further_loss(self, more: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        return (self.clip_norm(more.mean(1)).square() * labels[:, None]).tanh().mean()
+
+
+def places() -> Places:
+    torch.manual_seed(0)
+    model = Places(torch.ones(1, 5, 5), 4).double()
+    with torch.no_grad():
+        for tensor in model.parameters():
+            if tensor.ndim == 1:
+                tensor.uniform_(0.5, 1.5)
+    return model
 
 
 def pairs(clips: int, alone: int, frames=20, joints=5, channels=3) -> Tensor:

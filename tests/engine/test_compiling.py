@@ -31,9 +31,8 @@ def graphs(monkeypatch):
         return aot_eager(graph, inputs)
 
     @functools.cache
-    def compiled(mode):
+    def compiled(mode, features=compiling.features_of):
         torch._dynamo.reset()
-        features = compiling.features_of
         return torch.compile(features, backend=count, dynamic=False, fullgraph=True)
 
     monkeypatch.setattr(compiling, "compiled", compiled)

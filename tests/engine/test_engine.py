@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
-from engine_models import assert_near, assert_trains_alike, make, pairs, toy
+from engine_models import assert_near, assert_trains_alike, make, pairs, places, toy
 from helpers import skeleton
 from torch import nn
 
@@ -13,11 +13,13 @@ from stgcn_lightning.engine import compiling, engine, fourier, products
 from stgcn_lightning.engine.convert import convert
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.engine.persons import distinct
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.graph import adjacency
+from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import plain_copy
 from stgcn_lightning.models.stgcn import STGCN, Stage
 
-FAMILIES = ["stgcn", "stgcnpp"]
+FAMILIES = registry.names()
 
 
 def assert_trains_as_padded(model, clips: torch.Tensor, **settings) -> None:
@@ -56,7 +58,7 @@ def test_training_equals_the_padded_batch(alone, family):
 def test_training_with_rows_that_stand_for_nobody_equals_the_padded_batch(
     alone, family, monkeypatch
 ):
-    monkeypatch.setattr(compiling, "compiled", lambda mode: compiling.features_of)
+    monkeypatch.setattr(compiling, "compiled", lambda mode, features: features)
     monkeypatch.setattr(compiling, "BUCKETS", 1)  # all batches have one number of rows
     assert_trains_as_padded(make(family=family), pairs(4, alone), compile_mode="default")
 
@@ -110,6 +112,60 @@ def test_norm_groups_equal_groups_apart_with_averaged_gradients(alone, family):
     for name, buffer in together.named_buffers():
         if "running" in name:
             assert_near(buffer, statistics[name], 1e-12, name)
+
+
+def with_gaps(clips: int) -> torch.Tensor:
+    """Clips in which the first person, the second, both or nobody is absent, in turn."""
+    x = pairs(clips, 0)
+    x[1::4, 1], x[2::4, 0], x[3::4] = 0, 0, 0
+    return x
+
+
+@pytest.mark.parametrize(("clips", "group"), [(8, None), (8, 8), (2, None), (8, 4)])
+def test_places_that_are_told_apart_have_absent_persons_of_their_own(clips, group):
+    """Logits, a loss of the family's own, gradients, statistics; norm groups are batches apart."""
+    ours, apart, x = places(), places(), with_gaps(clips)
+    labels = torch.arange(clips) % 4
+    run = Engine(ours, norm_group=group)
+    logits = run(x)
+    (F.cross_entropy(logits, labels) + run.further_loss(logits, labels)).backward()
+    before, statistics, parts = deepcopy(apart.state_dict()), {}, clips // (group or clips)
+    for part in range(parts):
+        some = slice(part * clips // parts, (part + 1) * clips // parts)
+        apart.load_state_dict(before)
+        rows, more = apart.training_features(apart.normalise_clips(x[some]).flatten(0, 1))
+        answer = apart.classify(rows.unflatten(0, (-1, 2)))
+        own = apart.further_loss(more.unflatten(0, (-1, 2)), answer.detach(), labels[some])
+        ((F.cross_entropy(answer, labels[some]) + own) / parts).backward()
+        assert_near(logits[some], answer, 1e-12)
+        for name, buffer in apart.named_buffers():
+            if "running" in name:
+                statistics[name] = statistics.get(name, 0) + buffer / parts
+    for (name, mine), theirs in zip(ours.named_parameters(), apart.parameters(), strict=True):
+        assert_near(mine.grad, theirs.grad, 1e-10, name)
+    for name, buffer in ours.named_buffers():
+        if "running" in name:
+            assert_near(buffer, statistics[name], 1e-12, name)
+
+
+def test_places_that_are_told_apart_are_rows_of_their_own():
+    x = with_gaps(8)
+    _, rows = distinct(x, placed=x)
+    assert len(rows.group) == 8 + 2
+    assert rows.groups == [(None, (4, 4))]
+    assert distinct(x)[1].groups == [(None, (8,))]
+
+
+def test_evaluation_knows_an_absent_person_of_every_place():
+    model, x = places().eval(), with_gaps(8)
+    with torch.inference_mode():
+        assert_near(Engine(model)(x), model(x), 1e-12)
+        assert len(Engine(model).evaluation().absent_persons(x)[0]) == 2
+
+
+def test_another_number_of_persons_than_a_model_tells_apart_is_refused():
+    with pytest.raises(BadInput, match=r"of 2 persons, these have 3: set data.persons=2"):
+        Engine(places())(torch.zeros(1, 3, 20, 5, 3))
 
 
 def lies_as(x: torch.Tensor, *order: int) -> bool:

@@ -13,7 +13,7 @@ def test_the_widest_tensor_of_an_evaluation_is_what_neighbours_send():
         run = Engine(model)
         run(clips)
         least = (3 * 100 * 5 + 5) * 128 * 4
-        assert least <= run.evaluation().absent_person(clips)[1] < 1.1 * least
+        assert least <= run.evaluation().absent_persons(clips)[1] < 1.1 * least
 
 
 def test_persons_are_computed_in_parts_that_fit(monkeypatch):
@@ -25,7 +25,7 @@ def test_persons_are_computed_in_parts_that_fit(monkeypatch):
         form.stages[0].register_forward_hook(
             lambda _, given, made: rows.append(made.shape[2])
         )  # T, V, R, C
-        widest = run.evaluation().absent_person(clips)[1]
+        widest = run.evaluation().absent_persons(clips)[1]
         monkeypatch.setitem(memory.ROWS_BYTES, False, 4 * widest)
         torch.testing.assert_close(run(clips), expected)
     assert rows == [4, 4, 2]

@@ -95,4 +95,4 @@ def test_an_option_that_the_backbone_does_not_have_is_refused_with_those_it_has(
     chosen = settings()
     model = replace(chosen.model, options=frozen({"base_chanels": 4}))
     with pytest.raises(BadInput, match=r"model\.base_chanels.*base_channels"):
-        build_model(model, chosen.skeleton, 3)
+        build_model(model, chosen.skeleton, 3, persons=2)

@@ -42,7 +42,7 @@ def save_ours(*overrides, path="ours.ckpt") -> STGCN:
     settings = settings_of("train", composed("train", "run_dir=run", *overrides))
     names = class_names(settings.benchmark.classes)
     torch.manual_seed(0)
-    model = build_model(settings.model, settings.skeleton, len(names))
+    model = build_model(settings.model, settings.skeleton, len(names), persons=2)
     model(torch.randn(2, 2, 12, settings.skeleton.num_joints, 3))
     state = {f"model.{name}": value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state, "stgcn_lightning": model_card(settings, names)}, path)

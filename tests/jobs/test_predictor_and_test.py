@@ -37,7 +37,7 @@ def test_a_predictor_has_the_scores_of_a_test_for_each_stream(
         settings = settings_of("train", composed("train", "run_dir=run", *common))
         names = class_names(settings.benchmark.classes)
         torch.manual_seed(0)
-        model = build_model(settings.model, settings.skeleton, len(names))
+        model = build_model(settings.model, settings.skeleton, len(names), persons=2)
         model(torch.randn(2, 2, 12, settings.skeleton.num_joints, 3))
         with torch.no_grad():
             model.classify.weight.normal_(std=2)

@@ -33,7 +33,7 @@ def test_ours_are_known_by_name_and_cost_no_torch_until_they_are_built():
     code = "from stgcn_lightning.models import registry; import sys; registry.names();"
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert registry.names() == ["stgcn", "stgcnpp"]
+    assert registry.names()[:2] == ["stgcn", "stgcnpp"]
     assert registry.family_of("stgcn") is STGCN
     assert registry.name_of(STGCN) == "stgcn"
 

@@ -211,7 +211,7 @@ def check_graph(state: Mapping[str, Tensor], model: Backbone) -> None:
     """
     learned = dict(model.named_parameters())
     for name, ours in model.state_dict().items():
-        if not name.endswith(".adjacency"):
+        if name.rsplit(".", 1)[-1] != "adjacency":
             continue
         found = state[name]
         if found.shape != ours.shape:

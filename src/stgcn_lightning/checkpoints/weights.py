@@ -23,7 +23,6 @@ from stgcn_lightning.checkpoints.names import (
 from stgcn_lightning.checkpoints.safetensors import is_safetensors, read_safetensors
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
-from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.skeleton import Skeleton
@@ -267,7 +266,8 @@ def model_of(card: dict[str, Any], path: Path, **options: Any) -> Backbone:
         name, mode = settings["name"], settings["graph"]
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path} has a card without {error}: train it again") from None
-    graph = adjacency(Skeleton.from_dict(skeleton), mode)
+    graph = registry.graph_of(name, Skeleton.from_dict(skeleton), mode)
+    options["persons"] = card.get("persons", 2)
     return registry.build(name, graph, classes, **own_options(settings), **options)
 
 

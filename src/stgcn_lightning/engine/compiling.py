@@ -2,10 +2,12 @@
 
 import functools
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from stgcn_lightning.models.backbone import Backbone
 
 BUCKETS = 8  # numbers of rows that are compiled for, at most
 
@@ -18,21 +20,27 @@ class HasFeatures(Protocol):
         ...
 
 
+def features_of(form: HasFeatures, x: Tensor) -> Tensor:
+    """Features (R, F) of persons (R, T, V, C)."""
+    return form.features(x)
+
+
+def training_features_of(model: Backbone, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Those, and what else the training learns from."""
+    return model.training_features(x)
+
+
 @functools.cache
-def compiled(mode: str) -> Callable[..., Tensor]:
+def compiled(mode: str, features: Callable[..., Any] = features_of) -> Callable[..., Any]:
     """(model or folded form, x) -> its features, compiled once for every number of rows that comes.
 
     Args:
         mode: one of `modes.COMPILE_MODES`.
+        features: which of the functions above is compiled.
     """
     limit = 4 * (BUCKETS + 1)  # of graphs: four models of one process, and a row for the absent
     torch._dynamo.config.recompile_limit = max(limit, torch._dynamo.config.recompile_limit)
-    return torch.compile(features_of, mode=mode, dynamic=False, fullgraph=True)
-
-
-def features_of(form: HasFeatures, x: Tensor) -> Tensor:
-    """Features (R, F) of persons (R, T, V, C)."""
-    return form.features(x)
+    return torch.compile(features, mode=mode, dynamic=False, fullgraph=True)
 
 
 def bucket(rows: int) -> int:

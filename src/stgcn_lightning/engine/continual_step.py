@@ -50,8 +50,8 @@ class ContinualStep(nn.Module):
         self.parts = parts
         like = model.classify.weight
         empty = torch.zeros(1, 1, clip_frames, *self.shape, dtype=like.dtype, device=like.device)
-        absent, _ = Engine(model).evaluation().absent_person(empty)
-        self.register_buffer("absent", absent.expand(1, persons - 1, -1).clone())
+        absent, _ = Engine(model).evaluation().absent_persons(empty)
+        self.register_buffer("absent", absent.expand(persons - 1, -1)[None].clone())
 
     def initial(self, rows: int) -> list[Tensor]:
         """The state before the first frame: zeros, (R, T, V, C) and last (R, W, F)."""

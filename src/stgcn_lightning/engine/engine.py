@@ -17,7 +17,7 @@ from stgcn_lightning.engine.folded import folded_form
 from stgcn_lightning.engine.folded_on_cpu import STGCNOnCPU
 from stgcn_lightning.engine.memory import Widest, rows_at_once
 from stgcn_lightning.engine.norms import RowNorm
-from stgcn_lightning.engine.persons import distinct, find_present, sent
+from stgcn_lightning.engine.persons import distinct, every, find_present, sent
 from stgcn_lightning.models.backbone import Backbone, check_backbone
 from stgcn_lightning.models.stgcn import STGCN
 
@@ -27,35 +27,45 @@ class Form(Protocol):
 
     classify: nn.Linear
 
+    def normalise_clips(self, clips: Tensor) -> Tensor:
+        """See `Backbone.normalise_clips`; asked for where the model has `persons`."""
+        ...
+
     def features(self, x: Tensor) -> Tensor:
         """(R, T, V, C) -> (R, F)."""
         ...
 
 
 class Evaluation:
-    """A form of some weights, and its answers for an absent person.
+    """A form of some weights, and its answers for absent persons.
 
     Args:
         form: what evaluates.
         state: the weights that it was made of.
+        places: places of a clip that are told apart.
     """
 
-    def __init__(self, form: Form, state: object):
-        self.form, self.state = form, state
+    def __init__(self, form: Form, state: object, places: int | None = None):
+        self.form, self.state, self.places = form, state, places
         self.absent: dict[int, tuple[Tensor, int]] = {}
 
-    def absent_person(self, clips: Tensor) -> tuple[Tensor, int]:
-        """Features (F,) of an absent person, and bytes of the widest tensor on the way there."""
+    def absent_persons(self, clips: Tensor) -> tuple[Tensor, int]:
+        """Features of an absent person, and bytes of the widest tensor on the way there.
+
+        The features are (1, F), or (M, F) where places are told apart.
+        """
         T, V, C = clips.shape[2:]
         if T not in self.absent:
-            dtype = self.form.classify.weight.dtype
-            zeros = torch.zeros(1, T, V, C, dtype=dtype, device=clips.device)
+            dtype, places = self.form.classify.weight.dtype, self.places or 1
+            zeros = torch.zeros(places, T, V, C, dtype=dtype, device=clips.device)
             with torch.autocast(clips.device.type, enabled=False):
                 if isinstance(self.form, STGCNOnCPU):
                     self.form.prepare(T)
+                if self.places:
+                    zeros = self.form.normalise_clips(zeros[None])[0]
                 with Widest() as widest:
-                    features = self.form.features(zeros)[0]
-            self.absent[T] = features, widest.bytes
+                    features = self.form.features(zeros)
+            self.absent[T] = features, max(1, widest.bytes // places)
         return self.absent[T]
 
 
@@ -97,6 +107,7 @@ class Engine:
         self.current = convert(model)
         self._most_clips = 0  # of a training batch so far
         self._evaluation: Evaluation | None = None
+        self._more: Tensor | None = None  # of the last training batch, see `further_loss`
 
     def __call__(self, clips: Tensor, present: Tensor | None = None) -> Tensor:
         """Logits (N, classes) of clips (N, M, T, V, C); an absent person is all zero.
@@ -124,7 +135,7 @@ class Engine:
                 form = STGCNOnCPU(model)
             else:
                 form = folded_form(model, quick=True) or model
-            self._evaluation = Evaluation(form, state)
+            self._evaluation = Evaluation(form, state, model.persons)
         return self._evaluation
 
     def _exact_on_cpu(self) -> bool:
@@ -142,23 +153,43 @@ class Engine:
         # not for the last batch of an epoch
         mode = self.compile_mode if self._most_clips == N else None
         step = compiling.bucket(N * M) if mode else 1
-        x, rows = distinct(clips, self.norm_group, step, present)
+        placed = None
+        if self.model.persons is not None:
+            with self.current.described_by(every(clips, self.norm_group)):
+                placed = self.model.normalise_clips(clips)
+        x, rows = distinct(clips, self.norm_group, step, present, placed=placed)
         with self.current.described_by(rows):
-            features = compiling.compiled(mode) if mode else None
-            pooled = features(self.model, x) if features else self.model.features(x)
+            learning = compiling.training_features_of
+            learning = compiling.compiled(mode, learning) if mode else learning
+            pooled, more = learning(self.model, x)
+        self._more = None if more is None else more[rows.of_person]
         return self.model.classify(pooled[rows.of_person])
+
+    def further_loss(self, logits: Tensor, labels: Tensor) -> Tensor | None:
+        """What the family adds to the cross entropy of the last training batch; None: nothing.
+
+        Args:
+            logits: (N, classes) of that batch.
+            labels: (N,) int64.
+        """
+        more, self._more = self._more, None
+        if more is None:
+            return None
+        with self.current.described_by(every(logits, self.norm_group)):
+            return self.model.further_loss(more, logits.detach(), labels)
 
     def _evaluate(self, clips: Tensor, present: Tensor | None) -> Tensor:
         evaluation = self.evaluation()
         form = evaluation.form
-        absent, row = evaluation.absent_person(clips)
+        absent, row = evaluation.absent_persons(clips)
         at_once, step = rows_at_once(row, clips), 1
         features: Callable[..., Tensor] = type(form).features
         if self.compile_mode:
             features = compiling.compiled(self.compile_mode)
             step = compiling.bucket(at_once)
-        (N, M), flat = clips.shape[:2], clips.flatten(0, 1)
+        N, M = clips.shape[:2]
         present = find_present(clips) if present is None else present
+        flat = (clips if evaluation.places is None else form.normalise_clips(clips)).flatten(0, 1)
         here = sent(present.flatten().nonzero()[:, 0], clips.device)
         parts: list[Tensor] = []
         for some in here.split(at_once) if len(here) else ():
@@ -168,7 +199,7 @@ class Engine:
         if len(here) == N * M:
             pooled = torch.cat(parts)
         else:
-            pooled = absent.repeat(N * M, 1)
+            pooled = absent.repeat(N * M // len(absent), 1)
             if parts:
                 pooled[here] = torch.cat(parts).to(pooled.dtype)
         return form.classify(pooled.unflatten(0, (N, M)))

@@ -297,7 +297,11 @@ class Folded(nn.Module):
             x = stage(x)
         return x.float().mean((1, 2)) if x.dtype == torch.bfloat16 else x.mean((1, 2))
 
+    def normalise_clips(self, clips: Tensor) -> Tensor:
+        """See `Backbone.normalise_clips`: nothing, where `features` begins with the first norm."""
+        return clips
+
     def forward(self, clips: Tensor) -> Tensor:
         """Logits (N, classes) of clips (N, M, T, V, C), every person computed."""
-        features = self.features(clips.flatten(0, 1))
+        features = self.features(self.normalise_clips(clips).flatten(0, 1))
         return self.classify(features.unflatten(0, clips.shape[:2]))

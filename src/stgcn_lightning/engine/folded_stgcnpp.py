@@ -18,16 +18,8 @@ from stgcn_lightning.engine.folded import (
     linear_and_norm,
     scale_and_shift,
 )
-from stgcn_lightning.models.parts import Pointwise
-from stgcn_lightning.models.stgcnpp import (
-    STGCNPP,
-    DilatedBranch,
-    Down,
-    LargestBranch,
-    Stage,
-    TemporalConv,
-    largest,
-)
+from stgcn_lightning.models.parts import DilatedBranch, LargestBranch, Pointwise, Shortcut, largest
+from stgcn_lightning.models.stgcnpp import STGCNPP, Stage, TemporalConv
 
 
 @fold.register
@@ -47,7 +39,7 @@ def fold_stgcnpp(model: STGCNPP, *, quick: bool = False) -> Folded:
 def fold_stage(stage: Stage, order: Order, input_norm: nn.BatchNorm1d | None) -> FoldedStage:
     """The evaluation form of one stage; `input_norm` comes before the first one."""
     graph, down = stage.graph, None
-    if isinstance(graph.down, Down):
+    if isinstance(graph.down, Shortcut):
         project = graph.down.project
         down = linear_and_norm(project.weight, project.bias, graph.down.norm)
     shortcut = fold_residual(stage.residual)

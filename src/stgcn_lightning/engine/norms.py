@@ -30,7 +30,7 @@ class CurrentRows:
         self.rows: Rows | None = None
 
     @contextmanager
-    def described_by(self, rows: Rows) -> Iterator[None]:
+    def described_by(self, rows: Rows | None) -> Iterator[None]:
         """Let the norms count these rows until the block ends."""
         self.rows = rows
         try:
@@ -211,7 +211,7 @@ def norm_of_groups(
     found = []
     for members, copies in rows.groups:
         part = x if members is None else x[members]
-        if copies > 1:
+        if any(number > 1 for number in copies):
             found.append(_GroupNorm.apply(part, weight, bias, copies, eps))
         else:
             found.append(_PlainNorm.apply(part, weight, bias, eps))
@@ -225,23 +225,25 @@ def norm_of_groups(
 
 
 class _GroupNorm(torch.autograd.Function):
-    """Batch norm over rows of which the last one stands for several persons.
+    """Batch norm over rows of which the last ones stand for several persons each.
 
-    `_RowNorm` for one group, by the moments of all rows, each counted once, and of the last one.
+    `_RowNorm` for one group, by the moments of all rows, each counted once, and of the last ones.
     """
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, weight: Tensor, bias: Tensor, copies: int, eps: float
+        ctx, x: Tensor, weight: Tensor, bias: Tensor, copies: tuple[int, ...], eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(R, F, T, V) -> (R, F, T, V), and mean and variance (F,)."""
-        persons = len(x) + copies - 1
-        share = (copies - 1) / persons  # of the copies but one
+        persons = len(x)
         mean, var = moments(x)
-        last_mean, last_var = moments(x[-1:])
-        apart = last_mean - mean
-        mean = mean.lerp(last_mean, share)
-        var = var.lerp_(last_var, share).addcmul_(apart, apart, value=share * (1 - share))
+        for i, number in enumerate(copies, len(x) - len(copies)):
+            persons += number - 1
+            share = (number - 1) / persons  # of the copies but one
+            last_mean, last_var = moments(x[i : i + 1])
+            apart = last_mean - mean
+            mean = mean.lerp(last_mean, share)
+            var = var.lerp_(last_var, share).addcmul_(apart, apart, value=share * (1 - share))
         inverse = (var + eps).rsqrt_()  # of sigma
         scale = weight * inverse
         shift = torch.addcmul(bias, mean, scale, value=-1)
@@ -261,7 +263,9 @@ class _GroupNorm(torch.autograd.Function):
         slope = (S2 * inverse).mul_(scale).div_(-n)
         offset = torch.addcmul(S1 * scale / -n, slope, mean, value=-1)
         dx = torch.addcmul(_wide(offset), x, _wide(slope))
-        dx[-1] *= ctx.copies  # the terms of the statistics count as often as the row
+        # the terms of the statistics count as often as the row
+        for i, number in enumerate(ctx.copies, len(x) - len(ctx.copies)):
+            dx[i] *= number
         dx = dx.addcmul_(g, _wide(scale)).to(x.dtype)
         return dx, S2, S1, None, None
 

@@ -1,6 +1,5 @@
 """The backbone that settings name: built, and in words."""
 
-from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.settings.frozen import thawed
@@ -10,9 +9,16 @@ from stgcn_lightning.skeleton import Skeleton
 
 
 def build_model(
-    model: Model, skeleton: Skeleton, classes: int, *, dropout: float = 0.0
+    model: Model, skeleton: Skeleton, classes: int, *, persons: int, dropout: float = 0.0
 ) -> Backbone:
     """The untrained plain model that settings name.
+
+    Args:
+        model: the settings.
+        skeleton: of the clips.
+        classes: number of classes.
+        persons: of a clip.
+        dropout: share of the pooled features that is set to zero in training.
 
     Raises:
         BadInput: there is no such backbone, option or graph.
@@ -21,8 +27,9 @@ def build_model(
         registry.register(model.name, imported("model._target_", model.target))
     return registry.build(
         model.name,
-        adjacency(skeleton, model.graph),
+        registry.graph_of(model.name, skeleton, model.graph),
         classes,
+        persons=persons,
         dropout=dropout,
         **thawed(model.options),
     )

@@ -108,7 +108,9 @@ def build(
     if (most := int(store.num_persons.max())) > chosen.persons:
         console.print(f"samples hold up to {most} persons; the first {chosen.persons} are kept")
     dropout = settings.recipe.dropout
-    model = build_model(settings.model, settings.skeleton, len(names), dropout=dropout)
+    model = build_model(
+        settings.model, settings.skeleton, len(names), persons=chosen.persons, dropout=dropout
+    )
     # what float32 means on a GPU: PyTorch alone would round convolutions, but not products
     torch.set_float32_matmul_precision("high" if settings.tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = settings.tf32

@@ -114,7 +114,7 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
     card = ours | card | chosen | named
     if what.model.target is None:
         refuse_other_size(what.model.name, what.model.options, state, checkpoint)
-    model = build_model(what.model, what.skeleton, len(card["classes"]))
+    model = build_model(what.model, what.skeleton, len(card["classes"]), persons=what.data.persons)
     load(model, state, checkpoint)
     return model.eval(), card
 

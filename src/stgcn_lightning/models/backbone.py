@@ -29,9 +29,11 @@ class Backbone(nn.Module):
     Attributes:
         joints: V of the clips that the model was built for.
         channels: C of these clips.
+        persons: M of its clips, where the family tells their places apart; None: any number.
         classify: the head, (N, M, F) -> logits (N, classes): `parts.Head`, or another `nn.Linear`
             that averages persons.
         title: the family's name in sentences, with its article.
+        graphs: modes of `graph.adjacency` that its constructor takes; empty: any.
         foreign_names: pairs of names, ours and those of MMAction2 and PYSKL, of a tensor or of the
             module that holds it; `*` stands for a number. The first pair that fits a tensor counts.
             Empty where the family is in neither.
@@ -39,13 +41,23 @@ class Backbone(nn.Module):
 
     joints: int
     channels: int
+    persons: int | None = None
     classify: nn.Linear
     title: ClassVar[str] = "a backbone"
+    graphs: ClassVar[tuple[str, ...]] = ()
     foreign_names: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def features(self, x: Tensor) -> Tensor:
         """Features (R, F) of persons (R, T, V, C); R and T are free."""
         raise NotImplementedError
+
+    def normalise_clips(self, clips: Tensor) -> Tensor:
+        """What happens to whole clips (N, M, T, V, C) before their persons are rows.
+
+        Where the first norm tells the places of persons apart, it is here, and `features` takes
+        what it returns, of the same shape. It is asked for where `persons` is set.
+        """
+        return clips
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits (N, classes) of clips (N, M, T, V, C), every person computed.
@@ -56,7 +68,7 @@ class Backbone(nn.Module):
         """
         self.check(clips)
         N, M = clips.shape[:2]
-        rows = self.features(clips.flatten(0, 1))
+        rows = self.features(self.normalise_clips(clips).flatten(0, 1))
         _check_shape(self, "features", rows, (N * M, self.classify.in_features))
         logits = self.classify(rows.unflatten(0, (N, M)))
         _check_shape(self, "classify", logits, (N, self.classify.out_features))
@@ -66,8 +78,14 @@ class Backbone(nn.Module):
         """Refuse clips that do not fit the model.
 
         Raises:
-            BadInput: they have other joints or channels than the model was built for.
+            BadInput: they have other joints, channels or persons than the model was built for.
         """
+        if clips.ndim == 5 and self.persons not in (None, clips.shape[1]):
+            raise BadInput(
+                f"{self.title} normalises every place of a clip apart: this one was built for clips"
+                f" of {self.persons} persons, these have {clips.shape[1]}: set"
+                f" data.persons={self.persons}, or train with another number"
+            )
         if clips.ndim != 5 or clips.shape[3:] != (self.joints, self.channels):
             raise BadInput(
                 f"the model was built for {self.joints} joints and {self.channels} channels, clips"
@@ -76,6 +94,23 @@ class Backbone(nn.Module):
             )
 
     # What a family may offer
+
+    def training_features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """`features` of (R, T, V, C), and what else of each row (R, ...) the training learns from.
+
+        The second goes to `further_loss`; None: the family learns from its logits alone.
+        """
+        return self.features(x), None
+
+    def further_loss(self, more: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """What is added to the cross entropy in training.
+
+        Args:
+            more: (N, M, ...), what `training_features` gave, of every person of the clips.
+            logits: (N, classes), detached.
+            labels: (N,) int64.
+        """
+        raise NotImplementedError
 
     def learned_edges(self) -> Tensor | None:
         """The learned weight of every edge, (layers, K, V, V), for the report; None: no edges."""

@@ -52,6 +52,17 @@ def normalise_input(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
     return channels_first(flat.transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
+def normalise_places(norm: nn.BatchNorm1d, clips: Tensor) -> Tensor:
+    """Normalise every channel of every joint of every place apart: (N, M, T, V, C) -> the same.
+
+    Args:
+        norm: of M V C features, numbered (m V + v) C + c.
+        clips: (N, M, T, V, C).
+    """
+    flat = norm(clips.permute(0, 1, 3, 4, 2).flatten(1, 3))  # N, M V C, T
+    return flat.view(*clips.permute(0, 1, 3, 4, 2).shape).permute(0, 1, 4, 2, 3)
+
+
 class Pointwise(nn.Linear):
     """Mix the channels of every joint, of every `stride`-th frame.
 
@@ -90,25 +101,37 @@ class SubsetLinear(nn.Linear):
 
 
 class Shortcut(nn.Module):
-    """Match the shape of a stage's output: every `stride`-th frame, channels mixed, normalised."""
+    """Match another shape: every `stride`-th frame, channels mixed, normalised.
 
-    def __init__(self, channels: int, out_channels: int, stride: int):
+    Around a stage it starts as in MMAction2; `kaiming=False` leaves PyTorch's start.
+    """
+
+    def __init__(self, channels: int, out_channels: int, stride: int = 1, *, kaiming: bool = True):
         super().__init__()
         self.project = Pointwise(channels, out_channels, stride)
         self.norm = nn.BatchNorm2d(out_channels)
-        nn.init.kaiming_normal_(self.project.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(self.project.bias)
+        if kaiming:
+            kaiming_fan_out(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
         return self.norm(self.project(x))
 
 
-def residual_around(channels: int, out_channels: int, stride: int) -> "Shortcut | nn.Identity":
-    """What is added to the output of a stage: the input, brought to its shape where they differ."""
+def residual_around(
+    channels: int, out_channels: int, stride: int = 1, *, kaiming: bool = True
+) -> "Shortcut | nn.Identity":
+    """What is added to an output: the input, brought to its shape where they differ."""
     if channels == out_channels and stride == 1:
         return nn.Identity()
-    return Shortcut(channels, out_channels, stride)
+    return Shortcut(channels, out_channels, stride, kaiming=kaiming)
+
+
+def kaiming_fan_out(layer: nn.Conv2d | nn.Linear) -> None:
+    """Start a convolution as MMAction2 does: normal, std sqrt(2 / (channels out x frames))."""
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
 
 
 class Head(nn.Linear):
@@ -125,14 +148,17 @@ class Head(nn.Linear):
         return super().forward(F.dropout(input.mean(1), self.dropout, self.training))
 
 
-def time_conv(channels: int, frames: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """Convolution along time, C channels in and out, zeros around; initialised as in the reference.
+def time_conv(
+    channels: int, frames: int, *, stride: int = 1, dilation: int = 1, kaiming: bool = True
+) -> nn.Conv2d:
+    """Convolution along time, C channels in and out, zeros around.
 
     Args:
         channels: C.
         frames: how many one output frame sees.
         stride: frames from one output to the next.
         dilation: frames from one of those seen to the next.
+        kaiming: start as in MMAction2, see `kaiming_fan_out`; else as PyTorch does.
     """
     conv = nn.Conv2d(
         channels,
@@ -142,7 +168,69 @@ def time_conv(channels: int, frames: int, *, stride: int = 1, dilation: int = 1)
         padding=(dilation * (frames // 2), 0),
         dilation=(dilation, 1),
     )
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
+    if kaiming:
+        kaiming_fan_out(conv)
     return conv
+
+
+class DilatedBranch(nn.Module):
+    """A few frames, `dilation` apart, of few channels.
+
+    Args:
+        channels: C.
+        out_channels: O.
+        stride: frames from one output to the next.
+        dilation: frames from one of those seen to the next.
+        frames: how many one output frame sees.
+        norm_after: whether the convolution is normalised, too.
+        kaiming: see `time_conv`.
+    """
+
+    last_norm: nn.BatchNorm2d | None
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        stride: int,
+        dilation: int,
+        *,
+        frames: int = 3,
+        norm_after: bool = False,
+        kaiming: bool = True,
+    ):
+        super().__init__()
+        self.project = Pointwise(channels, out_channels)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.conv = time_conv(
+            out_channels, frames, stride=stride, dilation=dilation, kaiming=kaiming
+        )
+        self.last_norm = nn.BatchNorm2d(out_channels) if norm_after else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, S, V), S = ceil(T / stride)."""
+        y = self.conv(self.norm(self.project(x)).relu_())
+        return y if self.last_norm is None else self.last_norm(y)
+
+
+class LargestBranch(nn.Module):
+    """Maximum over three frames, of few channels; arguments as of `DilatedBranch`."""
+
+    last_norm: nn.BatchNorm2d | None
+
+    def __init__(self, channels: int, out_channels: int, stride: int, *, norm_after: bool = False):
+        super().__init__()
+        self.project = Pointwise(channels, out_channels)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.stride = stride
+        self.last_norm = nn.BatchNorm2d(out_channels) if norm_after else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, S, V)."""
+        y = largest(self.norm(self.project(x)).relu_(), self.stride)
+        return y if self.last_norm is None else self.last_norm(y)
+
+
+def largest(x: Tensor, stride: int) -> Tensor:
+    """The largest of each frame and its two neighbours, for every `stride`-th frame."""
+    return F.max_pool2d(x, (3, 1), (stride, 1), (1, 0))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # asking for names alone does not import torch
     from torch import Tensor
 
     from stgcn_lightning.models.backbone import Backbone
+    from stgcn_lightning.skeleton import Skeleton
 
 # name -> module and class, imported when the class is asked for
 OURS = {
@@ -23,6 +24,7 @@ OURS = {
     "stgcnpp": ("stgcn_lightning.models.stgcnpp", "STGCNPP"),
 }
 COMMON = ("channels", "dropout")  # options of every family
+OFFERED = ("persons",)  # given to a family whose constructor names it
 CONSTRUCTOR = (
     "a backbone's constructor is (adjacency, classes, *, channels=3, dropout=0.0, **own_options)"
 )
@@ -82,8 +84,27 @@ def name_of(family: "type[Backbone]") -> str:
     return found[0] if found else family.__name__
 
 
+def graph_of(name: str, skeleton: "Skeleton", mode: str) -> "np.ndarray":
+    """The adjacency (K, V, V) that a model of the family `name` is built on.
+
+    Raises:
+        BadInput: there is no such family or mode, or it is none that the family starts from.
+    """
+    from stgcn_lightning.graph import adjacency
+
+    family = family_of(name)
+    if family.graphs and mode not in family.graphs:
+        choices = " or ".join(family.graphs)
+        raise BadInput(
+            f"model.graph={mode} is none that {family.title} starts from: set model.graph={choices}"
+        )
+    return adjacency(skeleton, mode)
+
+
 def build(name: str, adjacency: "np.ndarray | Tensor", classes: int, **options: Any) -> "Backbone":
     """An untrained model of the family `name`; see `Backbone` for the arguments.
+
+    `persons`, M of its clips, may always be given: families that tell their places apart take it.
 
     Raises:
         BadInput: there is no such family, or it has no such option.
@@ -94,6 +115,7 @@ def build(name: str, adjacency: "np.ndarray | Tensor", classes: int, **options: 
     family = family_of(name)
     signature = inspect.signature(family)
     known = signature.parameters
+    options = {key: value for key, value in options.items() if key in known or key not in OFFERED}
     takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values())
     for option in options:
         if option not in known and not takes_all:

@@ -15,20 +15,20 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.parts import (
+    DilatedBranch,
     Head,
+    LargestBranch,
     Pointwise,
     Shortcut,
     SubsetLinear,
     normalise_input,
     residual_around,
     stage_sizes,
-    time_conv,
 )
 
 DILATIONS = (1, 2, 3, 4)  # of the first four branches
@@ -55,68 +55,22 @@ FOREIGN_NAMES = (
 )
 
 
-class Down(nn.Module):
-    """Mix the channels of a graph convolution's input into those of its output, and normalise."""
-
-    def __init__(self, channels: int, out_channels: int):
-        super().__init__()
-        self.project = Pointwise(channels, out_channels)
-        self.norm = nn.BatchNorm2d(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(R, C, T, V) -> (R, O, T, V)."""
-        return self.norm(self.project(x))
-
-
 class GraphConv(nn.Module):
     """Gather each joint's neighbours by learned weights, and add the joint itself."""
 
-    down: Down | nn.Identity
+    down: Shortcut | nn.Identity
 
     def __init__(self, adjacency: Tensor, channels: int, out_channels: int):
         super().__init__()
         self.adjacency = nn.Parameter(adjacency.clone())  # K, V, V: from joint, to joint
         self.project = SubsetLinear(channels, out_channels, len(adjacency))
         self.norm = nn.BatchNorm2d(out_channels)
-        self.down = nn.Identity() if channels == out_channels else Down(channels, out_channels)
+        self.down = residual_around(channels, out_channels, kaiming=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, T, V)."""
         y = self.norm(self.project(x, self.adjacency))
         return (y + self.down(x)).relu_()
-
-
-class DilatedBranch(nn.Module):
-    """Three frames, `dilation` apart, of few channels."""
-
-    def __init__(self, channels: int, out_channels: int, stride: int, dilation: int):
-        super().__init__()
-        self.project = Pointwise(channels, out_channels)
-        self.norm = nn.BatchNorm2d(out_channels)
-        self.conv = time_conv(out_channels, 3, stride=stride, dilation=dilation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(R, C, T, V) -> (R, O, S, V)."""
-        return self.conv(self.norm(self.project(x)).relu_())
-
-
-class LargestBranch(nn.Module):
-    """Maximum over three frames, of few channels."""
-
-    def __init__(self, channels: int, out_channels: int, stride: int):
-        super().__init__()
-        self.project = Pointwise(channels, out_channels)
-        self.norm = nn.BatchNorm2d(out_channels)
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(R, C, T, V) -> (R, O, S, V)."""
-        return largest(self.norm(self.project(x)).relu_(), self.stride)
-
-
-def largest(x: Tensor, stride: int) -> Tensor:
-    """The largest of each frame and its two neighbours, for every `stride`-th frame."""
-    return F.max_pool2d(x, (3, 1), (stride, 1), (1, 0))
 
 
 class TemporalConv(nn.Module):

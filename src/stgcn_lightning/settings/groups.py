@@ -166,7 +166,7 @@ class Model:
     )
     graph: str = fields.anything(
         "neighbour subsets of the graph convolution (graph.py)",
-        "stgcn_spatial, spatial, binary_adj",
+        "stgcn_spatial, spatial, binary_adj, none",
     )
     compile: str | None = fields.choice(
         "mode of torch.compile; null: not compiled", None, *COMPILE_MODES
