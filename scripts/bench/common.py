@@ -22,7 +22,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from stgcn_lightning.engine.engine import Engine
-from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone, plain_copy
 from stgcn_lightning.skeleton import Skeleton
@@ -36,7 +35,6 @@ MEMORY = {
     "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000"),
 }
 BODIES = {"2d": "coco17", "3d": "ntu25", "small": "jhmdb15", "whole": "coco_wholebody133"}
-GRAPHS = {"stgcn": "stgcn_spatial", "stgcnpp": "spatial"}
 MIXES = {"4/5 one person": 0.8, "all two persons": 0.0}
 # what is compared: logits (N, classes) of clips (N, M, T, V, C), and the parameters of the model
 Contender = tuple[Callable[[Tensor], Tensor], list[Tensor]]
@@ -77,8 +75,10 @@ def make_model(
 ) -> Backbone:
     """The full-width plain model of a dimension's skeleton, with weights from seed 0."""
     torch.manual_seed(0)
-    graph = adjacency(load_skeleton(BODIES[dimension]), GRAPHS[family])
-    return registry.build(family, graph, classes, **options)
+    mode = OmegaConf.load(CHECKOUT / "conf" / "model" / f"{family}.yaml")["graph"]
+    graph = registry.graph_of(family, load_skeleton(BODIES[dimension]), mode)
+    persons = 1 if dimension == "small" else 2
+    return registry.build(family, graph, classes, persons=persons, **options)
 
 
 def ours(model: Backbone, **settings: Any) -> Contender:
