@@ -70,13 +70,17 @@ def machine() -> str:
     )
 
 
+def graph_mode(family: str) -> str:
+    """That of the family's configuration."""
+    return OmegaConf.load(CHECKOUT / "conf" / "model" / f"{family}.yaml")["graph"]
+
+
 def make_model(
     dimension: str, classes: int = 60, family: str = "stgcn", **options: Any
 ) -> Backbone:
     """The full-width plain model of a dimension's skeleton, with weights from seed 0."""
     torch.manual_seed(0)
-    mode = OmegaConf.load(CHECKOUT / "conf" / "model" / f"{family}.yaml")["graph"]
-    graph = registry.graph_of(family, load_skeleton(BODIES[dimension]), mode)
+    graph = registry.graph_of(family, load_skeleton(BODIES[dimension]), graph_mode(family))
     persons = 1 if dimension == "small" else 2
     return registry.build(family, graph, classes, persons=persons, **options)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import GRAPHS, keep_memory, load_skeleton, machine, make_model
+from common import graph_mode, keep_memory, load_skeleton, machine, make_model
 
 from stgcn_lightning.predictor import Predictor, load
 
@@ -60,7 +60,7 @@ def checkpoint(folder: Path, family: str) -> Path:
     """A model of full width with random weights."""
     model = make_model("2d", family=family).eval()
     card = {
-        "model": {"name": family, "graph": GRAPHS[family], "base_channels": 64},
+        "model": {"name": family, "graph": graph_mode(family), "base_channels": 64},
         "skeleton": load_skeleton("coco17").to_dict(),
         "classes": [f"class {i}" for i in range(60)],
         "stream": "joint",
