@@ -9,6 +9,7 @@ from stgcn_lightning.evaluation.statistics import (
     edge_weights,
     learned_edges,
     quantile_bins,
+    strongest_pairs,
     typical_pose,
     worst_errors,
 )
@@ -57,6 +58,16 @@ def test_importance_is_the_weight_after_training_divided_by_that_before():
     edges = learned_edges(np.stack([2 * adjacency, -adjacency]), adjacency, [(1, 0)])
     np.testing.assert_allclose(edges.weights[:, 0], [0.75, 1, 0.5])  # the mean, then each stage
     np.testing.assert_allclose(edges.importance[:, 0], [1.5, 2, 1])
+
+
+def test_without_a_graph_before_training_the_strongest_pairs_are_set_against_the_mean_of_all():
+    edges = np.ones((2, 1, 3, 3))  # two stages
+    edges[:, 0, 2, 0] = [3, 5]  # and the way back 1
+    edges[:, 0, 1, 1] = 100  # a joint's own weight is no pair's
+    assert strongest_pairs(edges, 1) == [(0, 2)]
+    found = learned_edges(edges, None, [(0, 2)])
+    np.testing.assert_allclose(found.weights[:, 0], [2.5, 2, 3])
+    np.testing.assert_allclose(found.importance[:, 0], [2.5 / 1.5, 2 / (8 / 6), 3 / (10 / 6)])
 
 
 def test_edge_weights_are_the_mean_of_both_directions():

@@ -70,7 +70,7 @@ def page_of_test(labels, answers, names, **changes):
         num_frames=np.arange(10, 10 + len(labels)),
         num_persons=np.arange(len(labels)) % 2 + 1,
         skeleton=body,
-        adjacency=graph,
+        start=graph,
         edges=graph * rng.uniform(0.5, 1.5, (10, *graph.shape)),
         pose=rng.uniform(-1, 1, (17, 2)),
         movies={

@@ -66,7 +66,8 @@ class LearnedEdges(NamedTuple):
 
     Attributes:
         weights: (1 + S, E) see `edge_weights`.
-        importance: (1 + S, E) the same, divided by the weight before training.
+        importance: (1 + S, E) the same, divided by the weight before training, or, where there was
+            no graph, by the mean of all pairs of joints in that stage.
     """
 
     weights: Floats
@@ -159,19 +160,34 @@ def edge_weights(edges: Floats, pairs: Sequence[tuple[int, int]]) -> Floats:
     return (weights[:, one, other] + weights[:, other, one]) / 2
 
 
+def strongest_pairs(edges: Floats, most: int) -> list[tuple[int, int]]:
+    """The pairs of joints with the largest weight, mean of all stages, of (S, K, V, V)."""
+    one, other = np.triu_indices(edges.shape[-1], 1)
+    pairs = list(zip(one.tolist(), other.tolist(), strict=True))
+    order = np.argsort(-edge_weights(edges, pairs).mean(0), kind="stable")
+    return [pairs[i] for i in order[:most]]
+
+
 def learned_edges(
-    edges: Floats, adjacency: Floats, pairs: Sequence[tuple[int, int]]
+    edges: Floats, start: Floats | None, pairs: Sequence[tuple[int, int]]
 ) -> LearnedEdges:
     """What training made of the edges.
 
     Args:
         edges: (S, K, V, V) weights after training.
-        adjacency: (K, V, V) weights before training.
+        start: (K, V, V) weights before training; None: there was no graph.
         pairs: E pairs of joints.
     """
-    weights, start = edge_weights(edges, pairs), edge_weights(adjacency[None], pairs)
+    weights = edge_weights(edges, pairs)
+    if start is None:
+        V = edges.shape[-1]
+        others = np.abs(edges).sum((1, 2, 3)) - np.abs(edges.diagonal(0, 2, 3)).sum((1, 2))
+        before = others[:, None] / (V * (V - 1))  # S, 1
+        before = np.concatenate([before.mean(0, keepdims=True), before])
+    else:
+        before = edge_weights(start[None], pairs)
     weights = np.concatenate([weights.mean(0, keepdims=True), weights])
-    return LearnedEdges(weights, weights / start)
+    return LearnedEdges(weights, weights / before)
 
 
 def typical_pose(poses: Floats) -> int:

@@ -73,7 +73,9 @@ def after_test(built: Built, answers: Answers, also: Sequence[Figure]) -> AfterT
     """What the report of a test shows."""
     settings, store = built.settings, built.data.store
     scores, numbers = answers.scores, answers.numbers
-    edges = built.model.learned_edges()
+    edges, before = built.model.learned_edges(), built.model.edges_before_training()
+    graph = adjacency(settings.skeleton, settings.model.graph)
+    start = graph if before is None else before.cpu().numpy()
     persons = store.num_persons[numbers].clamp(max=settings.data.persons).numpy()
     samples = numbers.numpy()
     skeleton = settings.skeleton
@@ -86,7 +88,7 @@ def after_test(built: Built, answers: Answers, also: Sequence[Figure]) -> AfterT
         num_frames=store.num_frames[numbers].numpy(),
         num_persons=persons,
         skeleton=skeleton,
-        adjacency=adjacency(skeleton, settings.model.graph),
+        start=start if len(start) else None,
         edges=None if edges is None else edges.cpu().numpy(),
         pose=pose(store, skeleton, samples[:: -(-len(samples) // POSES)]),
         movies={

@@ -27,6 +27,7 @@ from stgcn_lightning.evaluation.statistics import (
     confused_rows,
     confusion,
     learned_edges,
+    strongest_pairs,
 )
 from stgcn_lightning.report.charts import Bar, Curve, Curves, body, curves, matrix, strong_change
 from stgcn_lightning.report.colours import THEMES
@@ -75,7 +76,7 @@ class AfterTest:
         num_frames: (B,) int.
         num_persons: (B,) int.
         skeleton: the bodies' joints and edges.
-        adjacency: (K, V, V) from joint to joint, before training.
+        start: (K, V, V) weights from joint to joint before training; None: there was no graph.
         edges: (S, K, V, V) the same after training; None if the model learns none.
         pose: (V, 2) a body to draw on, to the right and down.
         movies: row of `scores` -> (M, T, V, 2 or 3) float; NaN where a joint was not seen. 2D looks
@@ -89,7 +90,7 @@ class AfterTest:
     num_frames: NDArray[np.int64]
     num_persons: NDArray[np.int64]
     skeleton: Skeleton
-    adjacency: NDArray[np.floating[Any]]
+    start: NDArray[np.floating[Any]] | None
     edges: NDArray[np.floating[Any]] | None
     pose: NDArray[np.floating[Any]]
     movies: Mapping[int, NDArray[np.floating[Any]]]
@@ -280,7 +281,9 @@ def _edges(tested: AfterTest) -> dict[str, Any] | None:
     pairs, joints = tested.skeleton.edges, tested.skeleton.joints
     if not pairs or tested.edges is None:
         return None
-    weights, importance = learned_edges(tested.edges, tested.adjacency, pairs)
+    if tested.start is None:
+        pairs = strongest_pairs(tested.edges, len(pairs))
+    weights, importance = learned_edges(tested.edges, tested.start, pairs)
     names = [f"{joints[one]} – {joints[other]}" for one, other in pairs]
     rows = [
         {"name": names[i], "weight": weights[0, i], "importance": importance[0, i]}
@@ -289,6 +292,7 @@ def _edges(tested: AfterTest) -> dict[str, Any] | None:
     return {
         "body": body(tested.pose, pairs, weights, importance, names),
         "rows": rows,
+        "from_a_graph": tested.start is not None,
         "strong": strong_change(importance),
     }
 
