@@ -20,6 +20,7 @@ MODULES = (
     "evaluation.published",
     "evaluation.scores",
     "graph",
+    "models.aagcn",
     "models.stgcn",
     "models.stgcnpp",
     "predictor",

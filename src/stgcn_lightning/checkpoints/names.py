@@ -15,12 +15,13 @@ import re
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import AnyPath
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.parts import Pointwise, SubsetLinear
 from stgcn_lightning.models.stgcn import STGCN
 
 # our name -> that of the authors' own code; of MMAction2 0.x, `backbone.` and `cls_head.` before it
@@ -80,7 +81,7 @@ def _template(family: type[Backbone]) -> Backbone:
     random numbers without memory.
     """
     with torch.random.fork_rng(devices=[]):
-        return family(torch.ones(1, 1, 1), 1).to("meta")
+        return family(torch.ones(3, 1, 1), 1).to("meta")
 
 
 @functools.cache
@@ -89,7 +90,7 @@ def _mixing(family: type[Backbone]) -> set[str]:
     return {
         f"{name}.weight"
         for name, module in _template(family).named_modules()
-        if isinstance(module, nn.Linear) and name != "classify"
+        if isinstance(module, Pointwise | SubsetLinear)
     }
 
 
