@@ -24,6 +24,7 @@ OURS = {
     "stgcnpp": ("stgcn_lightning.models.stgcnpp", "STGCNPP"),
     "agcn": ("stgcn_lightning.models.aagcn", "AGCN"),
     "aagcn": ("stgcn_lightning.models.aagcn", "AAGCN"),
+    "msg3d": ("stgcn_lightning.models.msg3d", "MSG3D"),
 }
 COMMON = ("channels", "dropout")  # options of every family
 OFFERED = ("persons",)  # given to a family whose constructor names it
