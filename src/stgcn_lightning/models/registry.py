@@ -25,6 +25,7 @@ OURS = {
     "agcn": ("stgcn_lightning.models.aagcn", "AGCN"),
     "aagcn": ("stgcn_lightning.models.aagcn", "AAGCN"),
     "msg3d": ("stgcn_lightning.models.msg3d", "MSG3D"),
+    "dgstgcn": ("stgcn_lightning.models.dgstgcn", "DGSTGCN"),
 }
 COMMON = ("channels", "dropout")  # options of every family
 OFFERED = ("persons",)  # given to a family whose constructor names it
