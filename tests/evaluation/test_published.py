@@ -2,8 +2,7 @@ import pytest
 import yaml
 from helpers import CHECKOUT
 
-from stgcn_lightning.data.names import STREAMS
-from stgcn_lightning.evaluation.fusion import PRESETS
+from stgcn_lightning.data.names import FOUR_STREAMS
 from stgcn_lightning.evaluation.published import TABLE, published_top1
 
 
@@ -24,7 +23,7 @@ def test_every_benchmark_has_a_figure_for_each_stream_and_fusion(model):
     names = {file.stem for file in (CHECKOUT / "conf" / "benchmark").glob("ntu*.yaml")}
     assert set(table[model]) == names
     for benchmark, row in table[model].items():
-        assert set(row) == {"classes", "source", *STREAMS, *PRESETS}
+        assert set(row) == {"classes", "source", *FOUR_STREAMS, "two_stream", "four_stream"}
         assert row["classes"] == (60 if benchmark.startswith("ntu60") else 120)
 
 

@@ -15,7 +15,7 @@ from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
-STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
+STREAMS = ("joint", "bone", "joint_motion", "bone_motion", "k_bone", "k_bone_motion")
 
 
 @pytest.mark.slow

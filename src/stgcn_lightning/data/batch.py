@@ -43,7 +43,7 @@ class ClipGatherer:
 
     Args:
         store: opened store.
-        stream: the name of one of the four, or a stream of your own (`streams.own_stream`).
+        stream: the name of one of the six, or a stream of your own (`streams.own_stream`).
         persons: M; persons beyond it are cut, missing ones are zero.
 
     Raises:
@@ -53,6 +53,7 @@ class ClipGatherer:
     def __init__(self, store: Store, stream: str | Stream, persons: int):
         self.store = store
         self.parents = torch.tensor(store.skeleton.bone_parents)
+        self.k_parents = torch.tensor(store.skeleton.k_parents)
         self.stream = stream_named(stream) if isinstance(stream, str) else stream
         self.persons = persons
         self._moved: Tensor | None = None  # frames on another device
@@ -65,7 +66,8 @@ class ClipGatherer:
         """
         if self._moved is not None and self._moved.device == device:
             return
-        self._moved, self.parents = self.store.frames.to(device), self.parents.to(device)
+        self._moved = self.store.frames.to(device)
+        self.parents, self.k_parents = self.parents.to(device), self.k_parents.to(device)
         if self.stream.reads == "sequence":
             last = self.store.last_rows().to(device)
             self._filled = rows_of_present(self._moved, last).cpu()
@@ -120,7 +122,9 @@ class ClipGatherer:
             assert plan.sequences is not None
             assert plan.last is not None
             store = self.store
-            sequences = Sequences(store.skeleton, self.parents, plan.last, store.scored)
+            sequences = Sequences(
+                store.skeleton, self.parents, self.k_parents, plan.last, store.scored
+            )
             rows = self.stream.make(_take(rows, plan.sequences), sequences)
         return _take(rows, plan.picked).float()
 

@@ -159,7 +159,7 @@ class SkeletonData(lightning.LightningDataModule):
 
     Args:
         store: opened store.
-        stream: joint, bone, joint_motion, bone_motion, or a stream of your own.
+        stream: one of `names.STREAMS`, or a stream of your own.
         train_split: name of the split to train on; None: there is no training.
         val_split: name of the split to validate and test on: NTU's `val` is its test set. None: the
             samples held out, if there are any, else no validation and no test.

@@ -1,6 +1,8 @@
 """Names that the configuration chooses from. Importing this file imports nothing."""
 
-STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
+FOUR_STREAMS = ("joint", "bone", "joint_motion", "bone_motion")  # of every published model
+K_STREAMS = ("k_bone", "k_bone_motion")
+STREAMS = (*FOUR_STREAMS, *K_STREAMS)
 MODES = ("2d", "3d", "none")  # of normalisation
 FRAME_ORDERS = ("ordered", "shuffled", "single")
 MISSING = ("error", "zero", "interpolate")  # what becomes of joints that were not found

@@ -129,7 +129,7 @@ def build(
 
 
 def stream_of(stream: groups.Stream) -> Stream:
-    """One of the four streams, or one of the user's own."""
+    """One of our streams, or one of the user's own."""
     if stream.target is None:
         return stream_named(stream.name)
     make = imported("stream._target_", stream.target)

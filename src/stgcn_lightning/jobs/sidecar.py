@@ -19,12 +19,16 @@ NORMALISE = {
     "turned to +z and after it the one between normalise.shoulders to +x",
     "none": "the coordinates as they are",
 }
+K_PARENT = "k-parent (skeleton.k_bone_parents, or else the bone parent's bone parent)"
 STREAM = {
     "joint": "the joints",
     "bone": "each joint minus its bone parent (skeleton.bone_parents)",
     "joint_motion": "the next frame minus this one, zero in the last frame",
     "bone_motion": "each joint minus its bone parent (skeleton.bone_parents), and of these the "
     "next frame minus this one, zero in the last frame",
+    "k_bone": f"each joint minus its {K_PARENT}",
+    "k_bone_motion": f"each joint minus its {K_PARENT}, and of these the next frame minus this "
+    "one, zero in the last frame",
 }
 # What a continual step is given for joints that were not found, by data.missing; all joints are
 # those of a person who is not seen in a frame and may come back.
@@ -43,7 +47,7 @@ MEAN_SCORE = "; the score is the mean of the two"
 
 
 def known_stream(name: str, dimension: str) -> str:
-    """What makes one of the four streams, in words."""
+    """What makes one of our streams, in words."""
     scored = name != "joint" and dimension == "2d"
     return STREAM[name] + (MEAN_SCORE if scored else "")
 
@@ -112,7 +116,7 @@ def filling(missing: str, dimension: str) -> str:
 
 
 def step_stream(name: str, dimension: str) -> str:
-    """What makes one of the four streams frame by frame, in words; another by its name."""
+    """What makes one of our streams frame by frame, in words; another by its name."""
     if name not in STREAM:
         return name
     text = known_stream(name, dimension)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.engine.modes import COMPILE_MODES
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.models import registry
@@ -92,7 +93,7 @@ class Stream:
     """The function of the joints that is trained on."""
 
     name: str = fields.checked(
-        "name of the stream", "joint, bone, joint_motion, bone_motion, or your own", fields.text
+        "name of the stream", f"{', '.join(STREAMS)}, or your own", fields.text
     )
     target: str | None = fields.anything(
         "function that makes a stream of your own", "module.function", key="_target_"

@@ -50,6 +50,7 @@ class Preparing:
         self.spec, self.stream, self.img_shape, self.together = spec, stream, img_shape, together
         self.delay = int(stream.reads == "next")
         self.parents = torch.tensor(spec.skeleton.bone_parents)
+        self.k_parents = torch.tensor(spec.skeleton.k_parents)
         self.found: dict[Hashable, Frame] = {}  # where each joint was last found
         self.anchors: dict[Hashable, Anchor] = {}
         self.before: dict[Hashable, Frame] = {}  # normalised
@@ -83,7 +84,9 @@ class Preparing:
         last = torch.arange(length - 1, rows, length)
         scored = self.spec.dimension == "2d"
         assert self.stream.make is not None
-        return self.stream.make(joints, Sequences(self.spec.skeleton, self.parents, last, scored))
+        body = self.spec.skeleton
+        sequences = Sequences(body, self.parents, self.k_parents, last, scored)
+        return self.stream.make(joints, sequences)
 
     def _filled(self, people: Sequence[Hashable], frame: Frame) -> Frame:
         """(R, V, 3) with a score in 2D; no joint is missing any more."""
