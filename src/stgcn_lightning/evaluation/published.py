@@ -14,7 +14,7 @@ class Published(NamedTuple):
 
     Attributes:
         top1: in %.
-        source: who published it.
+        source: who published it, and of which practice where there are several.
         classes: number of classes of the benchmark.
     """
 
@@ -23,18 +23,41 @@ class Published(NamedTuple):
     classes: int
 
 
-def published_top1(model: str, benchmark: str, stream: str) -> Published | None:
-    """The figure for a model, a benchmark and a stream or fusion; None if there is none.
+def published_figures(model: str, benchmark: str, run: str) -> tuple[Published, ...]:
+    """All figures for a model, a benchmark and a stream or fusion, of every source that has one.
+
+    The first is the one to compare with, because it was made by the recipe of the model here.
+
+    Examples:
+        >>> [one.source for one in published_figures("ctrgcn", "ntu60_xsub_2d", "joint")]
+        ['PYSKL', 'MMAction2']
+    """
+    table = _table()
+    classes = table["classes"].get(benchmark.split("_")[0])
+    rows = table["figures"].get(model, {}).get(benchmark, {})
+    return tuple(Published(row[run], source, classes) for source, row in rows.items() if run in row)
+
+
+def published_top1(model: str, benchmark: str, run: str) -> Published | None:
+    """The figure to compare a stream or fusion with; None if there is none.
 
     Examples:
         >>> published_top1("stgcn", "ntu60_xsub_2d", "bone")
         Published(top1=91.69, source='MMAction2', classes=60)
     """
-    row = _table().get(model, {}).get(benchmark, {})
-    return Published(row[stream], row["source"], row["classes"]) if stream in row else None
+    return next(iter(published_figures(model, benchmark, run)), None)
+
+
+def published_rows() -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """Model -> benchmark -> source -> top-1 in % by stream or fusion."""
+    return _table()["figures"]
+
+
+def source_texts() -> dict[str, str]:
+    """Source -> where its figures are from, and how they were made if not as here."""
+    return _table()["sources"]
 
 
 @cache
-def _table() -> dict[str, dict[str, dict[str, Any]]]:
-    """Model -> benchmark -> classes, source, and top-1 in % by stream or fusion."""
+def _table() -> dict[str, Any]:
     return yaml.safe_load(TABLE.read_text("utf-8"))

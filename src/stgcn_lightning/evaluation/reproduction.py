@@ -23,12 +23,14 @@ class Row:
         seeds: top-1 of each seed, in [0, 1].
         interval: mean of the seeds, and its bootstrap interval over the samples.
         published: the figure to be reproduced; None if there is none.
+        others: what further sources published.
     """
 
     name: str
     seeds: tuple[float, ...]
     interval: Interval
     published: Published | None
+    others: tuple[Published, ...] = ()
 
     @property
     def difference(self) -> float | None:
@@ -65,29 +67,38 @@ class Row:
 
 
 def rows_of(
-    runs: Mapping[str, Sequence[Scores]], published: Mapping[str, Published | None]
+    runs: Mapping[str, Sequence[Scores]], published: Mapping[str, Sequence[Published]]
 ) -> list[Row]:
     """A row for each stream and fusion.
 
     Args:
         runs: name -> scores of each seed.
-        published: name -> figure or None, for the same names.
+        published: name -> figures of all sources, for the same names; the first is compared with.
     """
     return [
         Row(
             name,
             tuple(float(run.hits.mean()) for run in scores),
             top1_interval(*scores),
-            published[name],
+            next(iter(published[name]), None),
+            tuple(published[name][1:]),
         )
         for name, scores in runs.items()
     ]
 
 
 def to_table(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Names of the columns, and cells of each row; without `published` if no row has a figure."""
+    """Names of the columns, and cells of each row.
+
+    Without `published` if no row has a figure. Further sources have a column each, at the end.
+    """
     known = len(COLUMNS) if any(row.published for row in rows) else COLUMNS.index("published")
-    return COLUMNS[:known], [row.cells[:known] for row in rows]
+    others = [*dict.fromkeys(other.source for row in rows for other in row.others)]
+    cells: list[tuple[str, ...]] = []
+    for row in rows:
+        figures = {other.source: f"{other.top1:.2f}" for other in row.others}
+        cells.append(row.cells[:known] + tuple(figures.get(source, "") for source in others))
+    return (*COLUMNS[:known], *others), cells
 
 
 def to_markdown(title: str, rows: Sequence[Row], notes: Sequence[str]) -> str:
@@ -107,6 +118,7 @@ def to_json(rows: Sequence[Row], facts: Mapping[str, Any]) -> str:
             "seeds": row.seeds,
             **row.interval._asdict(),
             "published": None if row.published is None else row.published._asdict(),
+            "also_published": [other._asdict() for other in row.others],
             "difference": row.difference,
             "verdict": row.verdict,
         }

@@ -4,7 +4,7 @@ docs/training.md has the form of the figures.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def write_figures(
     scores_file: Path,
     scores: Scores,
     figures: Mapping[str, float],
-    published: Published | None = None,
+    published: Sequence[Published] = (),
 ) -> None:
     """Write the figures of scores beside their file.
 
@@ -81,14 +81,16 @@ def write_figures(
         scores_file: of the scores.
         scores: that the figures are of.
         figures: top1, top5 and mean_class_accuracy in [0, 1]; empty where there are no labels.
-        published: what the top-1 may be compared with.
+        published: what the top-1 may be compared with, the first above all.
     """
+    known = [{"top1": one.top1 / 100, "by": one.source} for one in published]
     content: dict[str, Any] = {
         "form": FORM,
         "samples": len(scores.scores),
         "classes": len(scores.classes),
         **{name: figures.get(name) for name in NAMES},
-        "published": published and {"top1": published.top1 / 100, "by": published.source},
+        "published": next(iter(known), None),
+        "also_published": known[1:],
         **{key: scores.meta.get(key) for key in ORIGIN},
         "per_class": per_class(scores),
     }

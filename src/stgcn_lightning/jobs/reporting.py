@@ -12,7 +12,7 @@ from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.figures import NAMES
 from stgcn_lightning.evaluation.intervals import top1_interval
-from stgcn_lightning.evaluation.published import Published, published_top1
+from stgcn_lightning.evaluation.published import Published, published_figures
 from stgcn_lightning.evaluation.scores import Scores
 from stgcn_lightning.evaluation.statistics import typical_pose, worst_errors
 from stgcn_lightning.files.writing import write_atomically
@@ -103,7 +103,8 @@ def headline(built: Built, answers: Answers) -> list[Figure]:
     _, low, high = top1_interval(scores)
     rows = {key: Figure(name, f"{100 * figures[key]:.2f} %") for key, name in NAMES.items()}
     rows["top1"] = rows["top1"]._replace(interval=f"{100 * low:.2f} to {100 * high:.2f}")
-    if published := published_for(built, scores):
+    published, *others = published_for(built, scores) or (None,)
+    if published:
         rows["top1"] = rows["top1"]._replace(
             published=f"{published.top1:.2f} %",
             difference=f"{100 * figures['top1'] - published.top1:+.2f}",
@@ -111,6 +112,12 @@ def headline(built: Built, answers: Answers) -> list[Figure]:
         )
     return [
         *rows.values(),
+        *(
+            Figure(
+                "top-1 published elsewhere", "", published=f"{one.top1:.2f} %", source=one.source
+            )
+            for one in others
+        ),
         Figure("samples", f"{len(scores.labels):,}"),
         Figure("clips per sample", str(built.settings.data.test_clips)),
         Figure("parameters", f"{built.run.parameters:,}"),
@@ -118,14 +125,14 @@ def headline(built: Built, answers: Answers) -> list[Figure]:
     ]
 
 
-def published_for(built: Built, scores: Scores) -> Published | None:
-    """The figure that a test may be compared with: of all of the benchmark's evaluation split."""
+def published_for(built: Built, scores: Scores) -> tuple[Published, ...]:
+    """The figures that a test may be compared with: of all of the benchmark's evaluation split."""
     if built.run.split or scores.meta["held_out"] or scores.meta.get("partial"):
-        return None
+        return ()
     settings = built.settings
     name, benchmark, stream = settings.model.name, settings.benchmark.name, settings.stream.name
-    published = published_top1(name, benchmark, stream)
-    return published if published and published.classes == len(scores.classes) else None
+    known = published_figures(name, benchmark, stream)
+    return tuple(one for one in known if one.classes == len(scores.classes))
 
 
 def bodies(store: Store, skeleton: Skeleton, number: int, persons: int) -> NDArray[np.floating]:

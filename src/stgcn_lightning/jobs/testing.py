@@ -189,7 +189,8 @@ def show_test(
         tested, page = report
         published = published_for(built, answers.scores)
         for dashboard in dashboards:
-            dashboard.show_test(tested, answers.figures, published and published.top1, page)
+            first = published[0].top1 if published else None
+            dashboard.show_test(tested, answers.figures, first, page)
 
 
 def answers_of(built: Built, checkpoint: Path) -> Answers:
@@ -247,9 +248,10 @@ def print_test(built: Built, answers: Answers) -> None:
     table.add_column("%", justify="right")
     for name, title in NAMES.items():
         table.add_row(title, f"{100 * answers.figures[name]:.2f}")
-    if published := published_for(built, scores):
+    for place, published in enumerate(published_for(built, scores)):
         table.add_row(f"published top-1 ({published.source})", f"{published.top1:.2f}")
-        table.add_row("difference", f"{100 * answers.figures['top1'] - published.top1:+.2f}")
+        if place == 0:
+            table.add_row("difference", f"{100 * answers.figures['top1'] - published.top1:+.2f}")
     console.print(table)
 
     hits = scores.scores.argmax(1) == scores.labels

@@ -22,7 +22,7 @@ from stgcn_lightning.checkpoints.weights import (
 from stgcn_lightning.checkpoints.zoo import card_of
 from stgcn_lightning.data.plausible import Finding
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.published import published_top1
+from stgcn_lightning.evaluation.published import published_figures
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.reading import sha256
@@ -182,10 +182,9 @@ def _published(card: Mapping[str, Any], classes: int) -> str | None:
     names = card.get("benchmark"), card.get("stream")
     model = card.get("model")
     family = str(model.get("name")) if isinstance(model, Mapping) else "stgcn"
-    published = published_top1(family, str(names[0]), str(names[1])) if all(names) else None
-    if published is None or published.classes != classes:
-        return None
-    return f"{published.top1:.2f} % ({published.source})"
+    known = published_figures(family, str(names[0]), str(names[1])) if all(names) else ()
+    said = [f"{one.top1:.2f} % ({one.source})" for one in known if one.classes == classes]
+    return ", ".join(said) or None
 
 
 def _findings(card: Mapping[str, Any], names: list[str]) -> list[Finding]:
