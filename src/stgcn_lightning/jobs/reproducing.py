@@ -155,8 +155,6 @@ def report(settings: ReproduceSettings, rows: list[Row], seeds: list[int], sampl
     if fusions := [row.name for row in rows if row.name in PRESETS]:
         texts = [f"{name} = {weights_text(name)}" for name in fusions]
         notes.insert(2, "; ".join(texts))
-    if source:
-        notes.append(f"published by {source}; reproduced: the published figure is in our interval")
     if sources:
         by = f"published by {sources[0]}"
         notes.append(f"{by}; reproduced: the published figure is in our interval")

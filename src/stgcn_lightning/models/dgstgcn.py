@@ -117,7 +117,9 @@ class Stage(nn.Module):
 
     residual: Shortcut | nn.Identity | None
 
-    def __init__(self, graph: GraphConv, channels: int, out_channels: int, stride: int, first: bool):
+    def __init__(
+        self, graph: GraphConv, channels: int, out_channels: int, stride: int, first: bool
+    ):
         super().__init__()
         self.graph = graph
         self.temporal = TemporalConv(out_channels, stride, graph.adjacency.shape[-1])
