@@ -12,11 +12,15 @@ from stgcn_lightning.files.reading import sha256
 
 AXES = ["N clips", "M persons", "T frames", "V joints", "C channels"]
 CHANNELS = {"2d": ["x", "y", "score"], "3d": ["x", "y", "z"]}
+CENTRED = (
+    "frames without the first person are dropped; the first person's joint normalise.centre in the "
+    "first frame goes to the origin"
+)
 NORMALISE = {
     "2d": "(x - w/2) / (w/2) and (y - h/2) / (h/2), picture of w x h pixels; the score as it is",
-    "3d": "frames without the first person are dropped; the first person's joint normalise.centre "
-    "in the first frame goes to the origin; then the line between the joints normalise.body is "
-    "turned to +z and after it the one between normalise.shoulders to +x",
+    "3d": f"{CENTRED}; then the line between the joints normalise.body is turned to +z and after "
+    "it the one between normalise.shoulders to +x",
+    "3d_centred": CENTRED,
     "none": "the coordinates as they are",
 }
 K_PARENT = "k-parent (skeleton.k_bone_parents, or else the bone parent's bone parent)"
@@ -38,10 +42,11 @@ NOT_FOUND = {
     "interpolate": "joints that were not found: the coordinates at which they were found last, 0 "
     "if never",
 }
+STEP_CENTRED = "the joint normalise.centre of the person's first frame goes to the origin"
 STEP_NORMALISE = {
-    "3d": "the joint normalise.centre of the person's first frame goes to the origin; then what "
-    "turns the line between the joints normalise.body of that frame to +z, and after it the one "
-    "between normalise.shoulders to +x, is done to every frame",
+    "3d": f"{STEP_CENTRED}; then what turns the line between the joints normalise.body of that "
+    "frame to +z, and after it the one between normalise.shoulders to +x, is done to every frame",
+    "3d_centred": STEP_CENTRED,
 }
 MEAN_SCORE = "; the score is the mean of the two"
 
@@ -93,7 +98,8 @@ def describe(
             "1 normalise": NORMALISE[card["normalise"]],
             "2 stream": stream,
             "3 sample": f"{card['test_clips']} clips of {card['clip_frames']} frames, each frame "
-            "from another of as many equal parts of the sequence; a shorter one is repeated",
+            "from another of as many equal parts of the sequence; a shorter one is repeated; as "
+            f"data.test_sampling={card['test_sampling']}",
         },
         "output": {
             "name": OUTPUT,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from stgcn_lightning.data.names import MODES
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings import fields
 from stgcn_lightning.settings.answering import check_live, check_whole
@@ -191,8 +192,7 @@ class PrepareSettings(Common):
     per_person: bool = fields.choice("make a sample of each person of a recording", True, False)
     normalise: str | None = fields.choice(
         "normalisation of recordings (docs/data.md); null: that of their dimension",
-        None, "2d", "3d", "none",
-    )  # fmt: skip
+        None, *MODES)  # fmt: skip
     class_order: Any = fields.anything(
         "classes of recordings in the order of their labels; null: sorted",
         "a list of names, or a file with one name a line",

@@ -118,13 +118,14 @@ class Preparing:
         if self.spec.normalise == "2d":
             assert self.img_shape is not None
             frame[..., :2] = scale_to_picture(frame[..., :2], self.img_shape)
-        if self.spec.normalise == "3d":
+        if self.spec.normalise.startswith("3d"):
             joints = self.spec.skeleton.normalise
             assert joints is not None
             for row, person in enumerate(people):
                 key = None if self.together else person
                 if key not in self.anchors and frame[row].any():
-                    self.anchors[key] = Anchor.of(frame[row], joints)
+                    turned = self.spec.normalise == "3d"
+                    self.anchors[key] = Anchor.of(frame[row], joints, turned=turned)
                 if key in self.anchors:
                     frame[row] = self.anchors[key].placed(frame[row])
         return frame
