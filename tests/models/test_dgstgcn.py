@@ -32,10 +32,8 @@ def test_the_mean_joint_is_added_to_each_joint_by_its_own_weight():
     temporal = TemporalConv(8, 1, 5).eval()
     x = torch.randn(2, 8, 7, 5)
     with torch.no_grad():
-        before = temporal.branch_norm.register_forward_pre_hook(
-            lambda _, given: seen.append(given[0])
-        )
-        seen: list[torch.Tensor] = []
+        seen = []
+        before = temporal.branch_norm.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
         temporal(x)
         temporal.of_mean[2] = 0.5
         temporal(x)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import GOLDEN, learn, three_stages
+from helpers import GOLDEN, learn
 from test_against_families import FILL, case_of, relative
 from torch import Tensor
 
@@ -15,8 +15,7 @@ from stgcn_lightning.models.protogcn import Contrast, ProtoGCN
 
 def tiny(**options) -> ProtoGCN:
     torch.manual_seed(0)
-    with three_stages():
-        model = ProtoGCN(torch.zeros(0, 5, 5), 3, base_channels=8, prototypes=6, **options)
+    model = ProtoGCN(torch.zeros(0, 5, 5), 3, base_channels=8, prototypes=6, **options)
     with torch.no_grad():
         for name, tensor in model.named_parameters():
             if name.endswith(("difference", "product")):
