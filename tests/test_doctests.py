@@ -21,6 +21,8 @@ MODULES = (
     "evaluation.scores",
     "graph",
     "models.aagcn",
+    "models.dgstgcn",
+    "models.protogcn",
     "models.stgcn",
     "models.stgcnpp",
     "predictor",

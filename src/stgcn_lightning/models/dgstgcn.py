@@ -76,7 +76,8 @@ class GraphConv(nn.Module):
 
     def relations(self, x: Tensor) -> Tensor:
         """What a clip adds to the graph: (R, C, T, V) -> (R, K, m, V, W)."""
-        with torch.autocast(x.device.type, enabled=False):  # the softmax's argument is a long sum
+        # the softmax's argument is a long sum: in float32
+        with torch.autocast("cuda" if x.is_cuda else "cpu", enabled=False):
             p, q = (
                 self.on_average(layer, x).to(layer.weight.dtype).unflatten(1, (SUBSETS, -1))
                 for layer in (self.sender, self.receiver)

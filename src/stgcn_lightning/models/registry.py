@@ -26,6 +26,7 @@ OURS = {
     "aagcn": ("stgcn_lightning.models.aagcn", "AAGCN"),
     "msg3d": ("stgcn_lightning.models.msg3d", "MSG3D"),
     "dgstgcn": ("stgcn_lightning.models.dgstgcn", "DGSTGCN"),
+    "protogcn": ("stgcn_lightning.models.protogcn", "ProtoGCN"),
 }
 COMMON = ("channels", "dropout")  # options of every family
 OFFERED = ("persons",)  # given to a family whose constructor names it
