@@ -111,6 +111,36 @@ def test_the_recipe_is_the_references():
     assert (cfg.data.clip_frames, cfg.data.test_clips, cfg.data.persons) == (100, 10, 2)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "benchmark", "stream", "expected"),
+    [
+        ("pyskl", "ntu60_xsub_3d", "joint", ("3d_centred", 0, 0.2, 0, 0)),
+        ("pyskl", "ntu120_xset_3d", "bone", ("3d_centred", 0, 0.2, 0, 0)),
+        ("pyskl", "ntu60_xview_3d", "bone", ("3d", 0, 0.3, 0, 0)),
+        ("protogcn", "ntu60_xsub_3d", "joint", ("3d_centred", 0, 0.2, 0, 0)),
+        ("protogcn", "ntu60_xsub_3d", "k_bone_motion", ("3d_centred", 0, 0.2, 0.5, 0)),
+        ("protogcn", "ntu60_xview_3d", "k_bone", ("3d_centred", 0, 0.2, 0, 0.2)),
+        ("protogcn", "ntu60_xview_3d", "bone", ("3d_centred", 0, 0.2, 0, 0)),
+        ("protogcn", "ntu120_xsub_3d", "joint", ("3d_centred", 0, 0.2, 0.5, 0)),
+        ("protogcn", "ntu120_xsub_3d", "k_bone", ("3d_centred", 0, 0.2, 0, 0.2)),
+        ("strong", "ntu60_xsub_3d", "bone", ("3d", 0.2, 0.3, 0, 0)),
+        ("mmaction2", "ntu60_xsub_3d", "bone", ("3d", 0, 0, 0, 0)),
+    ],
+)
+def test_a_recipe_is_the_published_one(recipe, benchmark, stream, expected):
+    chosen = [f"recipe={recipe}", f"benchmark={benchmark}", f"stream={stream}", "run_dir=run"]
+    settings = settings_of("train", composed("train", *chosen))
+    ours = settings.recipe
+    changes = (ours.scale, ours.rotate, ours.flip, ours.drop_limb)
+    assert (settings.benchmark.normalise, *changes) == expected
+    late = recipe in ("pyskl", "protogcn")
+    assert settings.data.test_sampling == ("dgstgcn" if late else "mmaction2")
+    lengths = {"strong": (24, 5, 128), "mmaction2": (16, 5, 128)}.get(recipe, (150, 1, 64))
+    assert (ours.epochs, ours.train_passes_per_epoch, ours.reference_batch) == lengths
+    assert (ours.optimizer, ours.base_lr, ours.momentum, ours.nesterov) == ("sgd", 0.1, 0.9, True)
+    assert ours.weight_decay == 5e-4
+
+
 @pytest.mark.parametrize("group", ["data", "model"])
 def test_a_test_takes_what_a_training_takes_of_a_group(group):
     assert composed("test")[group].keys() == composed("train")[group].keys()

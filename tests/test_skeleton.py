@@ -49,6 +49,25 @@ def test_each_shipped_skeleton_is_called_like_its_file_and_survives_a_round_trip
     assert Skeleton.from_dict(skeleton.to_dict()) == skeleton
 
 
+def test_k_bones_of_ntu25_start_where_protogcn_lets_them():
+    """The pairs as they stand in its specification."""
+    pairs = (
+        "0-20 1-1 2-2 3-20 4-4 5-20 6-4 7-5 8-8 9-20 10-8 11-9 12-1 13-0 14-12 15-13 16-1 17-0"
+        " 18-16 19-17 20-20 21-7 22-6 23-11 24-10"
+    )
+    ends = [pair.split("-") for pair in pairs.split()]
+    assert [int(joint) for joint, _ in ends] == list(range(25))
+    assert list(skeleton_named("ntu25").k_parents) == [int(start) for _, start in ends]
+
+
+def test_k_bones_start_at_the_parent_s_parent_where_no_table_says_otherwise():
+    assert Skeleton.from_dict(TORSO).k_parents == (0, 0, 0, 0)
+    with_table = Skeleton.from_dict(TORSO | {"k_bone_parents": [1, 1, 1, 0]})
+    assert with_table.k_parents == (1, 1, 1, 0)
+    assert Skeleton.from_dict(with_table.to_dict()) == with_table
+    assert "k_bone_parents" not in Skeleton.from_dict(TORSO).to_dict()
+
+
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_each_shipped_skeleton_pairs_every_left_joint_with_its_right(path):
     skeleton = Skeleton.from_dict(OmegaConf.to_container(OmegaConf.load(path)))
@@ -179,6 +198,14 @@ REFUSED = {
     "a joint is unconnected": (
         {"edges": [[0, 1], [2, 1]]},
         r"no path of `edges` joins joint 3 \(`right_hand`\) to the graph centre",
+    ),
+    "a k-parent is out of range": (
+        {"k_bone_parents": [0, 0, 1, 9]},
+        "`k_bone_parents` has joint 9",
+    ),
+    "a k-parent is missing": (
+        {"k_bone_parents": [0, 0, 1]},
+        "`k_bone_parents` has 3 entries but .* 4",
     ),
     "a parent is missing": ({"bone_parents": [0, 0, 1]}, "`bone_parents` has 3 entries but .* 4"),
     "the parents run in a circle": (

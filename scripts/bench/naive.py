@@ -28,7 +28,7 @@ class NaivePipeline:
     Args:
         skeleton: the bodies' joints.
         normalise: `2d`, `3d` or `none`.
-        stream: joint, bone, joint_motion or bone_motion.
+        stream: one of ours.
         clip_frames: T.
         persons: M.
     """
@@ -72,11 +72,12 @@ class NaivePipeline:
             if score is None:
                 score = np.ones(keypoint.shape[:-1], keypoint.dtype)
             keypoint = np.concatenate([keypoint, score[..., None]], axis=-1)
-        if self.stream in ("bone", "bone_motion"):
-            keypoint = bones(keypoint, self.skeleton.bone_parents, scored)
-        if self.stream == "bone_motion":
+        parents = self.skeleton.k_parents if "k_" in self.stream else self.skeleton.bone_parents
+        if "bone" in self.stream:
+            keypoint = bones(keypoint, parents, scored)
+        if "bone_motion" in self.stream:
             keypoint = keypoint.astype(np.float32)
-        if self.stream in ("joint_motion", "bone_motion"):
+        if "motion" in self.stream:
             keypoint = motions(keypoint, scored)
         return keypoint
 

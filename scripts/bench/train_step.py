@@ -61,7 +61,7 @@ from common import (
 from torch import Tensor, nn
 
 from stgcn_lightning.data.datamodule import Feed, SkeletonData
-from stgcn_lightning.data.names import STREAMS
+from stgcn_lightning.data.names import FOUR_STREAMS
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.sources.annotations import Annotations
@@ -193,7 +193,7 @@ def read_data(choice: argparse.Namespace) -> None:
     for dimension in choice.dimensions:
         with tempfile.TemporaryDirectory() as folder:
             store = large_store(dimension, Path(folder))
-            for stream in STREAMS:
+            for stream in FOUR_STREAMS:
                 steps, waits = drive(dimension, store, stream, choice)
                 share = statistics.median(b / a for a, b in zip(steps, waits, strict=True))
                 print(

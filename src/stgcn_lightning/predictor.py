@@ -94,6 +94,7 @@ class Predictor:
                 " give the stream that it was trained on"
             )
         self.clip_frames, self.test_clips = card.clip_frames, card.test_clips
+        self.test_sampling = card.test_sampling
         self.persons, self.dimension = card.persons, card.dimension
         self.coordinates = COORDINATES[self.dimension]
         self.spec = StoreSpec(
@@ -265,7 +266,8 @@ class Predictor:
         store = store_in_memory(samples, self.spec)
         gather = ClipGatherer(store, self.input_stream, self.persons)
         tables = [
-            evaluation_indices(int(T), self.clip_frames, self.test_clips) for T in store.num_frames
+            evaluation_indices(int(T), self.clip_frames, self.test_clips, self.test_sampling)
+            for T in store.num_frames
         ]
         indices = np.stack(tables)  # B, N, T
         if (indices == indices[:, :1]).all():  # as of recordings as long as a clip

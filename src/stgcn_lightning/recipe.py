@@ -1,10 +1,9 @@
-"""Parameters of the optimisation, and the reference's batch sizes; without torch, for `jobs`."""
+"""Parameters of the optimisation, and of the reference's norm groups; without torch."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-REFERENCE_BATCH = 128  # the global batch that `recipe.base_lr` is meant for
-NORM_GROUP = 16  # clips of it on each of the reference's 8 devices
+NORM_GROUP = 16  # clips on each of the reference's devices
 
 
 @dataclass(frozen=True)

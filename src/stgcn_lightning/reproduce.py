@@ -1,4 +1,4 @@
-"""Train, test and fuse the four streams of a benchmark, beside the published figures.
+"""Train, test and fuse the streams of a benchmark, beside the published figures.
 
 python -m stgcn_lightning.reproduce --help
 """

@@ -39,6 +39,7 @@ class Skeleton:
         edges: (child, parent) pairs of the graph convolution, pointing to the centre.
         graph_centre: the joint from which the graph measures distance.
         bone_parents: for every joint the one its bone starts at; the root is its own parent.
+        k_bone_parents: for every joint the one its k-bone starts at; None: the parent's parent.
         left_right: pairs of joints that a mirror exchanges.
         normalise: joints for 3D normalisation; None for a body that is never seen in 3D.
 
@@ -65,11 +66,19 @@ class Skeleton:
     bone_parents: tuple[int, ...]
     left_right: tuple[tuple[int, int], ...]
     normalise: Normalisation | None
+    k_bone_parents: tuple[int, ...] | None = None
 
     @property
     def num_joints(self) -> int:
         """V."""
         return len(self.joints)
+
+    @property
+    def k_parents(self) -> tuple[int, ...]:
+        """For every joint the one its k-bone starts at."""
+        if self.k_bone_parents is not None:
+            return self.k_bone_parents
+        return tuple(self.bone_parents[parent] for parent in self.bone_parents)
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> "Skeleton":
@@ -80,6 +89,7 @@ class Skeleton:
                 contradict each other.
         """
         about = f"skeleton `{table['name']}`" if "name" in table else "the skeleton"
+        table = {"k_bone_parents": None, **table}  # older tables lack it
         _check_keys(table, (field.name for field in fields(cls)), about)
         normalise = table["normalise"]
         if normalise is not None:
@@ -102,12 +112,12 @@ class Skeleton:
             joints=tuple(_name(name, about) for name in _list(table["joints"], "joints", about)),
             edges=_pairs(table["edges"], "edges", about),
             graph_centre=_joint(table["graph_centre"], "graph_centre", about),
-            bone_parents=tuple(
-                _joint(joint, "bone_parents", about)
-                for joint in _list(table["bone_parents"], "bone_parents", about)
-            ),
+            bone_parents=_joints(table["bone_parents"], "bone_parents", about),
             left_right=_pairs(table["left_right"], "left_right", about),
             normalise=normalise,
+            k_bone_parents=None
+            if table["k_bone_parents"] is None
+            else _joints(table["k_bone_parents"], "k_bone_parents", about),
         )
         _check_tables(skeleton, about)
         return skeleton
@@ -122,6 +132,10 @@ class Skeleton:
         if self.normalise is not None:
             table["normalise"]["body"] = list(self.normalise.body)
             table["normalise"]["shoulders"] = list(self.normalise.shoulders)
+        if self.k_bone_parents is None:
+            del table["k_bone_parents"]
+        else:
+            table["k_bone_parents"] = list(self.k_bone_parents)
         return table
 
 
@@ -156,6 +170,10 @@ def _joint(value: Any, field: str, about: str) -> int:
     return value
 
 
+def _joints(value: Any, field: str, about: str) -> tuple[int, ...]:
+    return tuple(_joint(joint, field, about) for joint in _list(value, field, about))
+
+
 def _pair(value: Any, field: str, about: str) -> tuple[int, int]:
     if len(_list(value, field, about)) != 2:
         raise BadInput(f"{about}: `{field}` has {list(value)}, which is not a pair of joints.")
@@ -176,11 +194,15 @@ def _check_tables(skeleton: Skeleton, about: str) -> None:
                 f"{about}: `joints` names both {first} and {i} `{name}`: give each its own name."
             )
     _check_range(skeleton, about)
-    if len(skeleton.bone_parents) != skeleton.num_joints:
-        raise BadInput(
-            f"{about}: `bone_parents` has {len(skeleton.bone_parents)} entries but there are"
-            f" {skeleton.num_joints} joints: give every joint its parent, the root itself."
-        )
+    for field, parents in (
+        ("bone_parents", skeleton.bone_parents),
+        ("k_bone_parents", skeleton.k_bone_parents),
+    ):
+        if parents is not None and len(parents) != skeleton.num_joints:
+            raise BadInput(
+                f"{about}: `{field}` has {len(parents)} entries but there are"
+                f" {skeleton.num_joints} joints: give every joint its parent, the root itself."
+            )
 
     def named(joint: int) -> str:
         return f"joint {joint} (`{skeleton.joints[joint]}`)"
@@ -227,6 +249,7 @@ def _check_range(skeleton: Skeleton, about: str) -> None:
         "edges": [joint for edge in skeleton.edges for joint in edge],
         "graph_centre": [skeleton.graph_centre],
         "bone_parents": skeleton.bone_parents,
+        "k_bone_parents": skeleton.k_bone_parents or (),
         "left_right": [joint for pair in skeleton.left_right for joint in pair],
     }
     if (at := skeleton.normalise) is not None:

@@ -57,6 +57,34 @@ def test_key_points_without_scores_are_certain(mode):
     assert (result[..., 2] == 1).all()
 
 
+def centred(keypoint: np.ndarray) -> np.ndarray:
+    return normalise(keypoint, None, mode="3d_centred", img_shape=PICTURE, joints=JOINTS)
+
+
+def test_centring_alone_by_hand():
+    keypoint = np.array([[[[1.0, 0, 0], [1, 2, 3], [0, 0, 0], [4, 4, 4]]]], np.float16)
+    keypoint = np.concatenate([0 * keypoint, keypoint, keypoint + 1], axis=1)  # 1, 3, 4, 3
+    result = centred(keypoint)
+    assert result.dtype == np.float16, "nothing else is rounded"
+    assert result[0, 0].tolist() == [[0, -2, -3], [0, 0, 0], [0, 0, 0], [3, 2, 1]]
+    assert result[0, 1].tolist() == [[1, -1, -2], [1, 1, 1], [0, -1, -2], [4, 3, 2]]
+    assert result.shape[1] == 2, "a frame in which nobody is goes"
+
+
+@given(SEEDS)
+def test_centring_alone_differs_from_3d_by_a_rotation(seed):
+    rng = np.random.default_rng(seed)
+    keypoint = bodies(seed, persons=2)
+    keypoint[0, rng.random(5) < 0.5] = 0
+    keypoint[1, rng.random(5) < 0.2] = 0
+    one, other = centred(keypoint), upright(keypoint)
+    assert one.shape == other.shape
+    bend, *_ = np.linalg.lstsq(one.reshape(-1, 3), other.reshape(-1, 3), rcond=None)
+    assert np.allclose(one @ bend, other, atol=1e-5)
+    if keypoint.any():
+        assert np.allclose(bend @ bend.T, np.eye(3), atol=1e-5)
+
+
 def test_no_normalisation_changes_no_coordinate():
     keypoint = bodies(0)
     assert normalise(keypoint, None, mode="none", img_shape=PICTURE) is keypoint
@@ -150,11 +178,13 @@ def test_a_rotation_of_a_stored_vector_goes_by_its_rounded_direction():
 
 
 def test_an_unknown_normalisation_is_refused():
-    with pytest.raises(BadInput, match=r"benchmark.normalise='4d' is none of 2d, 3d, none"):
+    with pytest.raises(
+        BadInput, match=r"benchmark.normalise='4d' is none of 2d, 3d, 3d_centred, none"
+    ):
         normalise(bodies(0), None, mode="4d", img_shape=PICTURE)
 
 
-@pytest.mark.parametrize(("mode", "coordinates"), [("2d", 3), ("3d", 2)])
+@pytest.mark.parametrize(("mode", "coordinates"), [("2d", 3), ("3d", 2), ("3d_centred", 2)])
 def test_the_normalisation_of_another_dimension_is_refused(mode, coordinates):
     keypoint = bodies(0)[..., :coordinates]
     with pytest.raises(BadInput, match=f"normalise={mode} cannot be done to {coordinates}d key"):

@@ -13,6 +13,7 @@ from helpers import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stgcn_lightning.data.names import TEST_SAMPLINGS
 from stgcn_lightning.data.sampling import (
     draw_keys,
     evaluation_indices,
@@ -131,6 +132,48 @@ def test_training_indices_are_frames_in_order(T, L, seed):
 @given(st.integers(1, 400), st.integers(1, 120), st.integers(1, 12))
 def test_evaluation_indices_are_those_of_the_naive_implementation(T, L, clips):
     assert np.array_equal(evaluation_indices(T, L, clips), naive.test_indices(T, L, clips))
+
+
+def pyskl_indices(T: int, L: int, N: int, decoding: bool) -> np.ndarray:
+    """PYSKL's samplers in test mode as they are written: p_interval is (1, 1), so offsets are 0."""
+    rng = np.random.RandomState(255)
+    clips = []
+    for i in range(N):
+        num_frames = int((rng.rand() * (1 - 1) + 1) * T)
+        offset = rng.randint(T - num_frames + 1)
+        if num_frames < L:
+            start = i if num_frames < N else i * num_frames // N
+            if decoding:
+                start = rng.randint(0, num_frames)
+            indices = np.arange(start, start + L) % num_frames
+        elif num_frames < 2 * L:
+            chosen = rng.choice(L + 1, num_frames - L, replace=False)
+            skip = np.zeros(L + 1, dtype=np.int64)
+            skip[chosen] = 1
+            indices = np.arange(L) + np.cumsum(skip)[:-1]
+        else:
+            bounds = np.array([i * num_frames // L for i in range(L + 1)])
+            indices = bounds[:L] + rng.randint(np.diff(bounds))
+        clips.append(indices + offset)
+    return np.stack(clips)
+
+
+@given(st.integers(1, 400), st.integers(1, 120), st.integers(1, 12))
+def test_evaluation_can_follow_pyskl_s_samplers(T, L, clips):
+    laws = {law: evaluation_indices(T, L, clips, law) for law in TEST_SAMPLINGS}
+    assert np.array_equal(laws["pyskl"], pyskl_indices(T, L, clips, False))
+    assert np.array_equal(laws["dgstgcn"], pyskl_indices(T, L, clips, True))
+    if T < L:
+        assert np.array_equal(laws["pyskl"], laws["mmaction2"])
+    else:
+        assert np.array_equal(laws["pyskl"], laws["dgstgcn"])
+
+
+def test_pyskl_s_clips_of_long_samples_are_others():
+    for T in (150, 300):
+        assert (evaluation_indices(T, 100, 10) != evaluation_indices(T, 100, 10, "pyskl")).any()
+    starts = evaluation_indices(60, 100, 10, "dgstgcn")[:, 0]
+    assert len(set(starts.tolist())) > 5
 
 
 def test_what_a_sample_draws_does_not_depend_on_its_company():

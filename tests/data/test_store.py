@@ -390,8 +390,8 @@ def test_samples_of_which_3d_normalisation_keeps_two_persons_are_counted(tmp_pat
     samples = [sample(f"{persons}", (persons, 2, 2, 3)) for persons in (1, 2, 3, 4)]
     source = write(tmp_path / "x.pkl", *samples)
     spec = replace(SPEC, dimension="3d", normalise="3d")
-    for _ in range(2):
-        assert open_or_build(source, spec, root).persons_cut == 2
+    for mode in ("3d", "3d", "3d_centred"):
+        assert open_or_build(source, replace(spec, normalise=mode), root).persons_cut == 2
     assert open_or_build(source, replace(spec, normalise="none"), root).persons_cut == 0
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stgcn_lightning.data.names import STREAMS
+from stgcn_lightning.data.names import K_STREAMS, STREAMS
 from stgcn_lightning.data.streams import (
     Sequences,
     bone,
@@ -26,13 +26,15 @@ CHAIN = Skeleton(
     "chain", tuple("abcde"), ((1, 0), (2, 1), (3, 2), (4, 3)), 0, (0, 0, 1, 2, 3), (), None
 )
 PARENTS = torch.tensor(CHAIN.bone_parents)
+K_PARENTS = torch.tensor([0, 0, 0, 1, 2])
 LAST = torch.tensor([-1])
 
 
 def stream_of(joints: torch.Tensor, stream: str, *, scored: bool) -> torch.Tensor:
     """A stream of one sequence."""
     make = stream_named(stream).make
-    return make(joints, Sequences(CHAIN, PARENTS, LAST, scored)) if make else joints.float()
+    sequences = Sequences(CHAIN, PARENTS, K_PARENTS, LAST, scored)
+    return make(joints, sequences) if make else joints.float()
 
 
 def sequences(scored: bool = True) -> st.SearchStrategy[torch.Tensor]:
@@ -47,6 +49,15 @@ def test_bones_of_a_chain_by_hand():
     bones = bone(x[None], PARENTS, scored=True)[0]
     assert bones.tolist() == [[0, 0, 1], [1, 0, 0.75], [2, 1, 0.5], [3, 0, 0.25], [0, 4, 0.5]]
     assert bone(x[None], PARENTS, scored=False)[0, 4].tolist() == [0, 4, 1]
+
+
+def test_k_bones_of_a_chain_start_two_joints_before():
+    x = torch.tensor([[0.0, 0, 1], [1, 0, 0.5], [3, 1, 0.5], [6, 1, 0], [6, 5, 1]])
+    bones = stream_of(x[None], "k_bone", scored=True)[0]
+    assert bones.tolist() == [[0, 0, 1], [1, 0, 0.75], [3, 1, 0.75], [5, 1, 0.25], [3, 4, 0.75]]
+    moved = stream_of(torch.stack([x, 2 * x]), "k_bone_motion", scored=False)
+    assert moved[0, 3].tolist() == [5, 1, -0.5]
+    assert (moved[1] == 0).all()
 
 
 def test_motions_by_hand():
@@ -80,9 +91,10 @@ def test_motion_of_a_still_clip_is_zero(x, frames):
 @given(sequences(), st.sampled_from(STREAMS), st.booleans())
 def test_streams_are_those_of_the_naive_implementation(x, stream, scored):
     expected = x.numpy()[None]
-    if stream.startswith("bone"):
-        expected = naive.bones(expected, PARENTS.tolist(), scored)
-    if stream == "bone_motion":
+    if "bone" in stream:
+        parents = K_PARENTS if stream.startswith("k_") else PARENTS
+        expected = naive.bones(expected, parents.tolist(), scored)
+    if stream.endswith("bone_motion"):
         expected = expected.astype(np.float32)
     if stream.endswith("motion"):
         expected = naive.motions(expected, scored)
@@ -101,6 +113,13 @@ def test_bones_and_joint_motions_are_rounded_to_the_stored_type_and_bone_motions
     assert make["bone"][0, 1, 0] == 1
     assert make["joint_motion"][0, 3, 0] == 1
     assert make["bone_motion"][0, 3, 0] == 1 + fine
+    x = torch.zeros(2, 5, 3, dtype=torch.float16)
+    x[:, 2, 0], x[:, 0, 0], x[0, 4, 0] = 1, -fine, -fine
+    k_bone, k_bone_motion = (stream_of(x, name, scored=True) for name in K_STREAMS)
+    assert k_bone[0, :, 0].tolist() == [0, fine, 1, 0, -1]
+    assert k_bone_motion[0, 4, 0] == 0
+    x[1, 4, 0] = 1
+    assert stream_of(x, "k_bone_motion", scored=True)[0, 4, 0] == 1
 
 
 def test_an_unknown_stream_is_refused_with_the_names_there_are():
@@ -120,7 +139,7 @@ def one_more(joints: torch.Tensor, sequences: Sequences) -> torch.Tensor:
 
 
 def one_person(joints: torch.Tensor, last: torch.Tensor = LAST) -> Sequences:
-    return Sequences(CHAIN, PARENTS, last, scored=False)
+    return Sequences(CHAIN, PARENTS, K_PARENTS, last, scored=False)
 
 
 def test_a_stream_of_the_user_s_own_sees_whole_sequences_and_takes_options():

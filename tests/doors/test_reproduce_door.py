@@ -61,10 +61,22 @@ def test_a_reproduction_trains_fuses_and_does_nothing_twice(door, monkeypatch):
     (folder / "settings.json").write_text("{")
     refused(door("reproduce", *arguments), "settings.json is damaged")
 
+    refused(door("reproduce", *arguments, "streams=[joint,bones]"), "bones is none of the streams")
+    refused(door("reproduce", *arguments, "streams=[bone,bone]"), "streams=[joint,bone]")
+    six = "streams=[joint,bone,k_bone,joint_motion,bone_motion,k_bone_motion]"
+    status, out, err = door("reproduce", *arguments, "seeds=[0]", six)
+    assert status == 0, err
+    assert out.count("done, ") == 4
+    (*_, last) = json.loads((folder / "reproduction.json").read_text())["rows"]
+    assert last["name"] == "six_stream"
+    markdown = (folder / "reproduction.md").read_text()
+    assert "joint:bone:k_bone:joint_motion:bone_motion:k_bone_motion 2:2:2:1:1:1" in markdown
+
     checkpoint = folder / "joint/seed_0/checkpoints/best.ckpt"
     given = [*arguments, f"checkpoints={{joint: {checkpoint}}}", "hydra.run.dir=given"]
     status, out, err = door("reproduce", *given)
     assert status == 0, err
+    refused(door("reproduce", *given, "streams=[joint]"), "leave out streams")
     (row,) = json.loads(Path("given/reproduction.json").read_text())["rows"]
     assert row["top1"] == found["rows"][0]["seeds"][0]
 

@@ -45,6 +45,20 @@ def test_against_mmaction2_fusions_reach_its_figures(golden, preset, figure):
     )
 
 
+def test_six_streams_are_weighed_as_protogcn_weighs_them():
+    labels, classes = np.array([0]), np.array(["sit", "stand"])
+    even = np.array([[0.5, 0.5]], np.float32)
+    for name, share in {"joint": 2, "k_bone": 2, "bone_motion": 1, "k_bone_motion": 1}.items():
+        streams = {
+            one: Scores(
+                None, labels, even + (one == name) * np.array([[0.5, -0.5]], np.float32), classes
+            )
+            for one in PRESETS["six_stream"]
+        }
+        fused = fuse(streams, PRESETS["six_stream"]).scores
+        np.testing.assert_allclose(fused, [[0.5 + share / 18, 0.5 - share / 18]], rtol=1e-6)
+
+
 def test_against_mmaction2_single_streams_reach_its_figures(golden):
     for i, scores in enumerate(golden_streams(golden).values()):
         ours = figures_of(scores)

@@ -28,7 +28,8 @@ from stgcn_lightning.sources.synthetic import synthetic_annotations
 PAGE = (CHECKOUT / "docs" / "interruptions.md").read_text()
 ROWS = re.findall(r"^\| `([^`]+)=([^`]+)` \| (\w+) \| (\w+) \|", PAGE, re.MULTILINE)
 AS = {  # what a line calls a setting that follows from several keys
-    "recipe.lr": "lr", "recipe.base_lr": "lr", "recipe.scale_lr": "lr", "trainer.devices": "1",
+    "recipe.lr": "lr", "recipe.base_lr": "lr", "recipe.scale_lr": "lr",
+    "recipe.reference_batch": "lr", "trainer.devices": "1",
     "data.batch_size": "a global batch of",
 }  # fmt: skip
 OF = {"recipe.betas": "run_of_adamw"}  # rows of another run

@@ -14,6 +14,10 @@ RECIPE = [
     "callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=2",
     "callbacks.last.every_n_steps=1",
 ]  # fmt: skip
+BODIES = [
+    "benchmark=synthetic_3d", "recipe=strong", "recipe.flip=0.5", "recipe.drop_limb=0.5",
+    "stream=k_bone_motion", "recipe.epochs=3",
+]  # fmt: skip
 
 
 def test_two_processes_accumulate_what_one_does(tmp_path):
@@ -28,10 +32,14 @@ def test_two_processes_accumulate_what_one_does(tmp_path):
         torch.testing.assert_close(ours["state_dict"][name], value, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("ranks", [1, 2], ids=["1 process", "2 processes"])
-def test_they_end_with_the_weights_of_the_undisturbed_run(ranks, tmp_path):
+@pytest.mark.parametrize(
+    ("ranks", "changed"),
+    [(1, []), (2, []), (1, BODIES)],
+    ids=["1 process", "2 processes", "bodies changed at random"],
+)
+def test_they_end_with_the_weights_of_the_undisturbed_run(ranks, changed, tmp_path):
     """6 batches of an epoch make 3 steps; signals arrive between the batches of a step, too."""
-    more = [*RECIPE, *(["data.batch_size=2"] if ranks == 2 else [])]
+    more = [*RECIPE, *changed, *(["data.batch_size=2"] if ranks == 2 else [])]
     whole = Run(tmp_path / "whole", ranks, None, more)
     assert set(whole.end()) == {0}, whole.text()
     for passed, number, status in ((2, signal.SIGTERM, 143), (3, signal.SIGKILL, -9)):

@@ -15,24 +15,31 @@ from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.sources.mmaction2 import write_annotations
 from stgcn_lightning.sources.synthetic import synthetic_annotations
 
-STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
+STREAMS = ("joint", "bone", "joint_motion", "bone_motion", "k_bone", "k_bone_motion")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dimension", ["2d", "3d"])
+@pytest.mark.parametrize(
+    ("dimension", "streams", "more"),
+    [
+        ("2d", STREAMS, []),
+        ("3d", STREAMS, []),
+        ("3d", ("k_bone",), ["recipe=pyskl"]),  # centred alone, other clips
+    ],
+)
 def test_a_predictor_has_the_scores_of_a_test_for_each_stream(
-    dimension, tmp_path, monkeypatch, shallow
+    dimension, streams, more, tmp_path, monkeypatch, shallow
 ):
     monkeypatch.chdir(tmp_path)
     annotations = synthetic_annotations(dimension, 18, 12, seed=3)
     write_annotations(tmp_path / "own.pkl", annotations)
     samples = {sample.id: sample for sample in annotations.samples}
-    for stream in STREAMS:
+    for stream in streams:
         common = [
             f"benchmark=ntu60_xsub_{dimension}", "benchmark.annotations=own.pkl",
             "benchmark.classes=12", "benchmark.train_split=train", "benchmark.val_split=val",
             f"stream={stream}", "model.base_channels=4", "data.clip_frames=12",
-            "data.test_clips=3", "trainer=cpu",
+            "data.test_clips=3", "trainer=cpu", *more,
         ]  # fmt: skip
         settings = settings_of("train", composed("train", "run_dir=run", *common))
         names = class_names(settings.benchmark.classes)

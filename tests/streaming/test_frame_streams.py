@@ -10,6 +10,7 @@ from small_streams import PICTURE, T, checkpoint_of, people
 from whole_sequences import whole_sequence
 
 from stgcn_lightning.data.batch import ClipGatherer
+from stgcn_lightning.data.names import STREAMS
 from stgcn_lightning.data.store import store_in_memory
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.predictor import load
@@ -29,7 +30,7 @@ def predictor_of(tmp_path):
 # Windows
 
 
-@pytest.mark.parametrize("stream", ["joint", "bone", "joint_motion", "bone_motion"])
+@pytest.mark.parametrize("stream", STREAMS)
 def test_a_window_is_answered_as_the_recording_of_its_frames(predictor_of, stream):
     predictor, (body,) = predictor_of(stream), people()
     live = predictor.stream(fps=30, img_shape=PICTURE, least=1)
@@ -77,7 +78,7 @@ def test_nothing_is_answered_before_a_window_is_full_and_between_answers(predict
 # Frame by frame
 
 
-@pytest.mark.parametrize("stream", ["joint", "bone", "joint_motion", "bone_motion"])
+@pytest.mark.parametrize("stream", STREAMS)
 def test_a_continual_answer_is_that_of_the_whole_sequence(predictor_of, stream):
     predictor, (body,) = predictor_of(stream), people(1, 60)
     live = predictor.stream(continual=True, img_shape=PICTURE, least=1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from stgcn_lightning.data.names import MISSING, MODES
+from stgcn_lightning.data.names import MISSING, MODES, TEST_SAMPLINGS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.unpickling import shown
 from stgcn_lightning.skeleton import Skeleton
@@ -43,6 +43,7 @@ class Card:
         missing: what became of joints that were not found.
         clip_frames: of a clip.
         test_clips: of a sample that is tested.
+        test_sampling: whose law their frames follow.
         persons: of a clip.
         held_out_subjects: of the training split; None: none were.
         train_split: that was trained on; None: an older card does not say.
@@ -61,6 +62,7 @@ class Card:
     missing: str
     clip_frames: int
     test_clips: int
+    test_sampling: str
     persons: int
     held_out_subjects: tuple[str, ...] | None
     train_split: str | None
@@ -99,6 +101,7 @@ class Card:
             dimension=card.one_of("dimension", ("2d", "3d")),
             normalise=card.one_of("normalise", MODES),
             missing=card.one_of("missing", MISSING, "error"),
+            test_sampling=card.one_of("test_sampling", TEST_SAMPLINGS, "mmaction2"),
             **counts,
             held_out_subjects=None if subjects is None else card.names("held_out_subjects", 1),
             train_split=training.name_or_none("benchmark.train_split"),

@@ -21,6 +21,7 @@ from stgcn_lightning.checkpoints.names import (
     unknown_to,
 )
 from stgcn_lightning.checkpoints.safetensors import is_safetensors, read_safetensors
+from stgcn_lightning.data.names import K_STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.models import registry
@@ -336,7 +337,7 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
             for one in (model, ours["model"])
         )
         raise BadInput(f"{checkpoint} holds another model: set {theirs} instead of {given}")
-    if "skeleton" in card and (difference := other_body(card["skeleton"], ours["skeleton"])):
+    if "skeleton" in card and (difference := other_body(card, ours)):
         name = card["skeleton"].get("name")
         raise BadInput(
             f"{checkpoint} was trained on skeleton {name}, which differs from "
@@ -345,14 +346,21 @@ def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Pa
         )
 
 
-def other_body(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
-    """Where two skeletons differ, in words; empty where they are the same but for their name."""
+def other_body(card: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    """Where the skeletons of two cards differ, in words; empty where only their names do.
+
+    A card of a version without k-bones does not say where they start.
+    """
+    theirs, ours = card["skeleton"], own["skeleton"]
     for key in ours:
         one, other = theirs.get(key), ours[key]
-        if key == "name" or one == other:
+        if key in ("name", "k_bone_parents") or one == other:
             continue
         if key == "joints" and isinstance(one, list) and len(one) == len(other):
             i = next(i for i in range(len(other)) if one[i] != other[i])
             return f"joint {i}, which is {one[i]!r} there and {other[i]!r} here"
         return f"its {key}"
+    if card.get("stream") in K_STREAMS or "k_bone_parents" in theirs:
+        starts = [Skeleton.from_dict(one).k_parents for one in (theirs, ours)]
+        return "" if starts[0] == starts[1] else "its k_bone_parents"
     return ""

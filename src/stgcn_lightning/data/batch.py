@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from stgcn_lightning.data.augment import UNCHANGED, Changes, changed
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.data.streams import Sequences, Stream, rows_of_present, stream_named
 
@@ -31,11 +32,17 @@ class Plan(NamedTuple):
             computed; None for the joints, which the store holds.
         last: (any number,) int64 rows of the sequences that no frame of the same person follows,
             row 0 among them; None for the joints.
+        turns, joints: what becomes of the bodies, as in `augment.Changes`, of B samples.
+        sample: (R,) int64, of B samples the one of each row of the sequences; None where there are
+            none, or nothing becomes of the bodies.
     """
 
     picked: Tensor
     sequences: Tensor | None
     last: Tensor | None
+    turns: Tensor | None = None
+    joints: Tensor | None = None
+    sample: Tensor | None = None
 
 
 class ClipGatherer:
@@ -43,7 +50,7 @@ class ClipGatherer:
 
     Args:
         store: opened store.
-        stream: the name of one of the four, or a stream of your own (`streams.own_stream`).
+        stream: the name of one of the six, or a stream of your own (`streams.own_stream`).
         persons: M; persons beyond it are cut, missing ones are zero.
 
     Raises:
@@ -53,6 +60,7 @@ class ClipGatherer:
     def __init__(self, store: Store, stream: str | Stream, persons: int):
         self.store = store
         self.parents = torch.tensor(store.skeleton.bone_parents)
+        self.k_parents = torch.tensor(store.skeleton.k_parents)
         self.stream = stream_named(stream) if isinstance(stream, str) else stream
         self.persons = persons
         self._moved: Tensor | None = None  # frames on another device
@@ -65,7 +73,8 @@ class ClipGatherer:
         """
         if self._moved is not None and self._moved.device == device:
             return
-        self._moved, self.parents = self.store.frames.to(device), self.parents.to(device)
+        self._moved = self.store.frames.to(device)
+        self.parents, self.k_parents = self.parents.to(device), self.k_parents.to(device)
         if self.stream.reads == "sequence":
             last = self.store.last_rows().to(device)
             self._filled = rows_of_present(self._moved, last).cpu()
@@ -90,15 +99,15 @@ class ClipGatherer:
         """
         return self.read(self.plan(samples, indices))
 
-    def plan(self, samples: Tensor, indices: Tensor) -> Plan:
-        """What to read, by the arguments of a call."""
+    def plan(self, samples: Tensor, indices: Tensor, changes: Changes = UNCHANGED) -> Plan:
+        """What to read, by the arguments of a call, and what becomes of the samples' bodies."""
         frames = self.store.num_frames[samples, None]  # B, 1
         persons = self.store.num_persons[samples, None].clamp(max=self.persons)  # B, 1
         first = self.store.first_row[samples, None]  # B, 1
         person = torch.arange(self.persons)  # M
         exists = person < persons  # B, M
 
-        sequences = last = None
+        sequences = last = sample = None
         if self.stream.make is not None:
             size = frames * persons
             ends = size.cumsum(0) + 1  # row 0 is empty
@@ -107,11 +116,14 @@ class ClipGatherer:
             sequences[1:] += (first - begins).repeat_interleave(size.flatten())
             last = ((begins + (person + 1) * frames - 1) * exists).flatten()  # B M
             last = torch.cat([last.new_zeros(1), last])
+            if changes.any:
+                sample = torch.arange(len(samples)).repeat_interleave(size.flatten())
+                sample = torch.cat([sample.new_zeros(1), sample])
             first = begins
         begins = first + person * frames  # B, M
         picked = begins[:, None, :, None] + indices[:, :, None]  # B, N, M, T
         picked *= exists[:, None, :, None]
-        return Plan(picked, sequences, last)
+        return Plan(picked, sequences, last, *changes, sample)
 
     def read(self, plan: Plan) -> Tensor:
         """The clips (B, N, M, T, V, C) float32 of a plan that is where the frames are."""
@@ -119,10 +131,18 @@ class ClipGatherer:
         if self.stream.make is not None:
             assert plan.sequences is not None
             assert plan.last is not None
+            rows = _take(rows, plan.sequences)  # R, V, C
+            if plan.sample is not None:
+                changes = Changes(plan.turns, plan.joints).of(plan.sample)
+                rows = changed(rows[:, None], changes)[:, 0]
             store = self.store
-            sequences = Sequences(store.skeleton, self.parents, plan.last, store.scored)
-            rows = self.stream.make(_take(rows, plan.sequences), sequences)
-        return _take(rows, plan.picked).float()
+            sequences = Sequences(
+                store.skeleton, self.parents, self.k_parents, plan.last, store.scored
+            )
+            return _take(self.stream.make(rows, sequences), plan.picked).float()
+        clips = _take(rows, plan.picked).float()  # B, N, M, T, V, C
+        shown = changed(clips.flatten(1, 3), Changes(plan.turns, plan.joints))
+        return shown.view_as(clips)
 
     def present(self, plan: Plan) -> Tensor:
         """(B, N, M) bool: persons who may be other than zero in a plan's clips; after `move_to`."""

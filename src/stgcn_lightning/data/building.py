@@ -204,7 +204,7 @@ def table_of(
         entry["label"] = UNLABELLED if sample.label is None else sample.label
         entry["persons"], entry["frames"] = persons, frames
         rows += persons * frames
-        cut += int(spec.normalise == "3d" and sample.keypoint.shape[0] > persons >= 2)
+        cut += int(spec.normalise.startswith("3d") and sample.keypoint.shape[0] > persons >= 2)
     return table, cut
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from stgcn_lightning.data.augment import AS_THEY_ARE, UNCHANGED, Augmentation, Augmenter
 from stgcn_lightning.data.batch import ClipGatherer, Plan
 from stgcn_lightning.data.draws import BalancedDraws, Draws, sample_of
 from stgcn_lightning.data.names import FRAME_ORDERS
@@ -65,6 +66,8 @@ class ClipDataset(Dataset[Batch]):
             had learned from motion. (A frame of a motion stream is the motion itself, and is not
             changed.)
         planned: give batches whose `clips` are a plan, to be read where the frames lie.
+        test_sampling: whose law the fixed clips follow, see `sampling.evaluation_indices`.
+        augmenter: what changes the bodies of a random clip.
     """
 
     def __init__(
@@ -77,15 +80,20 @@ class ClipDataset(Dataset[Batch]):
         seed: int,
         frame_order: str = "ordered",
         planned: bool = False,
+        test_sampling: str = "mmaction2",
+        augmenter: Augmenter | None = None,
     ):
         self.gather, self.numbers, self.planned = gather, numbers, planned
+        self.augmenter = augmenter
         self.clip_frames, self.seed = clip_frames, seed
         self.frame_order = check_frame_order(frame_order)
         self.tables = None
         if clips is not None:
             frames = gather.store.num_frames[numbers].numpy()
             lengths, which = np.unique(frames, return_inverse=True)
-            tables = [evaluation_indices(int(T), clip_frames, clips) for T in lengths]
+            tables = [
+                evaluation_indices(int(T), clip_frames, clips, test_sampling) for T in lengths
+            ]
             self.tables = torch.as_tensor(np.stack(tables))  # lengths, N, T
             self.table_of = torch.as_tensor(which)  # S
 
@@ -106,7 +114,8 @@ class ClipDataset(Dataset[Batch]):
             indices = shuffle_frames(indices, keys)
         if self.frame_order == "single":
             indices = indices[..., :1].expand_as(indices)
-        plan = self.gather.plan(numbers, indices)
+        changes = UNCHANGED if self.augmenter is None else self.augmenter(keys)
+        plan = self.gather.plan(numbers, indices, changes)
         labels = self.gather.store.labels[numbers]
         if self.planned:
             return Batch(plan, labels, numbers, self.gather.present(plan))
@@ -129,6 +138,8 @@ class Feed:
         balanced: an epoch draws every class equally often, not every sample.
         on_device: keep all frames where the network is, so that only frame numbers are copied
             there; ``auto`` does on a GPU if they fill at most half of its free memory.
+        test_sampling: whose law the clips of an evaluation follow, one of `names.TEST_SAMPLINGS`.
+        augmentation: how the bodies of training clips are changed at random.
 
     Raises:
         BadInput: there is no such frame order.
@@ -144,6 +155,8 @@ class Feed:
     frame_order: str = "ordered"
     on_device: bool | Literal["auto"] = False
     balanced: bool = False
+    test_sampling: str = "mmaction2"
+    augmentation: Augmentation = AS_THEY_ARE
 
     def __post_init__(self) -> None:
         check_frame_order(self.frame_order)
@@ -159,7 +172,7 @@ class SkeletonData(lightning.LightningDataModule):
 
     Args:
         store: opened store.
-        stream: joint, bone, joint_motion, bone_motion, or a stream of your own.
+        stream: one of `names.STREAMS`, or a stream of your own.
         train_split: name of the split to train on; None: there is no training.
         val_split: name of the split to validate and test on: NTU's `val` is its test set. None: the
             samples held out, if there are any, else no validation and no test.
@@ -168,7 +181,8 @@ class SkeletonData(lightning.LightningDataModule):
         test_held_out: test on these samples instead of on the validation split.
 
     Raises:
-        BadInput: a split or stream of this name does not exist.
+        BadInput: a split or stream of this name does not exist, or the bodies cannot be changed as
+            `feed` says.
 
     Examples:
         >>> from stgcn_lightning import StoreSpec, open_or_build, skeleton_named
@@ -194,6 +208,10 @@ class SkeletonData(lightning.LightningDataModule):
         super().__init__()
         self.store, self.feed = store, feed or Feed()
         self.gather = ClipGatherer(store, stream, self.feed.persons)
+        self.augmenter = None
+        if self.feed.augmentation != AS_THEY_ARE:
+            much = self.feed.augmentation
+            self.augmenter = Augmenter(much, store.skeleton, scored=store.scored)
         none = torch.empty(0, dtype=torch.int64)
         self.train_numbers = none if train_split is None else store.split(train_split)
         if held_out is not None:
@@ -294,6 +312,8 @@ class SkeletonData(lightning.LightningDataModule):
             seed=feed.seed,
             frame_order=feed.frame_order,
             planned=self.planned,
+            test_sampling=feed.test_sampling,
+            augmenter=self.augmenter if training else None,
         )
         return DataLoader(
             dataset,

@@ -1,8 +1,8 @@
 """Move every sample into the coordinate system that the network expects, once, before the store.
 
-2D key points are scaled to the picture; 3D bodies are centred and turned upright. The order of the
-operations and the type in which each is rounded are MMAction2's (PreNormalize2D, PreNormalize3D),
-because the published checkpoints were trained on exactly these numbers.
+2D key points are scaled to the picture; 3D bodies are centred, and turned upright or not. The order
+of the operations and the type in which each is rounded are MMAction2's (PreNormalize2D,
+PreNormalize3D), because the published checkpoints were trained on exactly these numbers.
 
 Axes: M persons, T frames, V joints, C coordinates.
 """
@@ -39,13 +39,13 @@ def normalise(
     Args:
         keypoint: (M, T, V, 2) in pixels or (M, T, V, 3) in metres, in the type it is stored in.
         score: (M, T, V) confidence of 2D key points; None means that every joint is certain (1).
-        mode: ``2d``, ``3d`` or ``none``.
+        mode: ``2d``, ``3d``, ``3d_centred`` (which turns nothing) or ``none``.
         img_shape: (height, width) of the picture in pixels; ``2d`` needs it.
-        joints: which joints give centre, body axis and shoulder line; used by ``3d``.
+        joints: which joints give centre, body axis and shoulder line; used in 3D.
 
     Returns:
-        (M, T, V, 3): (x, y, score) in the stored type, or (x, y, z); ``3d`` gives float32, may drop
-        frames and persons, and swaps the persons when the second is seen longer.
+        (M, T, V, 3): (x, y, score) in the stored type, or (x, y, z); ``3d`` gives float32. Both 3D
+        modes may drop frames and persons, and swap the persons when the second is seen longer.
 
     Raises:
         BadInput: `mode` is unknown or for another number of coordinates, or the skeleton does not
@@ -54,18 +54,18 @@ def normalise(
     if mode not in MODES:
         raise BadInput(f"benchmark.normalise={mode!r} is none of {', '.join(MODES)}")
     dimension = f"{keypoint.shape[-1]}d"
-    if mode not in (dimension, "none"):
+    if not mode.startswith((dimension, "none")):
         raise BadInput(
             f"benchmark.normalise={mode} cannot be done to {dimension} key points; "
             f"set it to {dimension} or none"
         )
-    if mode == "3d":
+    if mode.startswith("3d"):
         if joints is None:
             raise BadInput(
-                "benchmark.normalise=3d needs the skeleton's `normalise` joints (centre, body, "
-                "shoulders): add them to the skeleton file or set benchmark.normalise=none"
+                f"benchmark.normalise={mode} needs the skeleton's `normalise` joints (centre, "
+                "body, shoulders): add them to the skeleton file or set benchmark.normalise=none"
             )
-        return upright(keypoint, joints)
+        return placed_all([keypoint], joints, turned=mode == "3d")[0]
     if mode == "2d":
         if img_shape is None:
             raise BadInput("benchmark.normalise=2d needs the size of the picture: give img_shape")
@@ -96,17 +96,18 @@ def upright(keypoint: Array, joints: Normalisation) -> NDArray[np.float32]:
     The second turn is not about z, so the spine leaves z again: the published models were trained
     on such input. A sample that is all zero is returned as it is.
     """
-    return upright_all([keypoint], joints)[0]
+    return placed_all([keypoint], joints, turned=True)[0]
 
 
-def upright_all(
-    keypoints: Sequence[Array], joints: Normalisation, *, cut_absent: bool = False
-) -> list[NDArray[np.float32]]:
+def placed_all(
+    keypoints: Sequence[Array], joints: Normalisation, *, turned: bool, cut_absent: bool = False
+) -> list[Array]:
     """What `upright` gives for each of several samples, computed together, which is faster.
 
     Args:
         keypoints: (M, T, V, C) each, of one type, one V and one C.
         joints: which give centre, body axis and shoulder line.
+        turned: turn bodies upright; if not, they are centred in the type that they are stored in.
         cut_absent: leave a second person out who is in none of the frames that are kept.
     """
     V, C = keypoints[0].shape[2:]
@@ -121,13 +122,7 @@ def upright_all(
         np.subtract(rows[part], centre, out=centred[part])
     bodies, centred = np.reshape(rows, (-1, V, C)), np.reshape(centred, (-1, V, C))
     _leave_unseen(centred, bodies)
-    wide = centred.astype(np.float64)
-    turned = np.empty_like(wide)
-    for part in parts:
-        up, aside = _turns(centred[part.start], joints)
-        np.matmul(wide[part], up, out=turned[part])
-        np.matmul(turned[part], aside, out=wide[part])
-    placed = wide.astype(np.float32)
+    placed = _turned(centred, parts, joints) if turned else centred
     for part in parts:
         if not bodies[part.start].any():  # nobody, at any time
             placed[part] = bodies[part]
@@ -135,10 +130,21 @@ def upright_all(
     return [np.reshape(placed[part], (*one.shape, V, C)) for one, part in each]
 
 
+def _turned(centred: Array, parts: Sequence[slice], joints: Normalisation) -> NDArray[np.float32]:
+    """Centred bodies (R, V, C), those of each part turned by its first one."""
+    wide = centred.astype(np.float64)
+    halfway = np.empty_like(wide)
+    for part in parts:
+        up, aside = _turns(centred[part.start], joints)
+        np.matmul(wide[part], up, out=halfway[part])
+        np.matmul(halfway[part], aside, out=wide[part])
+    return wide.astype(np.float32)
+
+
 def _kept(
     keypoints: Sequence[Array], seen: NDArray[np.bool_], cut_absent: bool
 ) -> Iterator[NDArray[np.int64]]:
-    """Which rows of each sample are kept, (M, T) in their order; see `upright_all`."""
+    """Which rows of each sample are kept, (M, T) in their order; see `placed_all`."""
     start = 0
     for one in keypoints:
         M, T = min(len(one), 2), one.shape[1]
@@ -167,10 +173,11 @@ class Anchor(NamedTuple):
     aside: NDArray[np.float64]
 
     @classmethod
-    def of(cls, body: Array, joints: Normalisation) -> "Anchor":
-        """The anchor of a first frame (V, C)."""
+    def of(cls, body: Array, joints: Normalisation, *, turned: bool) -> "Anchor":
+        """The anchor of a first frame (V, C); without turning, of its centre alone."""
         centre = body[joints.centre].copy()  # the frame may be overwritten by what is placed
-        return cls(centre, *_turns(_centred(body, centre), joints))
+        turns = _turns(_centred(body, centre), joints) if turned else (EYE, EYE)
+        return cls(centre, *turns)
 
     def placed(self, bodies: Array) -> NDArray[np.float32]:
         """Bodies (..., V, C), centred and turned; joints at the origin are not seen, and stay."""

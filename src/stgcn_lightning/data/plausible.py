@@ -115,7 +115,7 @@ def _units(data: Surveyed) -> Iterator[Finding]:
             "give key points that have it, or the axes in the order persons, frames, joints, "
             "coordinates",
         )
-    if data.spec.normalise != "3d":
+    if not data.spec.normalise.startswith("3d"):
         return
     if least[2] >= 0 and most[2] <= 1 and max(most[:2]) > at.CONFIDENCE_BESIDE:
         raise BadInput(
@@ -271,7 +271,8 @@ def _frames(data: Surveyed) -> Iterator[Finding]:
             data.example(counts["repeated"] / np.maximum(counts["steps"], 1)),
             "leave them out where recordings were padded or slowed down",
         )
-    if data.spec.normalise != "3d" and counts["empty"].sum() > at.EMPTY * counts["frames"].sum():
+    dropped = data.spec.normalise.startswith("3d")
+    if not dropped and counts["empty"].sum() > at.EMPTY * counts["frames"].sum():
         yield Finding(
             f"{share(counts['empty'].sum(), counts['frames'].sum())} of the frames show no one",
             data.example(counts["empty"] / counts["frames"]),

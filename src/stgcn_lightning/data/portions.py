@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stgcn_lightning.data.checks import COORDINATES, sample_faults
 from stgcn_lightning.data.missing import without_missing
-from stgcn_lightning.data.normalise import normalise, upright_all
+from stgcn_lightning.data.normalise import normalise, placed_all
 from stgcn_lightning.data.spec import StoreSpec
 from stgcn_lightning.data.survey import Survey
 from stgcn_lightning.errors import BadInput
@@ -155,8 +155,9 @@ def _normalised(samples: Sequence[Sample], spec: StoreSpec) -> list[NDArray[np.f
     """The bodies (M, T, V, C) of samples of one type."""
     joints = spec.skeleton.normalise
     known = [without_missing(sample, spec.missing) for sample in samples]
-    if spec.normalise == "3d" and joints is not None:
-        found = upright_all([one.keypoint for one in known], joints, cut_absent=True)
+    if spec.normalise.startswith("3d") and joints is not None:
+        points, turned = [one.keypoint for one in known], spec.normalise == "3d"
+        found = placed_all(points, joints, turned=turned, cut_absent=True)
     else:
         found = [_normalised_alone(one, spec) for one in known]
     if spec.dimension == "2d":

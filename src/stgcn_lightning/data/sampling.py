@@ -24,6 +24,7 @@ TEST_SEED = 255  # UniformSampleFrames' default; it is part of what "tested with
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 _MIX_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
 _MIX_2 = 0x94D049BB133111EB - (1 << 64)
+_53_BITS = (1 << 53) - 1
 
 
 def draw_keys(seed: int, draws: Tensor) -> Tensor:
@@ -78,13 +79,31 @@ def shuffle_frames(indices: Tensor, keys: Tensor) -> Tensor:
     return indices.gather(-1, order)
 
 
-def evaluation_indices(num_frames: int, clip_frames: int, clips: int) -> NDArray[np.int64]:
+def uniform_numbers(keys: Tensor, count: int) -> Tensor:
+    """Random numbers that have nothing to do with which frames are drawn.
+
+    Args:
+        keys: (B,) int64 of `draw_keys`.
+        count: how many for each.
+
+    Returns:
+        (B, count) float64 in [0, 1).
+    """
+    return ((_random(_mix(keys + 2), count) >> 11) & _53_BITS).double() / (1 << 53)
+
+
+def evaluation_indices(
+    num_frames: int, clip_frames: int, clips: int, law: str = "mmaction2"
+) -> NDArray[np.int64]:
     """The frame indices that the reference tests with: they depend on the sample's length alone.
 
     Args:
         num_frames: T, at least 1.
         clip_frames: L.
         clips: N.
+        law: one of `names.TEST_SAMPLINGS`. PYSKL draws a number before each clip and does not use
+            it, so that its frames are others; for DG-STGCN and ProtoGCN it also draws where the
+            clips of a short sample start.
 
     Returns:
         (N, L) int64 in [0, num_frames).
@@ -95,20 +114,27 @@ def evaluation_indices(num_frames: int, clip_frames: int, clips: int) -> NDArray
 
     Source:
         MMAction2 1.2.0, UniformSampleFrames in test mode (clips of a short sample start at i, or at
-        i T // N where T >= N; only these are not drawn).
+        i T // N where T >= N; only these are not drawn); PYSKL, UniformSampleFrames and
+        UniformSampleDecode.
     """
     T, L, N = num_frames, clip_frames, clips
-    if T < L:
-        start = np.arange(N) if T < N else np.arange(N) * T // N
-        return (start[:, None] + np.arange(L)) % T
     rng = np.random.RandomState(TEST_SEED)
-    if T < 2 * L:
-        skipped = np.zeros((N, L + 1), np.int64)
-        for row in skipped:
-            row[rng.choice(L + 1, T - L, replace=False)] = 1
-        return np.arange(L) + skipped.cumsum(axis=1)[:, :-1]
     bounds = np.arange(L + 1) * T // L
-    return np.stack([bounds[:-1] + rng.randint(np.diff(bounds)) for _ in range(N)])
+    indices = np.empty((N, L), np.int64)
+    for i in range(N):
+        if law != "mmaction2":
+            rng.random_sample()
+        if T < L:
+            start = i if T < N else i * T // N
+            start = rng.randint(T) if law == "dgstgcn" else start
+            indices[i] = (start + np.arange(L)) % T
+        elif T < 2 * L:
+            skipped = np.zeros(L + 1, np.int64)
+            skipped[rng.choice(L + 1, T - L, replace=False)] = 1
+            indices[i] = np.arange(L) + skipped.cumsum()[:-1]
+        else:
+            indices[i] = bounds[:-1] + rng.randint(np.diff(bounds))
+    return indices
 
 
 def balanced_passes(

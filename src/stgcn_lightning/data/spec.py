@@ -5,6 +5,7 @@ from numbers import Integral
 from typing import Any, Literal
 
 from stgcn_lightning.data.missing import check_missing
+from stgcn_lightning.data.names import MODES
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.registry import Source, source_named
@@ -13,7 +14,7 @@ VERSION = 2  # of the stores' form
 MMACTION2 = source_named("mmaction2")
 KNOWN = {
     "dimension": ("2d", "3d"),
-    "normalise": ("2d", "3d", "none"),
+    "normalise": MODES,
     "on_bad_sample": ("error", "drop"),
 }
 
@@ -25,7 +26,7 @@ class StoreSpec:
     Args:
         skeleton: the joints of every body.
         dimension: ``2d`` or ``3d``.
-        normalise: ``2d``, ``3d`` or ``none``.
+        normalise: one of `names.MODES`, see `data.normalise`.
         classes: number of classes; labels are checked against it.
         on_bad_sample: ``error``, or ``drop`` to leave bad samples out, counted and reported.
         source: what reads the annotation file.
@@ -50,10 +51,11 @@ class StoreSpec:
         for key, known in KNOWN.items():
             if (value := getattr(self, key)) not in known:
                 raise BadInput(f"{key}={value!r} is none of {', '.join(known)}")
-        if self.normalise not in ("none", self.dimension):
+        fitting = [mode for mode in MODES if mode.startswith((self.dimension, "none"))]
+        if self.normalise not in fitting:
             raise BadInput(
                 f"normalise={self.normalise!r} is not for {self.dimension} key points: give "
-                f"{self.dimension!r} or 'none'"
+                f"{' or '.join(map(repr, fitting))}"
             )
         if (
             isinstance(self.classes, bool)

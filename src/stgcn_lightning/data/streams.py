@@ -1,4 +1,4 @@
-"""The four streams (joint, bone, and the motion of each), and streams of the user's own.
+"""The six streams (joint, bone, k-bone, and the motion of each), and streams of the user's own.
 
 A stream is a function of all frames of some samples::
 
@@ -10,7 +10,7 @@ A stream is a function of all frames of some samples::
   frame is all zero in 3D; in 2D the normalised coordinates of an absent person are (-1, -1).
 - The result is (R, V, C) floating point, a new tensor: one row for every row of `joints`.
 - `sequences` holds the parents of the bones and the last row of each person, and has the arithmetic
-  of our own streams: `sequences.bone(x)`, `sequences.motion(x)`.
+  of our own streams: `sequences.bone(x)`, `sequences.k_bone(x)`, `sequences.motion(x)`.
 
 Clips are picked from the result afterwards, so that a stream sees the frames between those of a
 clip, too. A person who is absent in a whole sample is zero in every stream, whatever the function
@@ -27,8 +27,8 @@ given with ``--config-dir``); `own_stream` builds it::
 Axes: R rows, the frames of many persons end to end; V joints; C = 3 channels.
 
 Sources: bones, Shi et al., 2s-AGCN, CVPR 2019 (arXiv:1805.07694); motions, Shi et al., MS-AAGCN,
-TIP 2020 (arXiv:1912.06971); the score of a bone or motion is the mean of the two scores that it is
-made of, as in PYSKL.
+TIP 2020 (arXiv:1912.06971); k-bones, Liu et al., ProtoGCN, CVPR 2025; the score of a bone or motion
+is the mean of the two scores that it is made of, as in PYSKL.
 """
 
 from collections.abc import Callable
@@ -51,6 +51,7 @@ class Sequences:
     Attributes:
         skeleton: names, edges and bone parents of the joints.
         parents: (V,) int64, `skeleton.bone_parents` where the frames lie.
+        k_parents: (V,) int64, `skeleton.k_parents` there.
         last: (any number,) int64, the rows that no frame of the same person follows, the last of
             all rows among them.
         scored: the last channel is a score (2D).
@@ -58,12 +59,17 @@ class Sequences:
 
     skeleton: Skeleton
     parents: Tensor
+    k_parents: Tensor
     last: Tensor
     scored: bool
 
     def bone(self, joints: Tensor) -> Tensor:
         """Vector from each joint's parent to the joint, see `bone`."""
         return bone(joints, self.parents, scored=self.scored)
+
+    def k_bone(self, joints: Tensor) -> Tensor:
+        """Vector from each joint's k-parent to the joint, see `bone`."""
+        return bone(joints, self.k_parents, scored=self.scored)
 
     def motion(self, frames: Tensor) -> Tensor:
         """What changes from each frame to the next of the same person, see `motion`."""
@@ -99,7 +105,7 @@ def check_stream(stream: str) -> str:
 
 
 def stream_named(name: str) -> Stream:
-    """One of the four streams.
+    """One of the six streams.
 
     Raises:
         BadInput: the name is not one of `STREAMS`.
@@ -133,7 +139,7 @@ def bone(joints: Tensor, parents: Tensor, *, scored: bool) -> Tensor:
 
     Args:
         joints: (R, V, C) floating point, in the unit of the input; an absent person is all zero.
-        parents: (V,) int64; the root is its own parent, so its bone is zero.
+        parents: (V,) int64; a joint that is its own parent has the bone zero.
         scored: the last channel is a score, and is averaged.
 
     Returns:
@@ -213,6 +219,16 @@ def _bone_motion(joints: Tensor, sequences: Sequences) -> Tensor:
     return sequences.motion(_bone(joints, sequences))
 
 
+def _k_bone(joints: Tensor, sequences: Sequences) -> Tensor:
+    """Rounded as `_bone` is."""
+    return sequences.k_bone(joints.float()).to(joints.dtype).float()
+
+
+def _k_bone_motion(joints: Tensor, sequences: Sequences) -> Tensor:
+    """As `_bone_motion`."""
+    return sequences.motion(_k_bone(joints, sequences))
+
+
 def _own(
     name: str, make: Callable[[Tensor, Sequences], Tensor], joints: Tensor, sequences: Sequences
 ) -> Tensor:
@@ -242,4 +258,6 @@ _OURS = {
     "bone": Stream("bone", _bone, "frame"),
     "joint_motion": Stream("joint_motion", _joint_motion, "next"),
     "bone_motion": Stream("bone_motion", _bone_motion, "next"),
+    "k_bone": Stream("k_bone", _k_bone, "frame"),
+    "k_bone_motion": Stream("k_bone_motion", _k_bone_motion, "next"),
 }

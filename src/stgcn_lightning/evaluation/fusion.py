@@ -8,10 +8,19 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.matching import labelled_alike, matching_rows
 from stgcn_lightning.evaluation.scores import Scores, refuse_not_finite
 
-# Weights of the published fusions. Source: MMAction2's model zoo, PYSKL's README.
+# Weights of the published fusions. Source: MMAction2's model zoo, PYSKL's README; of six streams,
+# Liu et al., ProtoGCN, CVPR 2025.
 PRESETS: dict[str, dict[str, float]] = {
     "two_stream": {"joint": 1, "bone": 1},
     "four_stream": {"joint": 2, "joint_motion": 1, "bone": 2, "bone_motion": 1},
+    "six_stream": {
+        "joint": 2,
+        "bone": 2,
+        "k_bone": 2,
+        "joint_motion": 1,
+        "bone_motion": 1,
+        "k_bone_motion": 1,
+    },
 }
 
 

@@ -19,7 +19,7 @@ class Row:
     """One stream or fusion.
 
     Attributes:
-        name: joint, ..., two_stream, four_stream.
+        name: joint, ..., two_stream, four_stream, six_stream.
         seeds: top-1 of each seed, in [0, 1].
         interval: mean of the seeds, and its bootstrap interval over the samples.
         published: the figure to be reproduced; None if there is none.

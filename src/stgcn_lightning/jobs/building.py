@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stgcn_lightning.data.augment import AS_THEY_ARE, Augmentation
 from stgcn_lightning.data.datamodule import Feed, SkeletonData
 from stgcn_lightning.data.holdout import held_out_subjects, subjects_of
 from stgcn_lightning.data.store import Store
@@ -100,6 +101,8 @@ def build(
             frame_order=chosen.frame_order,
             on_device=chosen.on_device,
             balanced=settings.recipe.sampling == "balanced",
+            test_sampling=chosen.test_sampling,
+            augmentation=augmentation_of(settings.recipe) if training else AS_THEY_ARE,
         ),
         held_out=None if kept_aside is None else kept_aside.numbers,
         test_held_out=split == "holdout",
@@ -128,8 +131,13 @@ def build(
     return Built(settings, run, names, data, model)
 
 
+def augmentation_of(recipe: groups.Recipe) -> Augmentation:
+    """How the bodies of training clips are changed at random."""
+    return Augmentation(recipe.scale, recipe.rotate, recipe.flip, recipe.drop_limb)
+
+
 def stream_of(stream: groups.Stream) -> Stream:
-    """One of the four streams, or one of the user's own."""
+    """One of our streams, or one of the user's own."""
     if stream.target is None:
         return stream_named(stream.name)
     make = imported("stream._target_", stream.target)

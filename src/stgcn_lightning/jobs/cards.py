@@ -7,6 +7,8 @@ from stgcn_lightning.jobs.description import RunDescription
 from stgcn_lightning.settings.doors import Common, Trained, TrainSettings
 from stgcn_lightning.settings.frozen import thawed
 
+CHANGED = ("scale", "rotate", "flip", "drop_limb")  # of the recipe: what becomes of bodies
+
 
 def model_card(
     settings: Common | Trained, classes: list[str], run: RunDescription | None = None
@@ -32,6 +34,7 @@ def model_card(
         "missing": data.missing or "error",  # of weights without a card it is not known
         "clip_frames": data.clip_frames,
         "test_clips": data.test_clips,
+        "test_sampling": data.test_sampling or "mmaction2",  # as of weights without a card
         "persons": data.persons,
         "reading": thawed(benchmark.reading),
         "held_out_subjects": thawed(subjects),
@@ -71,6 +74,7 @@ def training_card(
         "callbacks.early_stopping.patience": stop and stop.get("patience"),
         "recipe.optimizer": settings.recipe.optimizer,
         "recipe.freeze": settings.recipe.freeze,
+        **{f"recipe.{key}": getattr(settings.recipe, key) for key in CHANGED},
         "samples": samples,
     }
     more = {"order": order, "run": run.card(), "training": training}

@@ -41,6 +41,11 @@ BEFORE = {  # what runs of the versions had that knew none of these keys
     "recipe.freeze": None,
     "recipe.accumulate": 1,
     "recipe.sampling": "uniform",
+    "recipe.scale": 0.0,
+    "recipe.rotate": 0.0,
+    "recipe.flip": 0.0,
+    "recipe.drop_limb": 0.0,
+    "data.test_sampling": "mmaction2",
 }
 USED = {
     "recipe.epochs": ("run", "epochs"),
@@ -55,6 +60,11 @@ USED = {
     "callbacks.early_stopping.patience": ("training", "callbacks.early_stopping.patience"),
     "recipe.accumulate": ("order", "recipe.accumulate"),
     "recipe.sampling": ("order", "recipe.sampling"),
+    "recipe.scale": ("training", "recipe.scale"),
+    "recipe.rotate": ("training", "recipe.rotate"),
+    "recipe.flip": ("training", "recipe.flip"),
+    "recipe.drop_limb": ("training", "recipe.drop_limb"),
+    "data.test_sampling": ("test_sampling",),
 }
 NOT_SAVED_BY_0_1_0 = ("label_smoothing", "dropout")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.recipe import NORM_GROUP, REFERENCE_BATCH
+from stgcn_lightning.recipe import NORM_GROUP
 from stgcn_lightning.settings.doors import Common
 from stgcn_lightning.settings.groups import Recipe
 from stgcn_lightning.terminal import counted
@@ -72,13 +72,14 @@ def share_batch(settings: Common) -> Batch:
         return Batch(devices, settings.data.batch_size, group, accumulated=times)
     if not settings.trainer.for_several:
         return Batch(devices, NORM_GROUP, group, accumulated=times)
-    if REFERENCE_BATCH % (devices * times):
+    whole = settings.recipe.reference_batch
+    if whole % (devices * times):
         several = f" in {times} accumulated batches" if times > 1 else ""
         raise BadInput(
-            f"{devices} devices cannot share a batch of {REFERENCE_BATCH} evenly{several}: set "
+            f"{devices} devices cannot share a batch of {whole} evenly{several}: set "
             "data.batch_size, of each device"
         )
-    size = REFERENCE_BATCH // (devices * times)
+    size = whole // (devices * times)
     if group is None and size > NORM_GROUP:
         group = NORM_GROUP
     return Batch(devices, size, group, shared=True, accumulated=times)
@@ -93,7 +94,7 @@ class LearningRate:
 
 
 def learning_rate(recipe: Recipe, batch: Batch) -> LearningRate:
-    """`recipe.lr` as given, or `recipe.base_lr` scaled from a batch of 128 to the global one."""
+    """`recipe.lr` as given, or `recipe.base_lr` scaled from its batch to the global one."""
     size = f"{batch.together}"
     if batch.accumulated > 1:
         size += f" = {batch.at_once} x {batch.accumulated} accumulated"
@@ -101,8 +102,8 @@ def learning_rate(recipe: Recipe, batch: Batch) -> LearningRate:
         return LearningRate(recipe.lr, f"lr {recipe.lr:g} (as given, batch {size})")
     if not recipe.scale_lr:
         return LearningRate(recipe.base_lr, f"lr {recipe.base_lr:g} (not scaled, batch {size})")
-    lr = recipe.base_lr * batch.together / REFERENCE_BATCH
-    line = f"lr {recipe.base_lr:g} -> {lr:g} (batch {REFERENCE_BATCH} -> {size})"
+    lr = recipe.base_lr * batch.together / recipe.reference_batch
+    line = f"lr {recipe.base_lr:g} -> {lr:g} (batch {recipe.reference_batch} -> {size})"
     return LearningRate(lr, line)
 
 

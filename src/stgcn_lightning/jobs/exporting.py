@@ -108,7 +108,7 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
     classes = class_names(what.benchmark.classes)
     ours = model_card(what, classes)
     # clips are the user's to choose; all else is what the weights were trained with
-    chosen = {key: ours[key] for key in ("clip_frames", "test_clips", "persons")}
+    chosen = {key: ours[key] for key in ("clip_frames", "test_clips", "test_sampling", "persons")}
     refuse_other_card((card or card_of(checkpoint)) | chosen, ours, checkpoint)
     named = {} if unnamed(ours["classes"]) else {"classes": classes}
     card = ours | card | chosen | named

@@ -61,6 +61,7 @@ def described_by(card: Card) -> dict[str, Any]:
         "data": {
             "clip_frames": card.clip_frames,
             "test_clips": card.test_clips,
+            "test_sampling": card.test_sampling,
             "persons": card.persons,
             "missing": card.missing,
             "holdout_subjects": None if held_out is None else list(held_out),
@@ -145,6 +146,11 @@ def say_what_led(settings: TestSettings, card: Card | None, checkpoint: Path) ->
         console.print(
             f"{data.test_clips} clips of a sample are tested, not {card.test_clips} as the "
             "checkpoint says"
+        )
+    if data.test_sampling != card.test_sampling:
+        console.print(
+            f"frames are those of data.test_sampling={data.test_sampling}, not of "
+            f"{card.test_sampling} as the checkpoint says"
         )
     if data.frame_order != (card.frame_order or data.frame_order):
         console.print(

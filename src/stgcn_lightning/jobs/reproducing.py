@@ -1,4 +1,4 @@
-"""A whole benchmark: four streams trained (or given), tested, fused, beside the published row.
+"""A whole benchmark: its streams trained (or given), tested, fused, beside the published row.
 
 Everything lies in one folder, and what is in it is not computed again: `<stream>/seed_<n>` holds
 what `train` writes, and is finished once it holds scores.
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from stgcn_lightning import ranks
 from stgcn_lightning.checkpoints.zoo import ZOO, zoo_entry
-from stgcn_lightning.data.names import STREAMS
+from stgcn_lightning.data.names import FOUR_STREAMS, STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.figures import figures_of
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
@@ -150,10 +150,12 @@ def report(settings: ReproduceSettings, rows: list[Row], seeds: list[int], sampl
         f"top-1 in % on the {samples} samples of {settings.benchmark.val_split}; "
         + (f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± deviation of seeds {some}"),
         "interval: bootstrap over the samples",
-        f"two_stream = {weights_text('two_stream')}; four_stream = {weights_text('four_stream')}",
         f"{width_of(settings.model)}clips of {settings.data.clip_frames} frames, "
         f"{settings.recipe.epochs} epochs of {settings.recipe.train_passes_per_epoch} passes",
     ]
+    if fusions := [row.name for row in rows if row.name in PRESETS]:
+        texts = [f"{name} = {weights_text(name)}" for name in fusions]
+        notes.insert(2, "; ".join(texts))
     if sources:
         by = f"published by {sources[0]}"
         notes.append(f"{by}; reproduced: the published figure is in our interval")
@@ -228,15 +230,31 @@ def seeds_of(settings: ReproduceSettings) -> list[int]:
     return seeds
 
 
+def streams_of(settings: ReproduceSettings) -> list[str]:
+    """The streams to train, in the order in which tables show them."""
+    streams: Any = thawed(settings.streams)
+    if streams is None:
+        return list(FOUR_STREAMS)
+    if not isinstance(streams, list) or not streams or len(set(map(str, streams))) < len(streams):
+        raise BadInput(f"streams={streams} is no list of different streams: streams=[joint,bone]")
+    for stream in streams:
+        if stream not in STREAMS:
+            raise BadInput(f"streams: {stream} is none of the streams {', '.join(STREAMS)}")
+    return [stream for stream in STREAMS if stream in streams]
+
+
 def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
     """The streams, each with the checkpoint to test, or None where it is to be trained."""
     given: Any = thawed(settings.checkpoints)
     if settings.checkpoint:
         raise BadInput("reproduce wants one per stream: checkpoints='{joint: FILE, bone: FILE}'")
+    streams = streams_of(settings)
     if given is None:
-        return dict.fromkeys(STREAMS)
+        return dict.fromkeys(streams)
     if given == "zoo":
-        given = of_the_zoo(settings, STREAMS)
+        given = of_the_zoo(settings, streams)
+    elif settings.streams is not None:
+        raise BadInput("checkpoints names its streams: leave out streams")
     if not isinstance(given, dict) or not given:
         raise BadInput(
             f"checkpoints={given} is neither zoo nor a mapping: "

@@ -12,19 +12,27 @@ from stgcn_lightning.files.reading import sha256
 
 AXES = ["N clips", "M persons", "T frames", "V joints", "C channels"]
 CHANNELS = {"2d": ["x", "y", "score"], "3d": ["x", "y", "z"]}
+CENTRED = (
+    "frames without the first person are dropped; the first person's joint normalise.centre in the "
+    "first frame goes to the origin"
+)
 NORMALISE = {
     "2d": "(x - w/2) / (w/2) and (y - h/2) / (h/2), picture of w x h pixels; the score as it is",
-    "3d": "frames without the first person are dropped; the first person's joint normalise.centre "
-    "in the first frame goes to the origin; then the line between the joints normalise.body is "
-    "turned to +z and after it the one between normalise.shoulders to +x",
+    "3d": f"{CENTRED}; then the line between the joints normalise.body is turned to +z and after "
+    "it the one between normalise.shoulders to +x",
+    "3d_centred": CENTRED,
     "none": "the coordinates as they are",
 }
+K_PARENT = "k-parent (skeleton.k_bone_parents, or else the bone parent's bone parent)"
 STREAM = {
     "joint": "the joints",
     "bone": "each joint minus its bone parent (skeleton.bone_parents)",
     "joint_motion": "the next frame minus this one, zero in the last frame",
     "bone_motion": "each joint minus its bone parent (skeleton.bone_parents), and of these the "
     "next frame minus this one, zero in the last frame",
+    "k_bone": f"each joint minus its {K_PARENT}",
+    "k_bone_motion": f"each joint minus its {K_PARENT}, and of these the next frame minus this "
+    "one, zero in the last frame",
 }
 # What a continual step is given for joints that were not found, by data.missing; all joints are
 # those of a person who is not seen in a frame and may come back.
@@ -34,16 +42,17 @@ NOT_FOUND = {
     "interpolate": "joints that were not found: the coordinates at which they were found last, 0 "
     "if never",
 }
+STEP_CENTRED = "the joint normalise.centre of the person's first frame goes to the origin"
 STEP_NORMALISE = {
-    "3d": "the joint normalise.centre of the person's first frame goes to the origin; then what "
-    "turns the line between the joints normalise.body of that frame to +z, and after it the one "
-    "between normalise.shoulders to +x, is done to every frame",
+    "3d": f"{STEP_CENTRED}; then what turns the line between the joints normalise.body of that "
+    "frame to +z, and after it the one between normalise.shoulders to +x, is done to every frame",
+    "3d_centred": STEP_CENTRED,
 }
 MEAN_SCORE = "; the score is the mean of the two"
 
 
 def known_stream(name: str, dimension: str) -> str:
-    """What makes one of the four streams, in words."""
+    """What makes one of our streams, in words."""
     scored = name != "joint" and dimension == "2d"
     return STREAM[name] + (MEAN_SCORE if scored else "")
 
@@ -89,7 +98,8 @@ def describe(
             "1 normalise": NORMALISE[card["normalise"]],
             "2 stream": stream,
             "3 sample": f"{card['test_clips']} clips of {card['clip_frames']} frames, each frame "
-            "from another of as many equal parts of the sequence; a shorter one is repeated",
+            "from another of as many equal parts of the sequence; a shorter one is repeated; as "
+            f"data.test_sampling={card['test_sampling']}",
         },
         "output": {
             "name": OUTPUT,
@@ -112,7 +122,7 @@ def filling(missing: str, dimension: str) -> str:
 
 
 def step_stream(name: str, dimension: str) -> str:
-    """What makes one of the four streams frame by frame, in words; another by its name."""
+    """What makes one of our streams frame by frame, in words; another by its name."""
     if name not in STREAM:
         return name
     text = known_stream(name, dimension)

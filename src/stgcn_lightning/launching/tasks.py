@@ -36,7 +36,7 @@ TASKS = {
     "fuse": Task("stgcn_lightning.jobs.fusing:fuse_scores", "fuse the scores of several streams"),
     "reproduce": Task(
         "stgcn_lightning.jobs.reproducing:reproduce",
-        "train, test and fuse the four streams of a benchmark, beside the published figures",
+        "train, test and fuse the streams of a benchmark, beside the published figures",
     ),
     "prepare": Task(
         "stgcn_lightning.jobs.preparing:prepare",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from stgcn_lightning.data.names import MODES
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings import fields
 from stgcn_lightning.settings.answering import check_live, check_whole
@@ -80,9 +81,8 @@ class Common(Settings):
     seed: int = fields.whole("seed of everything that is random", 0, 2**32 - 1)
     tf32: bool = fields.choice(
         "TF32 on a GPU: float32 products round their factors to 10 bits; false: all 23 bits",
-        True,
-        False,
-    )
+        True, False,
+    )  # fmt: skip
     checkpoint: str | None = fields.checked(
         "weights to start from or to test", NAMED, check_checkpoint, null="none"
     )
@@ -169,8 +169,7 @@ class PrepareSettings(Common):
     per_person: bool = fields.choice("make a sample of each person of a recording", True, False)
     normalise: str | None = fields.choice(
         "normalisation of recordings (docs/data.md); null: that of their dimension",
-        None, "2d", "3d", "none",
-    )  # fmt: skip
+        None, *MODES)  # fmt: skip
     class_order: Any = fields.anything(
         "classes of recordings in the order of their labels; null: sorted",
         "a list of names, or a file with one name a line",
@@ -203,6 +202,7 @@ class ReproduceSettings(Common):
     part: Callable[[str, Mapping[str, Any]], Any]
     logger: Mapping[str, Object] | None = _loggers()
     callbacks: Mapping[str, Object] | None = _callbacks()
+    streams: Any = fields.anything("streams; null: the four without k_bone", "a list of streams")
     seeds: Any = fields.anything("seeds to train with; null: seed alone", "a list, [0, 1, 2]")
     checkpoints: Any = fields.anything(
         "checkpoints to test instead of training", "{joint: FILE, bone: FILE, ...}, or zoo"
@@ -215,7 +215,7 @@ class FuseSettings(Settings):
 
     logger: Mapping[str, Object] | None = _loggers()
     streams: Any = fields.anything("score files by their streams", "{joint: a.npz, bone: b.npz}")
-    preset: Any = fields.anything("published weights", "two_stream, four_stream")
+    preset: Any = fields.anything("published weights", "two_stream, four_stream, six_stream")
     weights: Any = fields.anything(
         "weights by stream; null: equal ones", "{joint: 2, bone: 1}, or learned"
     )
@@ -323,7 +323,7 @@ class PredictSettings(Settings):
         "of what is answered live: frame by frame instead of window by window", True, False
     )
     preset: Any = fields.anything(
-        "published weights of several checkpoints", "two_stream, four_stream"
+        "published weights of several checkpoints", "two_stream, four_stream, six_stream"
     )
     weights: Any = fields.anything("weights of several checkpoints", "{joint: 2, bone: 1}")
     device: str = fields.name("device of the networks: auto, cpu, cuda, cuda:1")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from stgcn_lightning.data.names import MODES, STREAMS, TEST_SAMPLINGS
 from stgcn_lightning.engine.modes import COMPILE_MODES
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.models import registry
@@ -56,7 +57,7 @@ class Benchmark:
     )
     dimension: Literal["2d", "3d"] = fields.choice("dimension of the coordinates", "2d", "3d")
     normalise: str = fields.anything(
-        "normalisation of the coordinates (docs/data.md)", "2d, 3d, none"
+        "normalisation of the coordinates (docs/data.md)", ", ".join(MODES)
     )
     train_split: str = fields.name("split of the annotations to train on")
     val_split: str | None = fields.name(
@@ -92,7 +93,7 @@ class Stream:
     """The function of the joints that is trained on."""
 
     name: str = fields.checked(
-        "name of the stream", "joint, bone, joint_motion, bone_motion, or your own", fields.text
+        "name of the stream", f"{', '.join(STREAMS)}, or your own", fields.text
     )
     target: str | None = fields.anything(
         "function that makes a stream of your own", "module.function", key="_target_"
@@ -116,12 +117,17 @@ class Data:
 
     clip_frames: int = fields.whole("frames of a clip", 1, 100_000, unit="frames")
     test_clips: int = fields.whole("clips of a sample whose scores a test averages", 1, 10_000)
+    test_sampling: str = fields.choice(
+        "whose law the frames of a test follow: MMAction2's, PYSKL's, or PYSKL's for DG-STGCN and "
+        "ProtoGCN, by which short samples start at a random frame",
+        *TEST_SAMPLINGS,
+    )
     persons: int = fields.whole(
         "persons of a clip; further ones are cut, absent ones are zero", 1, 1000
     )
     batch_size: int | None = fields.whole(
         "samples of a batch on each device", 1, 1_000_000,
-        null="16, or with several devices their part of 128",
+        null="16, or with several devices their part of recipe.reference_batch",
     )  # fmt: skip
     workers: int = fields.whole("loader processes of each device", 0, 1000)
     on_device: bool | Literal["auto"] = fields.choice(
@@ -239,8 +245,14 @@ class Recipe:
 
     optimizer: Literal["sgd", "adamw"] = fields.choice("what takes the steps", "sgd", "adamw")
     base_lr: float = fields.number(
-        "learning rate for a global batch of 128; if not given, with adamw 0.001", 0, 1e30
-    )
+        "learning rate for a global batch of recipe.reference_batch; if not given, with adamw "
+        "0.001",
+        0, 1e30,
+    )  # fmt: skip
+    reference_batch: int = fields.whole(
+        "global batch that base_lr is for, and that several devices share", 1, 1_000_000,
+        unit="clips",
+    )  # fmt: skip
     scale_lr: bool = fields.choice("scale base_lr with the global batch", True, False)
     lr: float | None = fields.number(
         "learning rate of the first step", 0, 1e30, null="base_lr, scaled or not"
@@ -285,6 +297,19 @@ class Recipe:
         "the head",
         None, "backbone",
     )  # fmt: skip
+    scale: float = fields.number(
+        "training bodies (3D): scaled along each axis by a random factor from 1 - scale to "
+        "1 + scale",
+        0, 0.99,
+    )  # fmt: skip
+    rotate: float = fields.number(
+        "training bodies (3D): turned about each axis by a random angle from -rotate to rotate",
+        0, 3.15, unit="radians",
+    )  # fmt: skip
+    flip: float = fields.number(
+        "probability that left and right joints of a training body exchange places", 0, 1
+    )
+    drop_limb: float = fields.number("probability that a training body lacks an arm or leg", 0, 1)
 
     def __post_init__(self) -> None:
         """Refuse what the optimizer does not have, and Nesterov's form of no momentum."""

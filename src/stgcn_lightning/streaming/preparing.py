@@ -50,6 +50,7 @@ class Preparing:
         self.spec, self.stream, self.img_shape, self.together = spec, stream, img_shape, together
         self.delay = int(stream.reads == "next")
         self.parents = torch.tensor(spec.skeleton.bone_parents)
+        self.k_parents = torch.tensor(spec.skeleton.k_parents)
         self.found: dict[Hashable, Frame] = {}  # where each joint was last found
         self.anchors: dict[Hashable, Anchor] = {}
         self.before: dict[Hashable, Frame] = {}  # normalised
@@ -83,7 +84,9 @@ class Preparing:
         last = torch.arange(length - 1, rows, length)
         scored = self.spec.dimension == "2d"
         assert self.stream.make is not None
-        return self.stream.make(joints, Sequences(self.spec.skeleton, self.parents, last, scored))
+        body = self.spec.skeleton
+        sequences = Sequences(body, self.parents, self.k_parents, last, scored)
+        return self.stream.make(joints, sequences)
 
     def _filled(self, people: Sequence[Hashable], frame: Frame) -> Frame:
         """(R, V, 3) with a score in 2D; no joint is missing any more."""
@@ -115,13 +118,14 @@ class Preparing:
         if self.spec.normalise == "2d":
             assert self.img_shape is not None
             frame[..., :2] = scale_to_picture(frame[..., :2], self.img_shape)
-        if self.spec.normalise == "3d":
+        if self.spec.normalise.startswith("3d"):
             joints = self.spec.skeleton.normalise
             assert joints is not None
             for row, person in enumerate(people):
                 key = None if self.together else person
                 if key not in self.anchors and frame[row].any():
-                    self.anchors[key] = Anchor.of(frame[row], joints)
+                    turned = self.spec.normalise == "3d"
+                    self.anchors[key] = Anchor.of(frame[row], joints, turned=turned)
                 if key in self.anchors:
                     frame[row] = self.anchors[key].placed(frame[row])
         return frame
