@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch.nn.functional as F
 from omegaconf import OmegaConf
+from torch import Tensor
 
+from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.models import parts
+from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.shipped import CONF
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
@@ -40,6 +44,21 @@ def three_stages() -> Iterator[None]:
         changed.setattr(parts, "STAGES", 3)
         changed.setattr(parts, "WIDENED", (3,))
         yield
+
+
+def learn(run: Backbone | Engine, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of a batch in training, and what is learned from: a family's own loss is added."""
+    if isinstance(run, Engine):
+        logits = run(clips)
+        further = run.further_loss(logits, labels)
+    else:
+        rows, more = run.training_features(run.normalise_clips(clips).flatten(0, 1))
+        logits, further = run.classify(rows.unflatten(0, clips.shape[:2])), None
+        if more is not None:
+            more = more.unflatten(0, clips.shape[:2])
+            further = run.further_loss(more, logits.detach(), labels)
+    loss = F.cross_entropy(logits, labels)
+    return logits, loss if further is None else loss + further
 
 
 def body_at(x, *, wide=0.5, high=1.7, moving=0.0):

@@ -20,6 +20,8 @@ MODULES = (
     "evaluation.published",
     "evaluation.scores",
     "graph",
+    "models.dgstgcn",
+    "models.protogcn",
     "models.stgcn",
     "models.stgcnpp",
     "predictor",

@@ -1,11 +1,10 @@
 """Models, clips and comparisons of the engine's tests."""
 
-from collections.abc import Callable
-
 import torch
-import torch.nn.functional as F
+from helpers import learn
 from torch import Tensor, nn
 
+from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.parts import Head, normalise_places
@@ -23,7 +22,10 @@ def make(joints=5, channels=3, base_channels=8, family="stgcn") -> Backbone:
     else:
         adjacency = torch.rand(3, joints, joints)
         adjacency = adjacency if family == "stgcn" else adjacency / joints
-    model = registry.build(family, adjacency, 4, channels=channels, base_channels=base_channels)
+    options = {"prototype_dropout": 0.0} if family == "protogcn" else {}
+    model = registry.build(
+        family, adjacency, 4, channels=channels, base_channels=base_channels, **options
+    )
     model = model.double()
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
@@ -115,26 +117,26 @@ def assert_near(ours: Tensor, theirs: Tensor, tolerance: float, name: str = "") 
 
 
 def assert_trains_alike(
-    run: Callable[[Tensor], Tensor], model: Backbone, plain: Backbone, clips: Tensor
+    run: Backbone | Engine, model: Backbone, plain: Backbone, clips: Tensor
 ) -> None:
-    """Logits to 1e-12, gradients to 1e-10, running statistics to 1e-12.
+    """Logits to 1e-12, gradients to 1e-10, running statistics and memories to 1e-12.
 
     Args:
-        run: computes the logits of `model`.
+        run: computes `model`, or is it.
         model: what is trained.
         plain: the same weights, all persons computed.
         clips: a batch.
     """
     labels = torch.arange(len(clips)) % 4
-    logits = run(clips)
-    F.cross_entropy(logits, labels).backward()
-    expected = plain(clips)
-    F.cross_entropy(expected, labels).backward()
+    logits, loss = learn(run, clips, labels)
+    loss.backward()
+    expected, loss = learn(plain, clips, labels)
+    loss.backward()
     assert_near(logits, expected, 1e-12, "logits")
     for (name, ours), theirs in zip(model.named_parameters(), plain.parameters(), strict=True):
         assert ours.grad is not None
         assert theirs.grad is not None
         assert_near(ours.grad, theirs.grad, 1e-10, name)
     for (name, ours), theirs in zip(model.named_buffers(), plain.buffers(), strict=True):
-        if "running" in name:
+        if ours.is_floating_point():
             assert_near(ours, theirs, 1e-12, name)

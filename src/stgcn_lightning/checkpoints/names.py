@@ -15,12 +15,13 @@ import re
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import AnyPath
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.parts import Pointwise, SubsetLinear
 from stgcn_lightning.models.stgcn import STGCN
 
 # our name -> that of the authors' own code; of MMAction2 0.x, `backbone.` and `cls_head.` before it
@@ -44,7 +45,9 @@ ROUNDING = 2**-9
 
 @functools.cache
 def foreign_names(family: type[Backbone]) -> dict[str, str]:
-    """Our name -> the reference's, of every tensor of a family; empty if the reference has none.
+    """Our name -> the reference's, of the tensors of a family; empty if the reference has none.
+
+    Those without a counterpart there are left out, see `ours_alone`.
 
     Raises:
         TypeError: the family's pairs leave a tensor without a name.
@@ -52,18 +55,29 @@ def foreign_names(family: type[Backbone]) -> dict[str, str]:
     return _renamed(family, family.foreign_names) if family.foreign_names else {}
 
 
-def _renamed(family: type[Backbone], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+@functools.cache
+def ours_alone(family: type[Backbone]) -> set[str]:
+    """Our names of those tensors of a family that have no counterpart in the reference."""
+    if not family.foreign_names:
+        return set()
+    return _template(family).state_dict().keys() - foreign_names(family).keys()
+
+
+def _renamed(family: type[Backbone], pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     patterns = [
         (re.compile(re.escape(ours).replace(r"\*", r"(\d+)") + r"(\.\w+)*"), ours, foreign)
         for ours, foreign in pairs
     ]
-    return {name: _foreign(name, patterns) for name in _template(family).state_dict()}
+    names = {name: _foreign(name, patterns) for name in _template(family).state_dict()}
+    return {name: foreign for name, foreign in names.items() if foreign is not None}
 
 
-def _foreign(name: str, patterns: list[tuple[re.Pattern[str], str, str]]) -> str:
+def _foreign(name: str, patterns: list[tuple[re.Pattern[str], str, str | None]]) -> str | None:
     for pattern, ours, foreign in patterns:
         found = pattern.fullmatch(name)
         if found:
+            if foreign is None:
+                return None
             numbers = found.groups()[: ours.count("*")]
             replaced = foreign
             for number in numbers:
@@ -89,12 +103,12 @@ def _mixing(family: type[Backbone]) -> set[str]:
     return {
         f"{name}.weight"
         for name, module in _template(family).named_modules()
-        if isinstance(module, nn.Linear) and name != "classify"
+        if isinstance(module, Pointwise | SubsetLinear)
     }
 
 
 def to_reference(family: type[Backbone], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """MMAction2's `state_dict` for our weights of a model of `family`.
+    """MMAction2's `state_dict` for our weights of a model of `family`, but for `ours_alone`.
 
     Raises:
         BadInput: the reference has no such family, a tensor of the family is missing, or there is
@@ -105,19 +119,19 @@ def to_reference(family: type[Backbone], state: Mapping[str, Tensor]) -> dict[st
         raise BadInput(
             f"MMAction2 has no names for the weights of {family.title}: use format=safetensors"
         )
-    _check_names(state, names, f"{family.title} of this package")
+    _check_names(state, {*names, *ours_alone(family)}, f"{family.title} of this package")
     mixing = _mixing(family)
     return {
-        names[name]: value[..., None, None] if name in mixing else value
-        for name, value in state.items()
+        foreign: state[name][..., None, None] if name in mixing else state[name]
+        for name, foreign in names.items()
     }
 
 
 def from_reference(family: type[Backbone], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our `state_dict` for the weights of a model of `family`, trained by MMAction2 or PYSKL.
+    """Our `state_dict`, but for `ours_alone`, for the weights of a model of `family` trained there.
 
-    PYSKL's name of the head is understood as well, and the prefix `module.` of a model that was
-    saved inside a wrapper for several GPUs.
+    There is MMAction2 or PYSKL, whose name of the head is understood as well, and the prefix
+    `module.` of a model that was saved inside a wrapper for several GPUs.
 
     Raises:
         BadInput: a tensor of the family is missing, or there is one that the family does not have.

@@ -18,6 +18,7 @@ from stgcn_lightning.checkpoints.names import (
     from_reference,
     is_old_stgcn,
     is_reference,
+    ours_alone,
     unknown_to,
 )
 from stgcn_lightning.checkpoints.safetensors import is_safetensors, read_safetensors
@@ -153,12 +154,15 @@ def refuse_diverged(state: Mapping[str, Any], checkpoint: Path) -> None:
 def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> None:
     """Load all weights, or say which setting makes the model fit them.
 
+    Weights of MMAction2 or PYSKL leave what has no counterpart there as it is.
+
     Raises:
         BadInput: the weights are those of another family, width, graph or number of classes, or
             are not finite.
     """
     refuse_diverged(state, checkpoint)
     ours = model.state_dict()
+    state = {name: ours[name] for name in ours_alone(type(model))} | state
     differing = sorted(state.keys() ^ ours.keys())
     if differing:
         refuse_other_names(state, differing[0], checkpoint)

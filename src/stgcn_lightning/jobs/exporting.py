@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.classes import unnamed
-from stgcn_lightning.checkpoints.names import from_reference, to_reference
+from stgcn_lightning.checkpoints.names import from_reference, ours_alone, to_reference
 from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, to_onnx
 from stgcn_lightning.checkpoints.onnx_continual import continual_step, step_parity, step_to_onnx
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
@@ -210,14 +210,16 @@ def write_safetensors(model: Backbone, card: dict[str, Any], file: BinaryIO) -> 
 
 def write_mmaction2(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write the names and shapes of MMAction2, in the form of MMEngine's checkpoints."""
-    state = model.state_dict()
+    own = ours_alone(type(model))
+    state = {name: value for name, value in model.state_dict().items() if name not in own}
     meta = {
         "dataset_meta": {"classes": card["classes"]},
         "experiment_name": f"{card['benchmark']}_{card['stream']}",
         "stgcn_lightning_version": version("stgcn_lightning"),
     }
     content = io.BytesIO()  # torch names the records of a file after its temporary name
-    torch.save({"meta": meta, "state_dict": OrderedDict(to_reference(type(model), state))}, content)
+    theirs = to_reference(type(model), model.state_dict())
+    torch.save({"meta": meta, "state_dict": OrderedDict(theirs)}, content)
     file.write(content.getvalue())
     file.flush()
     return same(state, from_reference(type(model), read_checkpoint(file.name)["state_dict"]))

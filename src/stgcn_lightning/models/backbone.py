@@ -36,7 +36,8 @@ class Backbone(nn.Module):
         graphs: modes of `graph.adjacency` that its constructor takes; empty: any.
         foreign_names: pairs of names, ours and those of MMAction2 and PYSKL, of a tensor or of the
             module that holds it; `*` stands for a number. The first pair that fits a tensor counts.
-            Empty where the family is in neither.
+            None: the tensor has no counterpart there, is left out of what is exported to there, and
+            as it started in what comes from there. Empty where the family is in neither.
     """
 
     joints: int
@@ -45,7 +46,7 @@ class Backbone(nn.Module):
     classify: nn.Linear
     title: ClassVar[str] = "a backbone"
     graphs: ClassVar[tuple[str, ...]] = ()
-    foreign_names: ClassVar[tuple[tuple[str, str], ...]] = ()
+    foreign_names: ClassVar[tuple[tuple[str, str | None], ...]] = ()
 
     def features(self, x: Tensor) -> Tensor:
         """Features (R, F) of persons (R, T, V, C); R and T are free."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # asking for names alone does not import torch
 OURS = {
     "stgcn": ("stgcn_lightning.models.stgcn", "STGCN"),
     "stgcnpp": ("stgcn_lightning.models.stgcnpp", "STGCNPP"),
+    "dgstgcn": ("stgcn_lightning.models.dgstgcn", "DGSTGCN"),
+    "protogcn": ("stgcn_lightning.models.protogcn", "ProtoGCN"),
 }
 COMMON = ("channels", "dropout")  # options of every family
 OFFERED = ("persons",)  # given to a family whose constructor names it

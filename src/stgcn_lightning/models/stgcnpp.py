@@ -76,13 +76,13 @@ class GraphConv(nn.Module):
 class TemporalConv(nn.Module):
     """Six branches along time, next to each other, then mixed; joints do not mix."""
 
-    def __init__(self, channels: int, stride: int):
+    def __init__(self, channels: int, stride: int, *, kaiming: bool = True):
         super().__init__()
         self.stride = stride
         few = channels // BRANCHES
         first = channels - few * (BRANCHES - 1)  # the remainder as well
         self.branches = nn.ModuleList(
-            DilatedBranch(channels, few if i else first, stride, dilation)
+            DilatedBranch(channels, few if i else first, stride, dilation, kaiming=kaiming)
             for i, dilation in enumerate(DILATIONS)
         )
         self.branches.append(LargestBranch(channels, few, stride))
