@@ -162,11 +162,12 @@ def test_stgcnpp_goes_through_all_doors(tmp_path):
         ("test", ["checkpoint=zoo:ntu60_xsub_2d_joint"]),
         ("train", ["checkpoint=zoo:ntu60_xsub_2d_joint", "benchmark=synthetic", *SMALL]),
         ("export", ["checkpoint=zoo:ntu60_xsub_2d_joint", "format=safetensors"]),
-        ("reproduce", ["checkpoints=zoo"]),
+        ("reproduce", ["checkpoints={joint: zoo:ntu60_xsub_2d_joint}"]),
     ],
 )
 def test_the_zoo_is_refused_for_another_family_before_anything_is_fetched(tmp_path, door, more):
     nowhere = ["downloads.address=http://127.0.0.1:9", "benchmark=ntu60_xsub_2d"]
     done = forked.run(tmp_path, door, "model=stgcnpp", *nowhere, *more)
     assert done.returncode == 2
-    assert "zoo:ntu60_xsub_2d_joint is an ST-GCN, not stgcnpp, of which the zoo has" in done.stderr
+    assert "zoo:ntu60_xsub_2d_joint is of stgcn, not stgcnpp: set model=stgcn, or " in done.stderr
+    assert "take zoo:stgcnpp/ntu60_xsub_2d_joint" in done.stderr

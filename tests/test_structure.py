@@ -57,6 +57,7 @@ ROOMS = {
     "export": "launching",
     "inspect": "launching",
     "predict": "launching",
+    "zoo": "launching",
     "sweeps": "errors terminal launching",
     "__main__": "errors terminal launching sweeps",
 }

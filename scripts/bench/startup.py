@@ -20,7 +20,7 @@ from common import CHECKOUT, take_turns
 
 OURS = CHECKOUT / "src"
 LEGACY = CHECKOUT / "tests" / "legacy"
-DOORS = ("train", "test", "fuse", "reproduce", "prepare", "export", "inspect", "predict")
+DOORS = ("train", "test", "fuse", "reproduce", "prepare", "export", "inspect", "predict", "zoo")
 SMALL = (
     "benchmark=synthetic benchmark.synthetic.train_samples=64 benchmark.synthetic.val_samples=32"
 )

@@ -6,12 +6,14 @@ import pickle
 import re
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import skeleton
+from helpers import shared, skeleton
 from omegaconf import OmegaConf
 from rich.console import Console
 from serving import shows_a_page
@@ -19,17 +21,28 @@ from serving import shows_a_page
 from stgcn_lightning.checkpoints import zoo
 from stgcn_lightning.checkpoints.names import to_reference
 from stgcn_lightning.checkpoints.weights import checkpoint_in
-from stgcn_lightning.checkpoints.zoo import card_of, checkpoint_file, zoo_entries
+from stgcn_lightning.checkpoints.zoo import (
+    card_of,
+    checkpoint_file,
+    cost_of,
+    entry_of,
+    shortest_name,
+    zoo_entries,
+    zoo_entry,
+)
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.evaluation.published import published_top1
+from stgcn_lightning.evaluation.published import published_figures, published_top1
 from stgcn_lightning.files.downloads import Downloads
 from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.jobs import testing
+from stgcn_lightning.jobs.backbones import build_model
 from stgcn_lightning.jobs.preparing import prepare
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.launching.resolvers import cache_folder
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.cost import count_macs, count_parameters
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.shipped import CONF
@@ -73,36 +86,98 @@ def annotations(tmp_path):
 def in_the_table(monkeypatch, tmp_path, weights):
     """Make `weights` the published bone checkpoint: its SHA-256 begins with the table's digits."""
     table = OmegaConf.load(zoo.TABLE)
-    table.sha256.ntu60_xsub_2d.bone = sha256(weights)[:8]
+    table.tables[0].sha256.ntu60_xsub_2d.bone = sha256(weights)[:8]
     OmegaConf.save(table, tmp_path / "zoo.yaml")
     monkeypatch.setattr(zoo, "TABLE", tmp_path / "zoo.yaml")
-    return zoo_entries()[NAME]
+    return zoo_entry(NAME)
 
 
 def quiet(text, downloads):
     return checkpoint_file(text, downloads, Console(quiet=True))
 
 
-def test_the_zoo_has_the_sixteen_experiments_that_mmaction2_publishes():
-    names = zoo_entries()
-    assert len(names) == 16
-    assert len({entry.file for entry in names.values()}) == 16
-    for name, entry in names.items():
-        assert (CONF / "experiment" / f"{name}.yaml").exists()
-        assert name == f"{entry.benchmark}_{entry.stream}"
-        assert published_top1("stgcn", entry.benchmark, entry.stream).source == "MMAction2"
-        assert len(entry.sha256) == 8
-        assert int(entry.sha256, 16) >= 0
+def test_the_zoo_has_every_file_that_mmaction2_and_pyskl_publish():
+    entries = zoo_entries().values()
+    count = Counter((entry.source, entry.family) for entry in entries)
+    assert count == {
+        ("mmaction2", "stgcn"): 16, ("mmaction2", "stgcnpp"): 8, ("mmaction2", "agcn"): 8,
+        ("mmaction2", "ctrgcn"): 2, ("mmaction2", "msg3d"): 2,
+        ("pyskl", "stgcn"): 32, ("pyskl", "stgcn_vanilla"): 16, ("pyskl", "stgcnpp"): 32,
+        ("pyskl", "stgcnpp_strong"): 16, ("pyskl", "aagcn"): 32, ("pyskl", "ctrgcn"): 32,
+        ("pyskl", "msg3d"): 32, ("pyskl", "dgstgcn"): 16,
+    }  # fmt: skip
+    for kind in ("file", "filename"):
+        assert len({getattr(entry, kind) for entry in entries}) == 244
+    for entry in entries:
+        assert (CONF / "benchmark" / f"{entry.benchmark}.yaml").exists()
+        figures = published_figures(entry.model, entry.benchmark, entry.stream)
+        assert entry.published_by in [one.source for one in figures]
+        assert len(entry.sha256) == (8 if entry.source == "mmaction2" else 0)
+        assert int(entry.sha256 or "0", 16) >= 0
+
+
+def test_the_addresses_are_the_published_ones():
+    lines = shared("facts/checkpoints_families.tsv").read_text().splitlines()
+    known = [line.split("\t") for line in lines]
+    published = {row[1].strip() for row in known if len(row) == 2}
+    assert len(published) == 228
+    origins = composed("train").downloads
+    found = {
+        entry.address(origins.address, origins.pyskl)
+        for entry in zoo_entries().values()
+        if (entry.source, entry.model) != ("mmaction2", "stgcn")
+    }
+    # the server is asked by https: nothing else vouches for a file without digits
+    assert found == {re.sub("^http:", "https:", address) for address in published}
 
 
 def test_addresses_are_those_of_the_model_zoo():
     folder = FILE.removesuffix("_20221129-c4b44488.pth")
-    assert zoo_entries()[NAME].file == f"stgcn/{folder}/{FILE}"
+    assert zoo_entry(NAME).file == f"stgcn/{folder}/{FILE}"
     config = "stgcn_8xb16-joint-motion-u100-80e_ntu120-xsub-keypoint-3d"
     assert (
-        zoo_entries()["ntu120_xsub_3d_joint_motion"].file
+        zoo_entry("ntu120_xsub_3d_joint_motion").file
         == f"stgcn/{config}/{config}_20221129-5d54f525.pth"
     )
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("ntu60_xsub_2d_bone", "mmaction2/stgcn/ntu60_xsub_2d_bone"),
+        ("stgcn/ntu60_xsub_2d_bone", "mmaction2/stgcn/ntu60_xsub_2d_bone"),
+        ("ntu60_xview_2d_bone", "pyskl/stgcn/ntu60_xview_2d_bone"),
+        ("ctrgcn/ntu60_xsub_3d_joint", "pyskl/ctrgcn/ntu60_xsub_3d_joint"),
+        ("stgcnpp/ntu60_xsub_3d_joint", "mmaction2/stgcnpp/ntu60_xsub_3d_joint"),
+        ("stgcnpp_strong/ntu60_xsub_3d_joint", "pyskl/stgcnpp_strong/ntu60_xsub_3d_joint"),
+    ],
+)
+def test_a_name_may_leave_out_what_goes_without_saying(short, full):
+    assert zoo_entry(short) == zoo_entry(full) == zoo_entries()[full]
+
+
+def test_the_file_with_the_short_name_is_the_one_whose_figure_is_compared():
+    named = {shortest_name(entry): entry for entry in zoo_entries().values()}
+    assert len(named) == 244
+    for entry in named.values():
+        if not shortest_name(entry).startswith(entry.source) and not entry.practice:
+            first = published_top1(entry.model, entry.benchmark, entry.stream)
+            assert entry.published_by == first.source
+
+
+@pytest.mark.parametrize("family", sorted({entry.model for entry in zoo_entries().values()}))
+@pytest.mark.parametrize("benchmark", ["ntu60_xsub_2d", "ntu60_xsub_3d", "ntu120_xset_3d"])
+def test_what_a_checkpoint_costs_is_what_its_model_costs(family, benchmark):
+    entry = zoo_entry(f"{family}/{benchmark}_joint")
+    if family not in registry.names() or entry is None:
+        pytest.skip(f"there is no {family} of {benchmark} here")
+    cfg = settings_of(
+        "train", composed("train", f"benchmark={benchmark}", f"model={family}", "run_dir=run")
+    )
+    model = build_model(cfg.model, cfg.skeleton, len(cfg.benchmark.classes), persons=2)
+    parameters, gmac = cost_of(entry)
+    assert count_parameters(model) == parameters
+    assert count_macs(model, 100, 2) / 1e9 == pytest.approx(gmac, abs=0.006)
 
 
 def test_a_run_s_folder_means_its_best_checkpoint(tmp_path):
@@ -170,9 +245,10 @@ def test_another_file_put_in_its_place_is_named_and_kept(downloads):
     ("text", "remedy"),
     [
         ("zoo:ntu60_xsub_2d_bnoe", "did you mean ntu60_xsub_2d_bone or "),
-        ("zoo:ntu60_xview_2d_bone", "ntu60_xsub_2d_bone"),
-        ("zoo:", "choose from " + ", ".join(zoo_entries())),
-        ("zoo:resnet", "choose from ntu60_xsub_2d_joint, "),
+        ("zoo:ctrgcn/ntu60_xview_2d_bnoe", "did you mean ctrgcn/ntu60_xview_2d_bone or "),
+        ("zoo:dgstgcn/ntu60_xsub_2d_bone", "did you mean dgstgcn/ntu60_xsub_3d_bone"),
+        ("zoo:", "python -m stgcn_lightning.zoo lists all 244, such as ntu60_xsub_2d_bone"),
+        ("zoo:resnet", "python -m stgcn_lightning.zoo lists all 244, such as ntu60_xsub_2d_bone"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest_or_all(downloads, text, remedy):
@@ -190,6 +266,52 @@ def test_a_published_file_name_tells_what_it_was_trained_on():
         "normalise": "2d",
     }
     assert card_of(Path("best.ckpt")) == {}
+    assert card_of(Path("cache/pyskl/dgstgcn/ntu60_xview_3dkp/bm.pth")) == {
+        "benchmark": "ntu60_xview_3d",
+        "stream": "bone_motion",
+        "dimension": "3d",
+        "normalise": "3d",
+    }
+    assert entry_of(Path("ntu60_xview_3dkp/bm.pth")) is None  # two families have such a file
+
+
+@pytest.fixture
+def of_pyskl(server, downloads, weights):
+    """PYSKL's mirror with one file, where it belongs."""
+    entry = zoo_entry("pyskl/stgcn/ntu60_xsub_2d_bone")
+    server.files["/skl/ckpt/stgcn/stgcn_pyskl_ntu60_xsub_hrnet/b.pth"] = weights.read_bytes()
+    return entry, replace(downloads, pyskl=f"{server.address}/skl")
+
+
+def test_a_file_without_digits_is_fetched_once_and_said_to_be_unchecked(
+    server, of_pyskl, weights, capsys
+):
+    entry, downloads = of_pyskl
+    for _ in range(2):
+        path = checkpoint_file(f"zoo:{entry.name}", downloads, Console(width=200))
+        assert path == downloads.folder / "pyskl/stgcn/stgcn_pyskl_ntu60_xsub_hrnet/b.pth"
+        assert path.read_bytes() == weights.read_bytes()
+    said = "PYSKL publishes no SHA-256 and no size of its files, so that this one cannot be checked"
+    assert capsys.readouterr().out.count(said) == 1
+    assert len(server.asked) == 1
+
+
+def test_a_file_without_digits_must_hold_weights(server, of_pyskl):
+    entry, downloads = of_pyskl
+    address = "/skl/ckpt/stgcn/stgcn_pyskl_ntu60_xsub_hrnet/b.pth"
+    server.files[address] = server.files[address][:-100]
+    with pytest.raises(BadInput, match=r"b\.pth sent is of no use and was deleted"):
+        quiet(f"zoo:{entry.name}", downloads)
+    assert list(downloads.folder.rglob("*.pth")) == []
+
+
+def test_projects_lie_beside_the_folder_of_the_mirror(server, downloads):
+    entry = zoo_entry("mmaction2/ctrgcn/ntu60_xsub_2d_joint")
+    address = entry.address(f"{server.address}/v1.0/skeleton", "")
+    assert address.startswith(f"{server.address}/v1.0/projects/ctrgcn/ctrgcn_8xb16-joint-u100")
+    server.files[address.removeprefix(server.address)] = b"garbage"
+    with pytest.raises(BadInput, match=r"SHA-256 begins with [0-9a-f]{8}, not 7aba454e"):
+        quiet(f"zoo:{entry.name}", replace(downloads, address=f"{server.address}/v1.0/skeleton"))
 
 
 def test_the_cache_lies_where_xdg_says(monkeypatch):

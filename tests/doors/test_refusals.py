@@ -192,7 +192,10 @@ def test_a_split_that_no_checkpoint_held_out_is_refused(door):
         (["seeds=3"], ["seeds=3 are no list"]),
         (["checkpoint=a.ckpt"], ["checkpoints='{joint: FILE, bone: FILE}'"]),
         (["checkpoints=a.ckpt"], ["checkpoints=a.ckpt is neither zoo nor a mapping"]),
-        (["checkpoints=zoo"], ["publishes no checkpoints for synthetic", "leave out checkpoints"]),
+        (
+            ["checkpoints=zoo"],
+            ["nobody publishes checkpoints for synthetic", "leave out checkpoints"],
+        ),
         (["checkpoints={limb: a.ckpt}"], ["limb is none of the streams joint"]),
         (["checkpoints={joint: a.ckpt}"], ["no checkpoint a.ckpt"]),
         (["checkpoints={joint: a.ckpt}", "seeds=[0,1]"], ["leave out seeds"]),

@@ -3,7 +3,6 @@ import yaml
 from helpers import CHECKOUT, shared
 
 from stgcn_lightning.data.names import FOUR_STREAMS
-from stgcn_lightning.evaluation.fusion import PRESETS
 from stgcn_lightning.evaluation.published import (
     TABLE,
     published_figures,
@@ -11,6 +10,7 @@ from stgcn_lightning.evaluation.published import (
     published_top1,
     source_texts,
 )
+from stgcn_lightning.launching.composing import composed
 
 BENCHMARKS = {file.stem for file in (CHECKOUT / "conf" / "benchmark").glob("ntu*.yaml")}
 WITHOUT_2D = ("dgstgcn", "protogcn")
@@ -45,24 +45,26 @@ def test_the_first_source_has_a_figure_for_each_stream_and_fusion(model):
     if model == "agcn":
         assert set(table) == {"ntu60_xsub_2d", "ntu60_xsub_3d"}
     else:
-        assert set(table) == {n for n in BENCHMARKS if not (model in WITHOUT_2D and "2d" in n)}
-    for row in table.values():
-        first = next(iter(row.values()))
+        assert set(table) >= {n for n in BENCHMARKS if not (model in WITHOUT_2D and "2d" in n)}
+    for benchmark in table.keys() & BENCHMARKS:
+        first = next(iter(table[benchmark].values()))
         if model == "protogcn":
             assert set(first) == {
                 *("joint", "bone", "k_bone"),
                 *("two_stream", "four_stream", "six_stream"),
             }
         else:
-            assert {*FOUR_STREAMS, "two_stream", "four_stream"} == set(first)
+            assert set(first) == {*FOUR_STREAMS, "two_stream", "four_stream"}
 
 
 def test_every_row_says_its_source_and_every_benchmark_its_classes():
     used = {src for rows in published_rows().values() for row in rows.values() for src in row}
     assert used == set(source_texts())
     classes = yaml.safe_load(TABLE.read_text("utf-8"))["classes"]
-    assert classes == {"ntu60": 60, "ntu120": 120}
-    assert set(PRESETS) <= {"two_stream", "four_stream", "six_stream"}
+    for benchmark in {benchmark for rows in published_rows().values() for benchmark in rows}:
+        assert classes[benchmark.split("_")[0]] == len(
+            composed("train", f"benchmark={benchmark}").benchmark["classes"]
+        )
 
 
 def test_what_nobody_published_has_no_figure():
@@ -71,7 +73,7 @@ def test_what_nobody_published_has_no_figure():
     assert published_top1("protogcn", "ntu60_xsub_3d", "joint_motion") is None
 
 
-def test_the_table_holds_every_published_row_and_no_other():
+def test_the_table_holds_every_published_row_of_ntu_and_no_other():
     facts = {
         name: yaml.safe_load(shared(f"facts/published_{name}.yaml").read_text())
         for name in ("mmaction2", "pyskl", "families")
@@ -102,6 +104,7 @@ def test_the_table_holds_every_published_row_and_no_other():
         (model, benchmark, source, run): top1
         for model, rows in published_rows().items()
         for benchmark, row in rows.items()
+        if benchmark in BENCHMARKS
         for source, figures in row.items()
         for run, top1 in figures.items()
     }

@@ -7,7 +7,7 @@ from helpers import skeleton
 
 from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.weights import refuse_other_card
-from stgcn_lightning.checkpoints.zoo import zoo_entries
+from stgcn_lightning.checkpoints.zoo import zoo_entry
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
@@ -78,11 +78,16 @@ def test_a_benchmark_without_a_file_needs_annotations_and_has_the_splits_of_the_
 
 
 def test_a_published_file_is_known_by_its_name():
-    entry = zoo_entries()["ntu60_xsub_2d_bone"]
+    entry = zoo_entry("ntu60_xsub_2d_bone")
     found = led(asked(), None, Path("anywhere") / entry.filename)
     assert (found.benchmark.name, found.stream.name) == ("ntu60_xsub_2d", "bone")
     assert len(found.benchmark.classes) == 60
     assert found.model.options["base_channels"] == 64
+    entry = zoo_entry("pyskl/stgcnpp/ntu120_xset_3d_joint_motion")
+    assert entry.filename == "pyskl/stgcnpp/stgcnpp_ntu120_xset_3dkp/jm.pth"
+    found = led(asked(), None, Path("anywhere") / entry.filename)
+    assert (found.benchmark.name, found.stream.name) == ("ntu120_xset_3d", "joint_motion")
+    assert (found.model.name, found.skeleton.name) == ("stgcnpp", "ntu25")
 
 
 def test_a_checkpoint_without_a_card_is_what_the_keys_say():

@@ -45,11 +45,12 @@ class Downloads:
     """Where published files come from, where they are kept, and how often a transfer is tried.
 
     Args:
-        address: of the folder in which the files are published, or of a mirror of that folder.
+        address: of the folder in which MMAction2's files are published, or of a mirror of it.
         folder: where downloaded files are kept.
         timeout: seconds without a byte after which a server counts as silent.
         tries: tries before we give up; counted from 0 again after a try that brings new bytes.
         wait: seconds before the second try, doubled before each further one.
+        pyskl: address of the folder in which PYSKL's files are published, or of a mirror of it.
     """
 
     address: str
@@ -57,6 +58,7 @@ class Downloads:
     timeout: float
     tries: int
     wait: float
+    pyskl: str = ""
 
 
 class _Broken(Exception):  # noqa: N818 - named after what has happened

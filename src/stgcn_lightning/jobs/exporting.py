@@ -70,7 +70,7 @@ def export(settings: ExportSettings) -> None:
         )
     if not settings.checkpoint:
         raise BadInput("say which weights to export: checkpoint=FILE")
-    family = settings.given["model"].get("name", settings.reference["model"]["name"])
+    family = settings.given["model"].get("name")
     checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, family)
     model, card = rebuild(settings, checkpoint)
     suffix = SUFFIXES[form]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stgcn_lightning.checkpoints.card import Card
-from stgcn_lightning.checkpoints.zoo import card_of
+from stgcn_lightning.checkpoints.zoo import entry_of
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings.compose import merged
 from stgcn_lightning.settings.doors import FindBenchmark, TestSettings
@@ -72,10 +72,10 @@ def described_by(card: Card) -> dict[str, Any]:
 
 def described_as_published(checkpoint: Path, find: FindBenchmark) -> dict[str, Any]:
     """What a published file was trained on, by its name; empty for any other file."""
-    published = card_of(checkpoint)
-    if not published:
+    entry = entry_of(checkpoint)
+    if entry is None:
         return {}
-    return dict(find(published["benchmark"]) or {}) | {"stream": {"name": published["stream"]}}
+    return dict(find(entry.benchmark, model=entry.model) or {}) | {"stream": {"name": entry.stream}}
 
 
 def data_of(card: Card, settings: TestSettings, checkpoint: Path) -> dict[str, Any]:

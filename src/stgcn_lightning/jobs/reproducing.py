@@ -6,6 +6,7 @@ what `train` writes, and is finished once it holds scores.
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from stgcn_lightning import ranks
-from stgcn_lightning.checkpoints.zoo import zoo_entries
+from stgcn_lightning.checkpoints.zoo import ZOO, zoo_entry
 from stgcn_lightning.data.names import FOUR_STREAMS, STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.figures import figures_of
@@ -250,14 +251,8 @@ def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
     streams = streams_of(settings)
     if given is None:
         return dict.fromkeys(streams)
-    benchmark = settings.benchmark.name
-    if given == "zoo" and f"{benchmark}_{streams[0]}" not in zoo_entries():
-        raise BadInput(
-            f"MMAction2 publishes no checkpoints for {benchmark}: leave out checkpoints "
-            "to train, or give checkpoints='{joint: FILE, bone: FILE}'"
-        )
     if given == "zoo":
-        given = {stream: f"zoo:{benchmark}_{stream}" for stream in streams}
+        given = of_the_zoo(settings, streams)
     elif settings.streams is not None:
         raise BadInput("checkpoints names its streams: leave out streams")
     if not isinstance(given, dict) or not given:
@@ -285,3 +280,15 @@ def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
                 raise BadInput(f"there is no checkpoint {path}")
             found[stream] = path
     return found
+
+
+def of_the_zoo(settings: ReproduceSettings, streams: Sequence[str]) -> dict[str, str]:
+    """Names of the published checkpoints of a model and benchmark, by stream."""
+    model, benchmark = settings.model.name, settings.benchmark.name
+    names = {stream: f"{model}/{benchmark}_{stream}" for stream in streams}
+    if absent := [stream for stream, name in names.items() if zoo_entry(name) is None]:
+        raise BadInput(
+            f"nobody publishes checkpoints for {benchmark} of {model}, stream {absent[0]}: leave "
+            "out checkpoints to train, or give checkpoints='{joint: FILE, bone: FILE}'"
+        )
+    return {stream: ZOO + name for stream, name in names.items()}

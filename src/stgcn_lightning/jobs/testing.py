@@ -22,7 +22,7 @@ from stgcn_lightning.checkpoints.weights import (
     refuse_other_card,
     refuse_other_size,
 )
-from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entries
+from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entry
 from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.figures import NAMES, figures_of
@@ -54,7 +54,9 @@ def test(settings: TestSettings) -> None:
         raise BadInput("say which weights to test: checkpoint=FILE or checkpoint=zoo:NAME")
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     refuse_other_zoo(settings, settings.checkpoint)
-    checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, settings.model.name)
+    checkpoint = checkpoint_of(
+        settings.checkpoint, settings.downloads, settings.given["model"].get("name")
+    )
     out = scores_path(settings.scores, settings.run_dir, checkpoint)
     state, table = read_weights(checkpoint, console.print)
     table = table or card_beside(checkpoint)
@@ -129,16 +131,15 @@ def held_out_of(
 
 def refuse_other_zoo(settings: TestSettings, named: str) -> None:
     """Refuse a published checkpoint of another stream or dimension before it is downloaded."""
-    entry = zoo_entries().get(named.removeprefix(ZOO))
-    if entry and named.startswith(ZOO):
-        trained_in = entry.benchmark.rsplit("_", 1)[-1]
+    entry = zoo_entry(named.removeprefix(ZOO)) if named.startswith(ZOO) else None
+    if entry:
         given = settings.given  # the rest is as the zoo's table says
         stream = given["stream"].get("name", entry.stream)
-        dimension = given["benchmark"].get("dimension", trained_in)
-        if (entry.stream, trained_in) != (stream, dimension):
+        dimension = given["benchmark"].get("dimension", entry.dimension)
+        if (entry.stream, entry.dimension) != (stream, dimension):
             raise BadInput(
-                f"{named} was trained on the stream {entry.stream} in {trained_in}, not on "
-                f"{stream} in {dimension}: set experiment={entry.benchmark}_{entry.stream}"
+                f"{named} was trained on the stream {entry.stream} in {entry.dimension}, not on "
+                f"{stream} in {dimension}: set experiment={entry.experiment}"
             )
 
 

@@ -50,6 +50,9 @@ TASKS = {
         "stgcn_lightning.jobs.inspecting:inspect",
         "say what a file or folder is, what is in it, and what will hurt",
     ),
+    "zoo": Task(
+        "stgcn_lightning.jobs.listing:list_zoo", "list the published checkpoints, zoo:NAME"
+    ),
     "predict": Task("stgcn_lightning.jobs.predicting:predict", "say which actions key points show"),
 }
 

@@ -42,6 +42,10 @@ def settings_of(door: str, cfg: "DictConfig", folders: Sequence[str] = ()) -> An
     if door == "reproduce":
         part = partial(part_of, cfg)
         return read(DOORS[door], plain, composed=frozen(plain), part=part)
+    if door == "zoo":
+        groups = [name for name in ("model", "benchmark", "stream") if plain.get(name)]
+        chosen = {name: str(plain[name].get("name")) for name in groups}
+        return read(DOORS[door], plain, composed=frozen(plain), chosen=chosen)
     if door not in LED:
         return read(DOORS[door], plain, composed=frozen(plain))
     given = {group: stated({group: plain[group]}).get(group, {}) for group in DESCRIBED}

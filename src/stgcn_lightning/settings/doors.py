@@ -22,34 +22,11 @@ from stgcn_lightning.settings.groups import (
     Stream,
 )
 from stgcn_lightning.settings.objects import Object, objects
+from stgcn_lightning.settings.places import NAMED, check_checkpoint, check_resume, check_video
 from stgcn_lightning.settings.trainer import Trainer, working_callbacks
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.terminal import shown_value
 
-FindBenchmark = Callable[[str], Mapping[str, Any] | None]
-NAMED = "a file, the folder of a run, an address (https://), or zoo:NAME"
-
-
-def check_checkpoint(key: str, value: Any) -> Any:
-    """Return a path or the name of a published file as it was given, or raise BadInput."""
-    fields.path_of(key, value)
-    return value
-
-
-def check_resume(key: str, value: Any) -> str:
-    """Return ``auto`` or a path as it was given, or raise BadInput."""
-    if not isinstance(value, str):
-        raise BadInput(f"{key}={shown_value(value)} is neither auto nor a checkpoint")
-    if value != "auto":
-        fields.path_of(key, value)
-    return value
-
-
-def check_video(key: str, value: Any) -> str | int:
-    """Return a camera's number or the path of a video, or raise BadInput."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    return str(fields.path_of(key, value))
+FindBenchmark = Callable[..., Mapping[str, Any] | None]
 
 
 def _body(_: str, value: Any) -> Skeleton:
@@ -388,6 +365,20 @@ class Trained:
     model: Model = fields.group(Model)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ZooSettings(Settings):
+    """What the zoo door takes.
+
+    Attributes:
+        chosen: the names in the groups model, benchmark and stream that are chosen.
+    """
+
+    chosen: Mapping[str, str]
+    downloads: Downloads = fields.group(Downloads)
+    text: str | None = fields.name("part of a name or source of those that are listed", null="all")
+    format: Literal["table", "json"] = fields.choice("form of the list", "table", "json")
+
+
 DOORS: dict[str, type[Settings]] = {
     "train": TrainSettings,
     "test": TestSettings,
@@ -397,4 +388,5 @@ DOORS: dict[str, type[Settings]] = {
     "export": ExportSettings,
     "inspect": InspectSettings,
     "predict": PredictSettings,
+    "zoo": ZooSettings,
 }

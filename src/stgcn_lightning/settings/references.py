@@ -12,7 +12,7 @@ DESCRIBED = ("skeleton", "benchmark", "stream", "data", "model")  # what a card 
 
 
 def benchmark_named(
-    name: str, folders: Sequence[str], downloads: Mapping[str, Any]
+    name: str, folders: Sequence[str], downloads: Mapping[str, Any], model: str | None = None
 ) -> dict[str, Any] | None:
     """Benchmark and skeleton as a benchmark's file has them; None where there is no such file.
 
@@ -20,37 +20,41 @@ def benchmark_named(
         name: is compared with the names of files; of a text out of a checkpoint no path is made.
         folders: of further configuration, where the user's own benchmarks are.
         downloads: the group of the user's choices, which paths of a benchmark refer to.
+        model: a family of ours whose file is wanted, too.
     """
     roots = [CONF, *map(Path, folders)]
     known = {file.stem for root in roots for file in (root / "benchmark").glob("[!_]*.yaml")}
     if name not in known or not WRITABLE.fullmatch(name):
         return None
-    return groups_of(("benchmark", "skeleton"), name, folders, downloads)
+    if model is None:
+        return groups_of(("benchmark", "skeleton"), {"benchmark": name}, folders, downloads)
+    chosen = {"benchmark": name, "model": model}
+    return groups_of(("benchmark", "skeleton", "model"), chosen, folders, downloads)
 
 
 def defaults_of(folders: Sequence[str], downloads: Mapping[str, Any]) -> dict[str, Any]:
     """The groups of `DESCRIBED` as `train` has them where nothing is chosen."""
-    return groups_of(DESCRIBED, None, folders, downloads)
+    return groups_of(DESCRIBED, {}, folders, downloads)
 
 
 def groups_of(
     groups: Sequence[str],
-    benchmark: str | None,
+    chosen: Mapping[str, str],
     folders: Sequence[str],
     downloads: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Groups of `train`'s configuration, with one benchmark, as plain containers."""
+    """Groups of `train`'s configuration, of which some are `chosen`, as plain containers."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     opened = GlobalHydra.instance()
     door, opened.hydra = opened.hydra, None  # the one that is open goes on afterwards
-    chosen = [] if benchmark is None else [f"benchmark={benchmark}"]
+    overrides = [f"{group}={name}" for group, name in chosen.items()]
     places = ",".join(_quoted(f"file://{folder}") for folder in folders)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("_common", [*chosen, f"hydra.searchpath=[{places}]"])
+            cfg = compose("_common", [*overrides, f"hydra.searchpath=[{places}]"])
     finally:
         GlobalHydra.instance().hydra = door
     cfg.downloads = dict(downloads)

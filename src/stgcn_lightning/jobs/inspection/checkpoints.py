@@ -74,7 +74,7 @@ def inspect(asked: Asked) -> Inspected:
             "bytes": path.stat().st_size,
         }
     )
-    if published := _published(card, len(state[HEAD])):
+    if published := _published(card, facts["model"], len(state[HEAD])):
         facts["published_top1"] = published
     names = [str(name) for name in card.get("classes", [])] if own or "classes" in card else []
     return Inspected(
@@ -178,11 +178,9 @@ def accuracies(path: Path, content: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _published(card: Mapping[str, Any], classes: int) -> str | None:
+def _published(card: Mapping[str, Any], model: str, classes: int) -> str | None:
     names = card.get("benchmark"), card.get("stream")
-    model = card.get("model")
-    family = str(model.get("name")) if isinstance(model, Mapping) else "stgcn"
-    known = published_figures(family, str(names[0]), str(names[1])) if all(names) else ()
+    known = published_figures(model, str(names[0]), str(names[1])) if all(names) else ()
     said = [f"{one.top1:.2f} % ({one.source})" for one in known if one.classes == classes]
     return ", ".join(said) or None
 
