@@ -265,6 +265,25 @@ def test_against_mmaction2_a_published_style_checkpoint_reproduces_its_dump(door
     assert "joined by order" in out
 
 
+def test_against_pyskl_a_published_style_checkpoint_reproduces_its_scores(door):
+    status, _, err = door(
+        "test",
+        "experiment=ntu60_xsub_2d_bone",
+        "model=ctrgcn",
+        f"benchmark.annotations={shared('interop/tiny_2d.pkl')}",
+        "benchmark.classes=4",
+        "model.base_channels=8",
+        f"checkpoint={shared('interop-families/pyskl_ctrgcn_tiny_bone_2d.pth')}",
+        "trainer=cpu",
+        "scores=out.npz",
+    )
+    assert status == 0, err
+    theirs = np.load(shared("interop-families/scores.npz"))
+    with np.load("out.npz") as ours:
+        assert list(ours["ids"]) == list(theirs["frame_dir"])
+        np.testing.assert_allclose(ours["scores"], theirs["pyskl_ctrgcn"], atol=1e-4)
+
+
 def test_relative_paths_belong_to_the_folder_of_the_command_with_chdir_too(door):
     arguments = [*TINY, "hydra.job.chdir=true", "hydra.run.dir=run", "data.store_dir=mine"]
     status, out, err = door("prepare", *arguments)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # asking for names alone does not import torch
 OURS = {
     "stgcn": ("stgcn_lightning.models.stgcn", "STGCN"),
     "stgcnpp": ("stgcn_lightning.models.stgcnpp", "STGCNPP"),
+    "ctrgcn": ("stgcn_lightning.models.ctrgcn", "CTRGCN"),
 }
 COMMON = ("channels", "dropout")  # options of every family
 OFFERED = ("persons",)  # given to a family whose constructor names it
