@@ -265,22 +265,31 @@ def test_against_mmaction2_a_published_style_checkpoint_reproduces_its_dump(door
     assert "joined by order" in out
 
 
-def test_against_mmaction2_its_agcn_gives_the_scores_that_it_dumped(door):
-    arguments = [
+@pytest.mark.parametrize(
+    ("model", "file"),
+    [
+        ("agcn", "mmaction2_agcn_tiny_bone_2d.pth"),
+        ("ctrgcn", "pyskl_ctrgcn_tiny_bone_2d.pth"),
+    ],
+)
+def test_checkpoints_of_mmaction2_and_pyskl_give_the_scores_that_these_dumped(door, model, file):
+    status, _, err = door(
+        "test",
         "experiment=ntu60_xsub_2d_bone",
-        "model=agcn",
+        f"model={model}",
         f"benchmark.annotations={shared('interop/tiny_2d.pkl')}",
         "benchmark.classes=4",
         "model.base_channels=8",
-        f"checkpoint={shared('interop-families/mmaction2_agcn_tiny_bone_2d.pth')}",
+        f"checkpoint={shared(f'interop-families/{file}')}",
         "trainer=cpu",
-    ]
-    status, _, err = door("test", *arguments, "scores=out.npz")
+        "scores=out.npz",
+    )
     assert status == 0, err
+    name = file.partition("_tiny")[0]
     with np.load("out.npz") as ours, np.load(shared("interop-families/scores.npz")) as theirs:
         assert ours["ids"].tolist() == theirs["frame_dir"].tolist()
         assert ours["labels"].tolist() == theirs["labels"].tolist()
-        np.testing.assert_allclose(ours["scores"], theirs["mmaction2_agcn"], atol=1e-4)
+        np.testing.assert_allclose(ours["scores"], theirs[name], atol=1e-4)
 
 
 def test_relative_paths_belong_to_the_folder_of_the_command_with_chdir_too(door):

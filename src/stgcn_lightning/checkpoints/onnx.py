@@ -32,13 +32,16 @@ for name in ("onnx_ir", "onnxscript"):
 def to_onnx(model: Backbone) -> bytes:
     """The ONNX file of `model`: clips (N, M, T, V, C) in, logits (N, classes) out.
 
-    N, M and T are free, and no node says on which machine it was made. The folded form is exported,
-    in which no node normalises; of a family without one, the model itself.
+    N, M and T are free, but for M of a family that tells places apart, and no node says on which
+    machine it was made. The folded form is exported, in which no node normalises; of a family
+    without one, the model itself.
     """
     plain = plain_copy(model).eval()
     folded = folded_form(plain)
     N, M, T = (torch.export.Dim(name) for name in "NMT")
-    clips = torch.zeros(3, 2, 37, model.joints, model.channels)  # 0 and 1 would be constants
+    M = torch.export.Dim.STATIC if model.persons else M
+    # 0 and 1 would be constants
+    clips = torch.zeros(3, model.persons or 2, 37, model.joints, model.channels)
     return onnx_bytes(
         plain if folded is None else folded,
         (clips,),

@@ -18,7 +18,7 @@ def count_macs(model: Backbone, frames: int, persons: int) -> int:
     Published models are compared by this number: products and convolutions alone, without what an
     engine saves. Nothing is computed: the tensors are on the meta device.
     """
-    plain = plain_copy(model).to("meta").eval()
+    plain = plain_copy(model).to("meta").eval().requires_grad_(False)
     clips = torch.zeros(1, persons, frames, model.joints, model.channels, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         plain(clips)

@@ -27,6 +27,7 @@ OURS = {
     "msg3d": ("stgcn_lightning.models.msg3d", "MSG3D"),
     "dgstgcn": ("stgcn_lightning.models.dgstgcn", "DGSTGCN"),
     "protogcn": ("stgcn_lightning.models.protogcn", "ProtoGCN"),
+    "ctrgcn": ("stgcn_lightning.models.ctrgcn", "CTRGCN"),
 }
 COMMON = ("channels", "dropout")  # options of every family
 OFFERED = ("persons",)  # given to a family whose constructor names it
