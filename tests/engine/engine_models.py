@@ -33,6 +33,8 @@ def make(joints=5, channels=3, base_channels=8, family="stgcn") -> Backbone:
                 tensor.uniform_(0.5, 1.5)
             if "edge_importance" in name:
                 tensor.uniform_(0.5, 1.5).div_(joints)
+            if "edge_offset" in name:
+                tensor.uniform_(-0.5, 0.5).div_(tensor.shape[-1])
     return model
 
 

@@ -7,6 +7,7 @@ faster, and batch norms count a row as often as it stands for a person.
 
 from torch import nn
 
+from stgcn_lightning.engine import windows
 from stgcn_lightning.engine.fourier import FourierConv
 from stgcn_lightning.engine.frames_first import GraphConv, Pointwise, Stage
 from stgcn_lightning.engine.gathering import GatherFirst
@@ -17,9 +18,11 @@ from stgcn_lightning.errors import UnfitModel
 FASTER = {
     one.plain_class: one
     for one in (
-        RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst, GraphConv, Pointwise, Stage, JointsFirstStage,
+        *(RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst, GraphConv, Pointwise, Stage),
+        JointsFirstStage,
+        *(windows.GraphConv, windows.WindowConv),
     )
-}  # fmt: skip
+}
 
 
 def convert(model: nn.Module) -> CurrentRows:
