@@ -72,13 +72,15 @@ def benchmark_tables(conf: Path = CONF) -> list[BenchmarkTable]:
 def _benchmark(file: Path) -> BenchmarkTable:
     table = _table(file)
     try:
-        chosen = [one for one in table.get("defaults", []) if isinstance(one, dict)]
+        first = table.get("defaults", [])
+        chosen = [one for one in first if isinstance(one, dict)]
         skeleton = next((v for one in chosen for k, v in one.items() if "skeleton" in k), "")
+        for shared in [one for one in first if isinstance(one, str) and one != "_self_"]:
+            table = _table(file.with_name(f"{shared}.yaml")) | table
         classes = table["classes"]
         if isinstance(classes, str):  # ${first:60,${._ntu_classes}}
-            ntu = _table(CONF / "benchmark" / "_ntu.yaml")["_ntu_classes"]
             some = re.search(r"first:(\d+)", classes)
-            classes = ntu[: int(some[1])] if some else ntu
+            classes = table["_ntu_classes"][: int(some[1]) if some else None]
         return BenchmarkTable(
             *(str(table["name"]), str(skeleton), table["dimension"], table["normalise"]),
             *(table["train_split"], table["val_split"]),

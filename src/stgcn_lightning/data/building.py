@@ -29,7 +29,7 @@ from stgcn_lightning.data.plausible import Surveyed, judge
 from stgcn_lightning.data.portions import CHANNELS, survey_of
 from stgcn_lightning.data.spec import StoreSpec
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.placed import ArrayInFile
+from stgcn_lightning.files.placed import Placed
 from stgcn_lightning.files.unpickling import not_collecting
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
@@ -162,7 +162,7 @@ def plan_of(samples: Sequence[Sample], spec: StoreSpec) -> Plan:
     """What it takes to build a store of these samples."""
     arrays = list(_arrays(samples))
     read = sum(one.nbytes for one in arrays)
-    in_file = sum(one.nbytes for one in arrays if isinstance(one, ArrayInFile))
+    in_file = sum(one.nbytes for one in arrays if isinstance(one, Placed))
     helpers = min(cores(), MOST) if in_file >= ALONE and sys.executable else 1
     row = spec.skeleton.num_joints * CHANNELS * _stored_type(samples, spec).itemsize
     memory = PROCESS + SAMPLE * len(samples) + read - in_file + (helpers > 1) * helpers * HELPER
@@ -185,11 +185,11 @@ def _stored_type(samples: Sequence[Sample], spec: StoreSpec) -> np.dtype[Any]:
     return np.dtype(np.float16 if half and spec.normalise != "3d" else np.float32)
 
 
-def _arrays(samples: Sequence[Sample]) -> Iterator[np.ndarray | ArrayInFile]:
+def _arrays(samples: Sequence[Sample]) -> Iterator[np.ndarray | Placed]:
     """The arrays of samples, which need not be checked yet."""
     for sample in samples:
         for array in (sample.keypoint, sample.score):
-            if isinstance(array, np.ndarray | ArrayInFile):
+            if isinstance(array, np.ndarray | Placed):
                 yield array
 
 

@@ -1,8 +1,7 @@
 """The files that settings name, downloaded if they are published ones."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from stgcn_lightning.checkpoints.weights import checkpoint_in
 from stgcn_lightning.checkpoints.zoo import ADDRESS, MODEL, ZOO, checkpoint_file
@@ -45,5 +44,5 @@ def refuse_other_model(named: str, model: str) -> None:
 
 def downloads_of(chosen: groups.Downloads) -> Downloads:
     """Where published files come from and go to, as `files.downloads` takes it."""
-    where: dict[str, Any] = {"folder": path_of("downloads.folder", chosen.folder)}
-    return Downloads(**asdict(chosen) | where)
+    known = {field.name: getattr(chosen, field.name) for field in fields(Downloads)}
+    return Downloads(**known | {"folder": path_of("downloads.folder", chosen.folder)})

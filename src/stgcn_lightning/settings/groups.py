@@ -305,10 +305,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Downloads:
-    """Downloads of what MMAction2 publishes: address, folder, tries."""
+    """Downloads of what MMAction2 and PYSKL publish: addresses, folder, tries."""
 
     address: str = fields.checked(
-        "address of the published files, or of a mirror", "an address", check_address
+        "address of what MMAction2 publishes, or of a mirror", "an address", check_address
+    )
+    pyskl: str = fields.checked(
+        "address of what PYSKL publishes, or of a mirror", "an address", check_address
     )
     folder: str = fields.checked("folder of downloaded files", "a path", check_folder)
     timeout: float = fields.number(
