@@ -96,7 +96,8 @@ def build(
         read = spec.source.annotations(annotations, lambda done: watch.seen(done, size))
         found, renamed = find_samples(read)
         plan = plan_of(found.samples, spec)
-    about = about | {"dropped": [], "renamed": renamed}
+    beside = {str(path): as_it_is(path) for path in read.beside}
+    about = about | {"dropped": [], "renamed": renamed, "beside": beside}
     try:
         # Nearly all annotations are good: each portion is checked when it is prepared.
         _store(folder, found, lambda _crew, _samples: {}, plan, spec, about, watch)
@@ -106,6 +107,15 @@ def build(
         # First everything is checked, which says what is wrong in the order of the checks.
         shutil.rmtree(folder, ignore_errors=True)
         _store(folder, found, _faults_of, plan, spec, about, watch)
+
+
+def as_it_is(path: str | Path) -> list[int] | None:
+    """What changes when a file changes; None: there is none."""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 FaultsOf = Callable[[Crew, Sequence[Sample]], dict[str, str]]

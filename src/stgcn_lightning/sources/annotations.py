@@ -6,6 +6,7 @@ Axes: M persons, T frames, V joints, C coordinates.
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -52,10 +53,16 @@ class Annotations:
     """All samples of a data set in file order, and the ids that belong to each split.
 
     A source need not check what is in them: `data.checks` does.
+
+    Attributes:
+        samples: the samples.
+        splits: name -> ids.
+        beside: files that arrays are in besides the one that was read.
     """
 
     samples: list[Sample]
     splits: dict[str, list[str]]
+    beside: tuple[Path, ...] = ()
 
 
 def loaded(samples: Iterable[Sample]) -> Iterator[Sample]:

@@ -14,6 +14,7 @@ frame has more than `CROWD` persons, those of each frame are sorted by their sco
 Axes: N skeletons, M persons, T frames, V joints, C coordinates.
 """
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
@@ -101,7 +102,8 @@ class FrameLists:
         trained = [id for id in annotations.splits[TRAIN] if id not in self.sparse]
         splits = annotations.splits | {TRAIN: trained}
         left = self.sparse.difference(*splits.values())
-        return Annotations([one for one in annotations.samples if one.id not in left], splits)
+        samples = [one for one in annotations.samples if one.id not in left]
+        return replace(annotations, samples=samples, splits=splits)
 
     def _skeletons(self, id: str, record: dict[str, Any]) -> tuple[Path, Listed]:
         """The skeletons of a record, and the file that they are in."""
