@@ -61,7 +61,7 @@ def write_listed(
         for t, pose in enumerate(body):
             for m in range(0 if t % 5 == 4 else 1 + (i + t) % crowd):
                 frames.append(t)
-                skeletons.append(np.add(pose, (9 * m, 0, 0)))
+                skeletons.append(np.add(pose, (9 * m, 0, 0)) * (1, 1, draw.uniform(0.5, 1)))
         record = about(i, i % classes, len(body))
         boxes = draw.uniform(0.5, 1, len(frames)).astype(np.float16)
         inds = np.array(frames, np.int16)

@@ -47,28 +47,38 @@ def test_from_the_published_file_to_the_scores(door, tmp_path, name):
     assert f"{2 * classes} samples, 17 joints (coco17), float16" in out
     status, _, err = door("train", *data, *TINY, "logger=csv")
     assert status == 0, err
-    status, out, err = door("test", "checkpoint=run", *data[1:], "scores=s.npz", "trainer=cpu")
+    status, _, err = door("test", "checkpoint=run", *data[1:], "scores=s.npz", "trainer=cpu")
     assert status == 0, err
-    assert f"benchmark {name}" in out
+    stores = [one for one in (tmp_path / "stores").iterdir() if one.is_dir()]
+    assert len(stores) == 1  # the card leads to the options of the source, too
     scores = read_scores(tmp_path / "s.npz")
     assert scores.scores.shape == (classes, classes)
     assert len(set(scores.classes)) == classes
+    assert scores.meta["benchmark"] == name
 
 
-def test_an_index_without_its_key_points_says_where_they_belong(door, tmp_path):
-    path = write_listed(tmp_path, 400)
-    shutil.rmtree(tmp_path / "kpfiles")
+def test_an_index_is_downloaded_and_says_where_its_key_points_belong(door, tmp_path, server):
+    made = write_listed(tmp_path / "made", 12)
+    server.files["/data/k400/k400_hrnet.pkl"] = made.read_bytes()
+    kept = tmp_path / "kept"
+    keys = [f"downloads.pyskl={server.address}", f"downloads.folder={kept}"]
+    place = f"copy the files of key points to {kept / 'kpfiles'}"
     for arguments in (
-        ["prepare", "benchmark=k400_2d", f"benchmark.annotations={path}"],
-        ["inspect", f"source={path}"],
+        ["prepare", "benchmark=k400_2d", *keys],
+        ["prepare", "benchmark=k400_2d", *keys],
+        ["inspect", f"source={kept / made.name}"],
     ):
-        place = f"copy the files of key points to {tmp_path / 'kpfiles'}"
         refused(door(*arguments), "lie apart", "no data/k400/kpfiles/part_0.pkl", place)
+    assert [path for path, _ in server.asked] == ["/data/k400/k400_hrnet.pkl"]
+    shutil.copytree(made.parent / "kpfiles", kept / "kpfiles")
+    status, out, err = door("prepare", "benchmark=k400_2d", *keys)
+    assert status == 0, err
+    assert "24 samples, 17 joints (coco17), float16" in out
 
 
 def test_options_of_the_source_are_keys(door, tmp_path):
-    path = write_listed(tmp_path, 400)
+    path = write_listed(tmp_path, 12)
     data = ["benchmark=k400_2d", f"benchmark.annotations={path}"]
     refused(door("prepare", *data, "benchmark.source.box_score=2"), "from 0 to 1")
     refused(door("prepare", *data, "+benchmark.source.box=1"), "no key benchmark.source.box")
-    refused(door("prepare", *data, "benchmark.source.box_score=1"), "data.on_bad_sample=drop")
+    refused(door("prepare", *data, "benchmark.source.box_score=1"), "has no persons")

@@ -134,7 +134,9 @@ def test_the_end_of_a_name_is_looked_for_below_the_annotations(tmp_path, raw):
     assert len(read_annotations(path).samples) == 2 * CLASSES
 
 
-@pytest.mark.parametrize("raw", ["../kpfiles/part_{}.pkl", "kpfiles/../part_{}.pkl", "", "a\0b", 7])
+@pytest.mark.parametrize(
+    "raw", ["../kpfiles/part_{}.pkl", "kpfiles/../part_{}.pkl", "", "a\0b", 7, []]
+)
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path, raw):
     path = write_listed(tmp_path / "in", CLASSES)
     for file in (tmp_path / "in" / "kpfiles").iterdir():
@@ -166,7 +168,10 @@ def test_a_file_of_key_points_is_untrusted_too(tmp_path):
 
 
 BAD = {
-    "has 2 skeletons": lambda r: r.update(keypoint=np.ones((2, 17, 3), np.float16)),
+    "has 2 skeletons but .* frame_inds": lambda r: r.update(
+        keypoint=np.ones((2, 17, 3), np.float16)
+    ),
+    "skeletons but 3 box_score": lambda r: r.update(box_score=np.ones(3, np.float16)),
     "has a list as frame_inds": lambda r: r.update(frame_inds=r["frame_inds"].tolist()),
     "has a frame_inds of float32": lambda r: r.update(frame_inds=np.ones(3, np.float32)),
     "has a box_score of int64": lambda r: r.update(box_score=np.ones(3, np.int64)),
@@ -198,6 +203,16 @@ SPEC = StoreSpec(
     classes=CLASSES,
     source=source_named("mmaction2", box_score=0.6, persons=2),
 )
+
+
+def test_coordinates_that_float16_cannot_hold_are_refused(tmp_path):
+    path = write_listed(tmp_path, CLASSES)
+    part = tmp_path / "kpfiles" / "part_1.pkl"
+    held = pickle.loads(part.read_bytes())
+    held["v_001"]["keypoint"] = held["v_001"]["keypoint"].astype(np.float32) * 1e6
+    part.write_bytes(pickle.dumps(held))
+    with pytest.raises(BadInput, match="'v_001' has coordinate inf"):
+        open_or_build(path, SPEC, tmp_path / "stores")
 
 
 def test_helpers_build_the_store_that_is_built_alone(tmp_path, monkeypatch):

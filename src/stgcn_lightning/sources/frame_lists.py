@@ -72,13 +72,12 @@ class FrameLists:
         boxes = record.get("box_score")
         if boxes is not None:
             boxes = _listed(boxes, "box_score", 1, "f", "(skeletons,) of floats")
-        many = {len_of(one) for one in (skeletons, frames, boxes) if one is not None}
-        if len(many) > 1:
-            raise Malformed(
-                f"has {len_of(skeletons)} skeletons, {len_of(frames)} frame_inds and "
-                f"{len_of(boxes) if boxes is not None else 'no'} box_scores; give one of each for "
-                "each skeleton"
-            )
+        for key, one in zip(LISTS, (frames, boxes), strict=True):
+            if one is not None and one.shape[0] != skeletons.shape[0]:
+                raise Malformed(
+                    f"has {skeletons.shape[0]} skeletons but {one.shape[0]} {key}; give one for "
+                    "each skeleton"
+                )
         found = FrameList(skeletons, frames, boxes, self.keeping)
         time, _ = found.times(self.file)
         counts = np.bincount(time)
@@ -131,7 +130,7 @@ class FrameLists:
         The name comes from whoever wrote the annotations, on another machine: its end is looked for
         below the folder of the annotations, the longest first, and nowhere else.
         """
-        if name not in self.apart:
+        if not isinstance(name, str) or name not in self.apart:
             path = _below(self.folder, name)
             held = read_pickle(path, in_place=("keypoint",))
             if not isinstance(held, dict):
@@ -169,11 +168,6 @@ def _listed(value: Any, key: str, ndim: int, kinds: str, axes: str) -> Listed:
             f"has a {key} of {array.dtype} and shape {array.shape}; give an array {axes}"
         )
     return array
-
-
-def len_of(array: Listed) -> int:
-    """How many entries the first axis has."""
-    return array.shape[0]
 
 
 class FrameList:
@@ -217,7 +211,8 @@ class FrameList:
                 time, kept = self.times(annotations)
         else:
             time, kept = self.times(file)
-        skeletons = _read(self.skeletons, file)[kept].astype(HALF)
+        with np.errstate(over="ignore"):  # infinity is refused as a coordinate
+            skeletons = _read(self.skeletons, file)[kept].astype(HALF)
         counts = np.bincount(time)
         crowded = counts.max(initial=0) > CROWD
         by_score = -skeletons[..., 2].sum(-1) if crowded else np.zeros(len(time))
