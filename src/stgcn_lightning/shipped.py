@@ -48,6 +48,7 @@ class BenchmarkTable:
         skeleton: name of the skeleton that it chooses.
         classes: their names.
         synthetic: it makes its own annotations.
+        file: name of the published annotations; empty where there are none.
     """
 
     name: str
@@ -58,6 +59,12 @@ class BenchmarkTable:
     val_split: str | None
     classes: list[str]
     synthetic: bool
+    file: str
+
+    @property
+    def usual_splits(self) -> bool:
+        """Whether its splits are called as those of many data sets."""
+        return {self.train_split, self.val_split} <= {"train", "val", "test"}
 
 
 def benchmark_tables(conf: Path = CONF) -> list[BenchmarkTable]:
@@ -86,6 +93,7 @@ def _benchmark(file: Path) -> BenchmarkTable:
             *(table["train_split"], table["val_split"]),
             [str(name) for name in classes],
             bool(table.get("synthetic")),
+            str(table.get("download", "")).rsplit("/", 1)[-1],
         )
     except (KeyError, TypeError) as error:
         raise BadInput(f"{file} is no benchmark ({error}): make it again") from None

@@ -76,6 +76,13 @@ def test_an_index_is_downloaded_and_says_where_its_key_points_belong(door, tmp_p
     assert "24 samples, 17 joints (coco17), float16" in out
 
 
+def test_own_data_of_as_many_classes_are_not_taken_for_a_published_set(door, tmp_path):
+    path = write_dense(tmp_path / "own.pkl", 48, ("train", "test"))
+    status, out, err = door("inspect", f"source={path}", "format=json")
+    assert status == 0, err
+    assert json.loads(out)["facts"]["benchmark"] is None
+
+
 def test_options_of_the_source_are_keys(door, tmp_path):
     path = write_listed(tmp_path, 12)
     data = ["benchmark=k400_2d", f"benchmark.annotations={path}"]
