@@ -144,7 +144,7 @@ def _samples(path: AnyPath, records: list[object], lists: FrameLists) -> list[Sa
 def _sample(record: dict[str, Any], lists: FrameLists) -> Sample:
     if "pred_score" in record:
         raise Malformed("is what a test answered (pred_score), no annotation; fuse reads that file")
-    listed = record.get("frame_inds") is not None
+    listed = record.get("frame_inds") is not None and _ndim(record.get("keypoint")) != 4
     for key in ("frame_dir",) if listed else ("frame_dir", "keypoint"):
         if record.get(key) is None:
             near = difflib.get_close_matches(key, map(str, record.keys() - {key}), n=1, cutoff=0.7)
@@ -176,6 +176,10 @@ def _sample(record: dict[str, Any], lists: FrameLists) -> Sample:
     has_score = record.get("keypoint_score") is not None
     score = _array(record, "keypoint_score", "(persons, frames, joints)", 3) if has_score else None
     return Sample(id, label, keypoint, score, img_shape, assumed)
+
+
+def _ndim(value: Any) -> int:
+    return value.ndim if isinstance(value, np.ndarray | Placed) else 0
 
 
 def _whole_number(record: dict[str, Any], key: str) -> int:
