@@ -1,14 +1,18 @@
 """Every experiment composes and instantiates, on data that has its shape."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+from helpers import shared
 
 from stgcn_lightning.evaluation.published import published_top1
 from stgcn_lightning.jobs.building import build
 from stgcn_lightning.jobs.trainers import build_trainer
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
-from stgcn_lightning.shipped import CONF
+from stgcn_lightning.shipped import CONF, benchmark_tables
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.mmaction2 import write_annotations
 
@@ -16,6 +20,16 @@ EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 BENCHMARKS = sorted(file.stem for file in (CONF / "benchmark").glob("[!_]*.yaml"))
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 NTU = [name for name in BENCHMARKS if name.startswith("ntu")]
+PYSKL = {  # -> first and last class
+    "gym99_2d": (
+        "(VT) round-off, flic-flac with 0.5 turn on, stretched salto forward with 0.5 turn off",
+        "(UB) (swing forward) double salto backward stretched",
+    ),
+    **{f"ucf101_split{i}_2d": ("ApplyEyeMakeup", "YoYo") for i in (1, 2, 3)},
+    **{f"hmdb51_split{i}_2d": ("brush_hair", "wave") for i in (1, 2, 3)},
+    "diving48_2d": ("Back+15som+05Twis+FREE", "Reverse+Dive+NoTwis+TUCK"),
+    "k400_2d": ("abseiling", "zumba"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +104,25 @@ def test_ntu_benchmarks_have_their_classes(name):
     assert len(classes) == (60 if name.startswith("ntu60") else 120)
     assert classes[0] == "drink water"
     assert classes[59] == "walking apart from each other"
+
+
+@pytest.mark.parametrize("name", PYSKL)
+def test_pyskl_benchmarks_have_their_classes(name):
+    benchmark = composed("train", f"benchmark={name}").benchmark
+    classes = list(benchmark.classes)
+    assert len(classes) == len(set(classes)) == int(re.findall(r"\d+", name)[0])
+    first, last = PYSKL[name]
+    assert (classes[0], classes[-1]) == (first, last)
+    assert Path(benchmark.download).name == Path(benchmark.annotations).name
+    (table,) = (one for one in benchmark_tables() if one.name == name)
+    assert (table.classes, table.skeleton) == (classes, "coco17")
+    assert (table.train_split, table.val_split) == (benchmark.train_split, benchmark.val_split)
+
+
+@pytest.mark.parametrize("name", PYSKL)
+def test_pyskl_benchmarks_are_where_pyskl_publishes_them(name):
+    published = shared("facts/annotations_pyskl.txt").read_text().split()
+    assert composed("train", f"benchmark={name}").benchmark.download in published
 
 
 @pytest.mark.parametrize("benchmark", NTU)

@@ -48,6 +48,7 @@ class BenchmarkTable:
         skeleton: name of the skeleton that it chooses.
         classes: their names.
         synthetic: it makes its own annotations.
+        file: name of the published annotations; empty where there are none.
     """
 
     name: str
@@ -58,6 +59,12 @@ class BenchmarkTable:
     val_split: str | None
     classes: list[str]
     synthetic: bool
+    file: str
+
+    @property
+    def usual_splits(self) -> bool:
+        """Whether its splits are called as those of many data sets."""
+        return {self.train_split, self.val_split} <= {"train", "val", "test"}
 
 
 def benchmark_tables(conf: Path = CONF) -> list[BenchmarkTable]:
@@ -72,18 +79,21 @@ def benchmark_tables(conf: Path = CONF) -> list[BenchmarkTable]:
 def _benchmark(file: Path) -> BenchmarkTable:
     table = _table(file)
     try:
-        chosen = [one for one in table.get("defaults", []) if isinstance(one, dict)]
+        first = table.get("defaults", [])
+        chosen = [one for one in first if isinstance(one, dict)]
         skeleton = next((v for one in chosen for k, v in one.items() if "skeleton" in k), "")
+        for shared in [one for one in first if isinstance(one, str) and one != "_self_"]:
+            table = _table(file.with_name(f"{shared}.yaml")) | table
         classes = table["classes"]
         if isinstance(classes, str):  # ${first:60,${._ntu_classes}}
-            ntu = _table(CONF / "benchmark" / "_ntu.yaml")["_ntu_classes"]
             some = re.search(r"first:(\d+)", classes)
-            classes = ntu[: int(some[1])] if some else ntu
+            classes = table["_ntu_classes"][: int(some[1]) if some else None]
         return BenchmarkTable(
             *(str(table["name"]), str(skeleton), table["dimension"], table["normalise"]),
             *(table["train_split"], table["val_split"]),
             [str(name) for name in classes],
             bool(table.get("synthetic")),
+            str(table.get("download", "")).rsplit("/", 1)[-1],
         )
     except (KeyError, TypeError) as error:
         raise BadInput(f"{file} is no benchmark ({error}): make it again") from None

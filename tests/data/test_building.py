@@ -149,13 +149,13 @@ def test_no_more_than_a_portion_is_held(tmp_path, monkeypatch):
             nonlocal alive
             alive -= type(self.base) is not Counted
 
-    def read(array, file, original=building.ArrayInFile.read):
+    def read(array, file, original=placed.ArrayInFile.read):
         nonlocal alive, most
         alive += 1
         most = max(most, alive)
         return original(array, file).view(Counted)
 
-    monkeypatch.setattr(building.ArrayInFile, "read", read)
+    monkeypatch.setattr(placed.ArrayInFile, "read", read)
     open_or_build(tmp_path / "a.pkl", SPECS["3d"], tmp_path / "stores")
     assert 0 < most <= 3 * len(portion) < 66
 

@@ -99,7 +99,7 @@ def test_what_is_read_in_place_is_what_is_read_whole(tmp_path, protocol, order):
         for record in found["annotations"]
         if isinstance(record["keypoint"], ArrayInFile)
     ]
-    assert len(stayed) == 5
+    assert len(stayed) == 6
     with path.open("rb") as file:
         same(found, want, file)
 

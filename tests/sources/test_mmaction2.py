@@ -49,6 +49,11 @@ def test_the_dict_format_is_read(tmp_path):
     assert annotations.splits == {"train": ["S1"], "val": ["S1"]}
 
 
+def test_frame_inds_beside_key_points_of_persons_mean_nothing(tmp_path):
+    (sample,) = read_annotations(written(tmp_path, [record(frame_inds=np.arange(4))])).samples
+    assert sample.keypoint.shape == (2, 4, 5, 2)
+
+
 def test_the_older_plain_list_is_one_split_called_all(tmp_path):
     content = [record(), record(frame_dir="S2")]
     annotations = read_annotations(written(tmp_path, content))

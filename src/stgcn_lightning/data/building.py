@@ -29,7 +29,7 @@ from stgcn_lightning.data.plausible import Surveyed, judge
 from stgcn_lightning.data.portions import CHANNELS, survey_of
 from stgcn_lightning.data.spec import StoreSpec
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.placed import ArrayInFile
+from stgcn_lightning.files.placed import Placed
 from stgcn_lightning.files.unpickling import not_collecting
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
@@ -96,7 +96,8 @@ def build(
         read = spec.source.annotations(annotations, lambda done: watch.seen(done, size))
         found, renamed = find_samples(read)
         plan = plan_of(found.samples, spec)
-    about = about | {"dropped": [], "renamed": renamed}
+    beside = {str(path): as_it_is(path) for path in read.beside}
+    about = about | {"dropped": [], "renamed": renamed, "beside": beside}
     try:
         # Nearly all annotations are good: each portion is checked when it is prepared.
         _store(folder, found, lambda _crew, _samples: {}, plan, spec, about, watch)
@@ -106,6 +107,15 @@ def build(
         # First everything is checked, which says what is wrong in the order of the checks.
         shutil.rmtree(folder, ignore_errors=True)
         _store(folder, found, _faults_of, plan, spec, about, watch)
+
+
+def as_it_is(path: str | Path) -> list[int] | None:
+    """What changes when a file changes; None: there is none."""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 FaultsOf = Callable[[Crew, Sequence[Sample]], dict[str, str]]
@@ -162,7 +172,7 @@ def plan_of(samples: Sequence[Sample], spec: StoreSpec) -> Plan:
     """What it takes to build a store of these samples."""
     arrays = list(_arrays(samples))
     read = sum(one.nbytes for one in arrays)
-    in_file = sum(one.nbytes for one in arrays if isinstance(one, ArrayInFile))
+    in_file = sum(one.nbytes for one in arrays if isinstance(one, Placed))
     helpers = min(cores(), MOST) if in_file >= ALONE and sys.executable else 1
     row = spec.skeleton.num_joints * CHANNELS * _stored_type(samples, spec).itemsize
     memory = PROCESS + SAMPLE * len(samples) + read - in_file + (helpers > 1) * helpers * HELPER
@@ -185,11 +195,11 @@ def _stored_type(samples: Sequence[Sample], spec: StoreSpec) -> np.dtype[Any]:
     return np.dtype(np.float16 if half and spec.normalise != "3d" else np.float32)
 
 
-def _arrays(samples: Sequence[Sample]) -> Iterator[np.ndarray | ArrayInFile]:
+def _arrays(samples: Sequence[Sample]) -> Iterator[np.ndarray | Placed]:
     """The arrays of samples, which need not be checked yet."""
     for sample in samples:
         for array in (sample.keypoint, sample.score):
-            if isinstance(array, np.ndarray | ArrayInFile):
+            if isinstance(array, np.ndarray | Placed):
                 yield array
 
 

@@ -31,7 +31,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stgcn_lightning.data.building import Watch, build, empty_frame, table_of
+from stgcn_lightning.data.building import Watch, as_it_is, build, empty_frame, table_of
 from stgcn_lightning.data.checks import check_annotations, split_ids
 from stgcn_lightning.data.overlaps import Divided
 from stgcn_lightning.data.plausible import Finding
@@ -186,11 +186,17 @@ def is_current(folder: Path, annotations: Path, source: Source) -> bool:
         manifest = json.loads((folder / "manifest.json").read_text())
         rows, joints, channels = manifest["shape"]
         size = rows * joints * channels * np.dtype(manifest["dtype"]).itemsize
-        if (folder / "frames.bin").stat().st_size != size:
+        if (folder / "frames.bin").stat().st_size != size or not _beside_are(manifest):
             return False
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
         return False  # absent, or damaged since
     return not annotations.exists() or fingerprint(annotations, source).items() <= manifest.items()
+
+
+def _beside_are(manifest: dict[str, Any]) -> bool:
+    """Whether the files that held arrays besides the annotations are as they were, or gone."""
+    files: dict[str, list[int]] = manifest.get("beside", {})
+    return all(as_it_is(path) in (None, was) for path, was in files.items())
 
 
 def fingerprint(annotations: Path, source: Source) -> dict[str, int | str]:
@@ -220,12 +226,15 @@ def _build(folder: Path, annotations: Path, spec: StoreSpec, watch: Watch) -> No
             build(building, annotations, spec, spec.describe() | source, watch)
         except BadInput as error:
             fault = error
-        # arrays are read from where they were in the file, at first
-        if (
+        # arrays are read from where they were in the files, at first
+        changed = (
             spec.source.read_in_place
             and annotations.exists()
             and fingerprint(annotations, spec.source) != source
-        ):
+        )
+        if not changed and not fault:
+            changed = not _beside_are(json.loads((building / "manifest.json").read_text()))
+        if changed:
             raise BadInput(f"{annotations} changed while it was read: start again") from fault
         if fault:
             raise fault

@@ -108,7 +108,7 @@ class MaskedArray(Array):
 
 
 class ArrayInPlace(Array):
-    """An array that stays in the file if it is one of floating-point numbers."""
+    """An array that stays in the file if it is one of real numbers."""
 
     __slots__ = ("file", "path")
 
@@ -138,7 +138,7 @@ class ArrayInPlace(Array):
 
 def stays(dtype: Any, data: Any) -> bool:
     """Whether numbers stay in the file; those in another machine's order of bytes do not."""
-    numbers = isinstance(dtype, Dtype) and dtype.value.kind == "f" and dtype.value.isnative
+    numbers = isinstance(dtype, Dtype) and dtype.value.kind in "fiu" and dtype.value.isnative
     return numbers and isinstance(data, Run)
 
 

@@ -111,7 +111,7 @@ def read_pickle(
     Args:
         path: of the file.
         contents: what it should hold, one of `kinds.WANTED`.
-        in_place: keys of dicts, under which floating-point arrays may stay in the file, as
+        in_place: keys of dicts, under which arrays of real numbers may stay in the file, as
             `placed.ArrayInFile`.
         seen: is then told now and then how many bytes of the file have been looked at.
 

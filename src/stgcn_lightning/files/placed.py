@@ -174,32 +174,22 @@ class Run(Built):
         return self.value
 
 
-class ArrayInFile:
-    """An array whose bytes lie in a file.
+class Placed:
+    """An array that is made of what lies in a file, whenever it is asked for.
 
-    Attributes:
+    Args:
         path: of the file.
-        start: where the bytes begin.
-        nbytes: how many there are; text may have more than the array.
-        text: they are spelled as text.
         shape: of the array.
-        dtype: of floating-point numbers, in the machine's order of bytes.
-        order: ``C`` or ``F``.
+        dtype: of the array.
+        nbytes: how many bytes it takes in the file, or in memory where it is made of others.
     """
 
-    __slots__ = ("dtype", "nbytes", "order", "path", "shape", "start", "text")
+    __slots__ = ("dtype", "nbytes", "path", "shape")
 
     def __init__(
-        self,
-        path: AnyPath,
-        run: Run,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        order: Literal["C", "F"],
+        self, path: AnyPath, shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int
     ) -> None:
-        self.path, self.start, self.nbytes, self.text = path, run.start, run.size, run.text
-        self.shape, self.dtype = shape, dtype
-        self.order: Literal["C", "F"] = order
+        self.path, self.shape, self.dtype, self.nbytes = path, shape, dtype, nbytes
 
     @property
     def ndim(self) -> int:
@@ -210,6 +200,38 @@ class ArrayInFile:
     def size(self) -> int:
         """How many numbers it has."""
         return math.prod(self.shape)
+
+    def read(self, file: IO[bytes]) -> np.ndarray:
+        """The array, writable, from its file, which is open."""
+        raise NotImplementedError
+
+
+class ArrayInFile(Placed):
+    """An array whose bytes lie in a file.
+
+    Attributes:
+        path: of the file.
+        start: where the bytes begin.
+        nbytes: how many there are; text may have more than the array.
+        text: they are spelled as text.
+        shape: of the array.
+        dtype: of numbers, in the machine's order of bytes.
+        order: ``C`` or ``F``.
+    """
+
+    __slots__ = ("order", "start", "text")
+
+    def __init__(
+        self,
+        path: AnyPath,
+        run: Run,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        order: Literal["C", "F"],
+    ) -> None:
+        super().__init__(path, shape, dtype, run.size)
+        self.start, self.text = run.start, run.text
+        self.order: Literal["C", "F"] = order
 
     def read(self, file: IO[bytes]) -> np.ndarray:
         """The array, writable, from its file, which is open.

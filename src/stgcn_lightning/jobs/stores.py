@@ -1,8 +1,10 @@
 """The data set of a benchmark: class names, annotations and their store."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from stgcn_lightning.data.overlaps import judge_splits
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
@@ -16,6 +18,7 @@ from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.settings.groups import Benchmark
 from stgcn_lightning.settings.objects import imported
+from stgcn_lightning.sources.frame_lists import KeyPointsApart
 from stgcn_lightning.sources.registry import Source, own_source, source_named
 from stgcn_lightning.sources.synthetic import synthetic_annotations, synthetic_file
 from stgcn_lightning.terminal import console, shown
@@ -67,7 +70,12 @@ def open_store_of(settings: Common, *, download: bool = False, explain: bool = F
 
 def looked_at(spec: StoreSpec) -> Callable[[Path], object]:
     """What tells whether a downloaded file holds annotations, without holding them itself."""
-    return lambda path: spec.source.annotations(path, lambda _: None)
+
+    def look(path: Path) -> None:
+        with suppress(KeyPointsApart):  # which are fetched by hand
+            spec.source.annotations(path, lambda _: None)
+
+    return look
 
 
 def annotations_of(benchmark: Benchmark, root: Path) -> Path:
@@ -146,9 +154,14 @@ def synthesise(benchmark: Benchmark, root: Path) -> Path:
 
 
 def source_of(benchmark: Benchmark) -> Source:
-    """The reader of the benchmark's annotations: of this package, or the user's own."""
+    """The reader of the benchmark's annotations: of this package, or the user's own.
+
+    Raises:
+        BadInput: there is none of that name, or it has no such options.
+    """
     source = thawed(benchmark.source)
-    if isinstance(source, dict) and "_target_" in source:
-        make = imported("benchmark.source._target_", source.pop("_target_"))
-        return own_source(make, **source)
-    return source_named("mmaction2" if source is None else str(source))
+    options: dict[str, Any] = source if isinstance(source, dict) else {"name": source}
+    if "_target_" in options:
+        make = imported("benchmark.source._target_", options.pop("_target_"))
+        return own_source(make, **options)
+    return source_named(str(options.pop("name", None) or "mmaction2"), **options)

@@ -205,7 +205,6 @@ class AGCN(Backbone):
     attention: ClassVar[bool] = False
 
     adjacency: Tensor
-    persons: int
 
     def __init__(
         self,

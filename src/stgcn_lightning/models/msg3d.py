@@ -239,7 +239,6 @@ class MSG3D(Backbone):
     foreign_names = FOREIGN_NAMES
 
     adjacency: Tensor
-    persons: int
 
     def __init__(
         self,

@@ -80,7 +80,8 @@ class Benchmark:
         "data set whose .skeleton files the annotations can be made from", "ntu60, ntu120"
     )
     source: Any = fields.anything(
-        "reader of the annotations", "the name of a source, or _target_: module.function"
+        "reader of the annotations",
+        "the name of a source, its name with its options, or _target_: module.function",
     )
     reading: Mapping[str, Any] | None = fields.anything(
         "how the recordings that the annotations were made of were read; for predict",

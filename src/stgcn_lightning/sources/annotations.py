@@ -6,20 +6,27 @@ Axes: M persons, T frames, V joints, C coordinates.
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from stgcn_lightning.files.placed import ArrayInFile
+from stgcn_lightning.files.placed import Placed
 from stgcn_lightning.files.reading import AnyPath, opened
+
+OPEN = 64  # files: a process may not have many more
+
+
+class Malformed(Exception):  # noqa: N818 - becomes a BadInput as soon as the sample has a name
+    """What is wrong with a sample: the rest of a sentence that begins with the sample."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
     """One annotated sequence.
 
-    While a store is built, its arrays may be `ArrayInFile`s, of which shape and type are known;
-    `loaded` reads them.
+    While a store is built, its arrays may be `Placed`, of which shape and type are known; `loaded`
+    reads them.
 
     Attributes:
         id: unique name.
@@ -46,14 +53,20 @@ class Annotations:
     """All samples of a data set in file order, and the ids that belong to each split.
 
     A source need not check what is in them: `data.checks` does.
+
+    Attributes:
+        samples: the samples.
+        splits: name -> ids.
+        beside: files that arrays are in besides the one that was read.
     """
 
     samples: list[Sample]
     splits: dict[str, list[str]]
+    beside: tuple[Path, ...] = ()
 
 
 def loaded(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """Samples with their arrays, one after the other; a file that holds arrays is opened once.
+    """Samples with their arrays, one after the other; a file that holds arrays stays open.
 
     Raises:
         BadInput: the file is damaged, or has changed since.
@@ -62,9 +75,12 @@ def loaded(samples: Iterable[Sample]) -> Iterator[Sample]:
         files: dict[AnyPath, IO[bytes]] = {}
 
         def read(array: Any) -> Any:
-            if not isinstance(array, ArrayInFile):
+            if not isinstance(array, Placed):
                 return array
             if array.path not in files:
+                if len(files) == OPEN:
+                    stack.close()
+                    files.clear()
                 files[array.path] = stack.enter_context(opened(array.path))
             return array.read(files[array.path])
 

@@ -1,7 +1,8 @@
 """The annotation files of MMAction2 and PYSKL, read and written.
 
 A file is a pickled dict with `split` (name -> ids) and `annotations` (one dict per sample); older
-ones are a plain list of such dicts.
+ones are a plain list of such dicts. Key points may also be skeletons one after the other
+(`frame_lists`).
 
 Axes: M persons, T frames, V joints, C coordinates.
 """
@@ -11,16 +12,19 @@ import math
 import operator
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.pickles import read_pickle
-from stgcn_lightning.files.placed import ArrayInFile
-from stgcn_lightning.files.reading import AnyPath
+from stgcn_lightning.files.placed import Placed
+from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.writing import write_atomically
-from stgcn_lightning.sources.annotations import Annotations, Sample
+from stgcn_lightning.sources.annotations import Annotations, Malformed, Sample, loaded
+from stgcn_lightning.sources.frame_lists import LISTS, FrameLists
+from stgcn_lightning.sources.keeping import Keeping
 
 ARRAYS = ("keypoint", "keypoint_score")
 NAMED = 3  # keys that a sentence names
@@ -29,7 +33,11 @@ DEFAULT_IMG_SHAPE = (1080, 1920)  # NTU RGB+D's camera, and the reference's defa
 
 
 def read_annotations(
-    path: AnyPath, *, in_place: bool = False, seen: Callable[[int], object] | None = None
+    path: AnyPath,
+    *,
+    in_place: bool = False,
+    seen: Callable[[int], object] | None = None,
+    keeping: Keeping | None = None,
 ) -> Annotations:
     """Read an MMAction2/PYSKL pickle; the older plain list becomes one split called `all`.
 
@@ -40,13 +48,22 @@ def read_annotations(
         path: of the pickle.
         in_place: large arrays stay in the file (`annotations.loaded` reads them).
         seen: is then told now and then how many bytes of the file have been looked at.
+        keeping: what is kept of skeletons that lie one after the other; None: all.
 
     Raises:
         BadInput: the file is missing, truncated or hostile, or not built as the format says.
     """
-    content = read_pickle(path, in_place=ARRAYS if in_place else (), seen=seen)
+    content = read_pickle(path, in_place=(*ARRAYS, *LISTS) if in_place else (), seen=seen)
+    with opened(path) as file:
+        lists = FrameLists(path, file, keeping or Keeping())
+        found = lists.without_sparse(_annotations(path, content, lists))
+    found = replace(found, beside=tuple(file for file, _ in lists.apart.values()))
+    return found if in_place else replace(found, samples=list(loaded(found.samples)))
+
+
+def _annotations(path: AnyPath, content: object, lists: FrameLists) -> Annotations:
     if isinstance(content, list):
-        samples = _samples(path, cast(list[object], content))
+        samples = _samples(path, cast(list[object], content), lists)
         return Annotations(samples, {"all": [sample.id for sample in samples]})
     table = cast(dict[str, Any], content if isinstance(content, dict) else {})
     kinds: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -60,7 +77,8 @@ def read_annotations(
                 "annotations are a dict with 'split' (name -> ids) and 'annotations' (one dict per "
                 "sample), or a plain list of the latter"
             )
-    return Annotations(_samples(path, list(table["annotations"])), _splits(path, table["split"]))
+    samples = _samples(path, list(table["annotations"]), lists)
+    return Annotations(samples, _splits(path, table["split"]))
 
 
 def _instead(content: object, key: str) -> str:
@@ -105,7 +123,7 @@ def write_annotations(path: AnyPath, annotations: Annotations) -> None:
         pickle.dump({"split": annotations.splits, "annotations": records}, file, protocol=4)
 
 
-def _samples(path: AnyPath, records: list[object]) -> list[Sample]:
+def _samples(path: AnyPath, records: list[object], lists: FrameLists) -> list[Sample]:
     samples: list[Sample] = []
     for position, record in enumerate(records):
         if not isinstance(record, dict):
@@ -115,35 +133,35 @@ def _samples(path: AnyPath, records: list[object]) -> list[Sample]:
                 "label and keypoint"
             )
         try:
-            samples.append(_sample(cast(dict[str, Any], record)))
-        except _Malformed as malformed:
+            samples.append(_sample(cast(dict[str, Any], record), lists))
+        except Malformed as malformed:
             id = cast(dict[str, Any], record).get("frame_dir")
             which = f"sample {id!r}" if isinstance(id, str) else f"annotation {position}"
             raise BadInput(f"{which} of {path} {malformed}") from None
     return samples
 
 
-class _Malformed(Exception):  # noqa: N818 - becomes a BadInput as soon as the sample has a name
-    """What is wrong with a sample: the rest of a sentence that begins with the sample."""
-
-
-def _sample(record: dict[str, Any]) -> Sample:
+def _sample(record: dict[str, Any], lists: FrameLists) -> Sample:
     if "pred_score" in record:
-        raise _Malformed(
-            "is what a test answered (pred_score), no annotation; fuse reads that file"
-        )
-    for key in ("frame_dir", "keypoint"):
+        raise Malformed("is what a test answered (pred_score), no annotation; fuse reads that file")
+    listed = record.get("frame_inds") is not None and _ndim(record.get("keypoint")) != 4
+    for key in ("frame_dir",) if listed else ("frame_dir", "keypoint"):
         if record.get(key) is None:
             near = difflib.get_close_matches(key, map(str, record.keys() - {key}), n=1, cutoff=0.7)
-            raise _Malformed(
+            raise Malformed(
                 f"has no {key}; add it" + "".join(f", or rename its {other}" for other in near)
             )
     if not isinstance(record["frame_dir"], str):
-        raise _Malformed(f"has the frame_dir {_brief(record['frame_dir'])}; give its id as text")
+        raise Malformed(f"has the frame_dir {_brief(record['frame_dir'])}; give its id as text")
+    id = str(record["frame_dir"])  # numpy's text is a subclass, whose name gets into other pickles
     label = None if record.get("label") is None else _whole_number(record, "label")
-    keypoint = _array(record, "keypoint", "(persons, frames, joints, coordinates)", 4)
     given = record.get("total_frames") is not None
     frames = _whole_number(record, "total_frames") if given else None
+    img_shape, assumed = _img_shape(record.get("img_shape")), record.get("img_shape") is None
+    if listed:
+        keypoint, score = lists.assembled(id, record, frames)
+        return Sample(id, label, cast(Any, keypoint), cast(Any, score), img_shape, assumed)
+    keypoint = _array(record, "keypoint", "(persons, frames, joints, coordinates)", 4)
     if frames not in (None, keypoint.shape[1]):
         axes = [axis for axis in (0, 2, 3) if keypoint.shape[axis] == frames]
         turned = "".join(
@@ -151,22 +169,17 @@ def _sample(record: dict[str, Any]) -> Sample:
             "(persons, frames, joints, coordinates)"
             for axis in axes[:1]
         )
-        raise _Malformed(
+        raise Malformed(
             f"has total_frames {frames} but {keypoint.shape[1]} frames of key points "
             f"(keypoint is {keypoint.shape}); correct one of the two{turned}"
         )
     has_score = record.get("keypoint_score") is not None
-    return Sample(
-        # `str`: numpy's text is a subclass, whose name would otherwise get into other pickles
-        id=str(record["frame_dir"]),
-        label=label,
-        keypoint=keypoint,
-        score=_array(record, "keypoint_score", "(persons, frames, joints)", 3)
-        if has_score
-        else None,
-        img_shape=_img_shape(record.get("img_shape")),
-        img_shape_assumed=record.get("img_shape") is None,
-    )
+    score = _array(record, "keypoint_score", "(persons, frames, joints)", 3) if has_score else None
+    return Sample(id, label, keypoint, score, img_shape, assumed)
+
+
+def _ndim(value: Any) -> int:
+    return value.ndim if isinstance(value, np.ndarray | Placed) else 0
 
 
 def _whole_number(record: dict[str, Any], key: str) -> int:
@@ -174,7 +187,7 @@ def _whole_number(record: dict[str, Any], key: str) -> int:
         return operator.index(record[key])
     except TypeError:
         value = record[key]
-        raise _Malformed(
+        raise Malformed(
             f"has the {key} {_brief(value)}; give a whole number{_as_number(key, value)}"
         ) from None
 
@@ -203,23 +216,23 @@ def _as_number(key: str, value: Any) -> str:
 
 def _array(record: dict[str, Any], key: str, axes: str, ndim: int) -> np.ndarray:
     value = record[key]
-    if not isinstance(value, np.ndarray | ArrayInFile):
+    if not isinstance(value, np.ndarray | Placed):
         kind = type(value).__name__
-        raise _Malformed(
+        raise Malformed(
             f"has a {kind} as {key}; give a numpy array {axes}, np.array({key}, np.float32)"
         )
     value = cast("np.ndarray[Any, np.dtype[Any]]", value)
     if value.ndim != ndim and value.size == 0:
-        raise _Malformed(
+        raise Malformed(
             f"has an empty {key}, of shape {value.shape}; take the sample out, and its id out of "
             "the splits"
         )
     if value.ndim != ndim:
-        raise _Malformed(
+        raise Malformed(
             f"has a {key} of shape {value.shape}; it must be {axes}{_turned(key, value.shape)}"
         )
     if value.dtype.kind != "f" or value.dtype.itemsize > 8:
-        raise _Malformed(f"has a {key} of {value.dtype}; make it float16, float32 or float64")
+        raise Malformed(f"has a {key} of {value.dtype}; make it float16, float32 or float64")
     return value
 
 
@@ -249,7 +262,7 @@ def _img_shape(value: Any) -> tuple[int, int]:
     except (TypeError, ValueError, OverflowError):
         three = isinstance(value, list | tuple) and len(cast("list[object]", value)) == 3
         two = ", img_shape[:2]" if three else ""
-        raise _Malformed(
+        raise Malformed(
             f"has img_shape {_brief(cast(object, value))}; give the height and width of the "
             f"picture in pixels{two}"
         ) from None

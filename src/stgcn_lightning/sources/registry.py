@@ -7,9 +7,15 @@ A reader is any function ``read(path) -> Annotations``:
   normalised, cut or padded, which happens later (`data.checks`, `data.store`);
 - a `BadInput` that it raises is shown to the user as one sentence.
 
-Readers of this package have a name (`SOURCES`): ``mmaction2``; or a format of key-point files
-(`formats`), or ``auto``, which recognises it: their recordings have no labels, and all are in a
-split called ``all``. A reader of your own is a function in a module of
+Readers of this package have a name (`SOURCES`): ``mmaction2``, which has options for skeletons that
+lie one after the other (`keeping.Keeping`)::
+
+    source:
+      name: mmaction2
+      box_score: 0.5
+
+or a format of key-point files (`formats`), or ``auto``, which recognises it: their recordings have
+no labels, and all are in a split called ``all``. A reader of your own is a function in a module of
 your own, which the benchmark's file names::
 
     source:
@@ -22,13 +28,14 @@ Importing this file imports neither numpy nor torch.
 import hashlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.sources.formats import FORMATS
+from stgcn_lightning.sources.keeping import Keeping
 
 if TYPE_CHECKING:
     from stgcn_lightning.sources.annotations import Annotations
@@ -76,20 +83,33 @@ class Source:
         return found
 
 
-def source_named(name: str) -> Source:
+def source_named(name: str, **options: Any) -> Source:
     """The reader of this package that has this name.
 
+    Args:
+        name: one of `SOURCES`.
+        options: of ``mmaction2``, see `keeping.Keeping`; no other reader has any.
+
     Raises:
-        BadInput: there is none.
+        BadInput: there is none, or it has no such options.
     """
-    if name == "mmaction2":
-        return Source(name, _read_mmaction2, read_in_place=_place_mmaction2)
-    if name in SOURCES:
+    if name not in SOURCES:
+        raise BadInput(
+            f"benchmark.source={name}: {nearest(name, SOURCES)} A function of your own is named "
+            "with benchmark.source._target_=MODULE.FUNCTION"
+        )
+    known = [field.name for field in fields(Keeping)] if name == "mmaction2" else []
+    for option in options:
+        if option not in known:
+            remedy = nearest(option, known) if known else f"the source {name} has no options"
+            raise BadInput(f"there is no key benchmark.source.{option}: {remedy}")
+    if name != "mmaction2":
         return Source(name, partial(_read_recordings, name), RECORDINGS)
-    raise BadInput(
-        f"benchmark.source={name}: {nearest(name, SOURCES)} A function of your own is named with "
-        "benchmark.source._target_=MODULE.FUNCTION"
-    )
+    if not options:
+        return Source(name, _read_mmaction2, read_in_place=_place_mmaction2)
+    keeping = Keeping(**options)
+    read, place = (partial(one, keeping=keeping) for one in (_read_mmaction2, _place_mmaction2))
+    return Source(_called(name, asdict(keeping)), read, read_in_place=place)
 
 
 def own_source(read: "Callable[..., Annotations]", **options: Any) -> Source:
@@ -102,25 +122,31 @@ def own_source(read: "Callable[..., Annotations]", **options: Any) -> Source:
         read: ``read(path, **options) -> Annotations``; a function, not a lambda.
         options: keyword arguments, plain values.
     """
-    name = f"{read.__module__}.{read.__qualname__}"
-    if options:
-        name += f"({', '.join(f'{key}={value!r}' for key, value in sorted(options.items()))})"
+    name = _called(f"{read.__module__}.{read.__qualname__}", options)
     file = getattr(sys.modules.get(read.__module__), "__file__", None)  # a notebook has none
     written = Path(file).read_bytes() if file else b""
     version = hashlib.sha256(written).hexdigest()[:16]
     return Source(name, partial(read, **options) if options else read, version)
 
 
-def _read_mmaction2(path: Path) -> "Annotations":
+def _called(name: str, options: dict[str, Any]) -> str:
+    """A reader's name with its options."""
+    stated = ", ".join(f"{key}={value!r}" for key, value in sorted(options.items()))
+    return f"{name}({stated})" if stated else name
+
+
+def _read_mmaction2(path: Path, keeping: Keeping | None = None) -> "Annotations":
     from stgcn_lightning.sources.mmaction2 import read_annotations
 
-    return read_annotations(path)
+    return read_annotations(path, keeping=keeping)
 
 
-def _place_mmaction2(path: Path, seen: Callable[[int], object]) -> "Annotations":
+def _place_mmaction2(
+    path: Path, seen: Callable[[int], object], keeping: Keeping | None = None
+) -> "Annotations":
     from stgcn_lightning.sources.mmaction2 import read_annotations
 
-    return read_annotations(path, in_place=True, seen=seen)
+    return read_annotations(path, in_place=True, seen=seen, keeping=keeping)
 
 
 def _read_recordings(format: str, path: Path) -> "Annotations":

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,8 @@ def inspect(asked: Asked) -> Inspected:
     for name, ids in annotations.splits.items():
         if not ids:
             faults.append(f"split {name!r} has no samples; list ids in it, or remove it")
-    own = benchmark_like(annotations, found, benchmark_tables(conf)) if conf else None
-    benchmark = own or benchmark_like(annotations, found, benchmark_tables())
+    own = benchmark_like(annotations, found, benchmark_tables(conf), path) if conf else None
+    benchmark = own or benchmark_like(annotations, found, benchmark_tables(), path)
     # where all of them count from 1, which is a fault, they are judged as if they were mended
     good = found.good
     if any((sample.label or 0) >= found.taken.classes for sample in good):
@@ -101,15 +102,19 @@ def inspect(asked: Asked) -> Inspected:
 
 
 def benchmark_like(
-    annotations: Annotations, found: Judged, tables: Sequence[BenchmarkTable]
+    annotations: Annotations, found: Judged, tables: Sequence[BenchmarkTable], path: Path
 ) -> BenchmarkTable | None:
-    """The benchmark of as many joints, coordinates, classes and with these splits."""
+    """The benchmark of as many joints, coordinates, classes and with these splits.
+
+    Of a published one whose splits are called as many are, the file has its published name, too.
+    """
     names = annotations.splits.keys()
     for one in tables:
         taken = found.taken
         body = (one.dimension, one.skeleton) == (taken.dimension, taken.skeleton.name)
         divided = {one.train_split, one.val_split} <= names and not one.synthetic
-        if body and divided and len(one.classes) == taken.classes:
+        other = one.usual_splits and one.file not in ("", path.name)
+        if body and divided and not other and len(one.classes) == taken.classes:
             return one
     return None
 

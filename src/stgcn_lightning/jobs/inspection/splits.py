@@ -74,7 +74,7 @@ def judge_pairs(
     protocols = {
         (one.train_split, one.val_split)
         for one in benchmark_tables()
-        if one.skeleton == skeleton and not one.synthetic
+        if one.skeleton == skeleton and not one.usual_splits
     }
     findings: list[Finding] = []
     for train, val in pairs_of(samples.splits):
