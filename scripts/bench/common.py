@@ -72,7 +72,7 @@ def machine() -> str:
 
 def graph_mode(family: str) -> str:
     """That of the family's configuration."""
-    return OmegaConf.load(CHECKOUT / "conf" / "model" / f"{family}.yaml")["graph"]
+    return OmegaConf.select(OmegaConf.load(CHECKOUT / "conf" / "model" / f"{family}.yaml"), "graph")
 
 
 def make_model(
