@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from stgcn_lightning.checkpoints.weights import checkpoint_in
 from stgcn_lightning.checkpoints.zoo import (
@@ -55,5 +55,5 @@ def refuse_other_model(named: str, entry: Entry, model: str) -> NoReturn:
 
 def downloads_of(chosen: groups.Downloads) -> Downloads:
     """Where published files come from and go to, as `files.downloads` takes it."""
-    known = {field.name: getattr(chosen, field.name) for field in fields(Downloads)}
+    known: dict[str, Any] = {one.name: getattr(chosen, one.name) for one in fields(Downloads)}
     return Downloads(**known | {"folder": path_of("downloads.folder", chosen.folder)})
