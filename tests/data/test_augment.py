@@ -116,6 +116,14 @@ def test_a_limb_lacks_where_it_is_after_a_flip():
     assert (joints[left_arm][:, 8] == 4).all()
 
 
+def test_flips_and_limbs_have_nothing_to_do_with_each_other():
+    joints = drawn(flip=0.5, drop_limb=0.5).joints
+    flipped = (joints == 8)[:, 4] | (joints == 12)[:, 16] | (joints == 4)[:, 8]
+    lacking = (joints == 25).any(1)
+    for one in (flipped, ~flipped):
+        assert abs((one & lacking).double().mean() - 0.25) < 0.02
+
+
 def test_limbs_of_a_body_in_the_plane_are_what_its_bones_join():
     limbs = limbs_of(skeleton("coco17"))
     assert [5, 7, 9] in limbs

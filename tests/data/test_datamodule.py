@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from stgcn_lightning.data.datamodule import Feed, SkeletonData
 from stgcn_lightning.data.draws import Draws, pack, sample_of
 from stgcn_lightning.data.names import STREAMS
+from stgcn_lightning.data.sampling import evaluation_indices
 from stgcn_lightning.data.streams import own_stream
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.shipped import CONF
@@ -218,6 +219,27 @@ def test_an_unknown_frame_order_is_refused(store):
         BadInput, match="frame_order='reversed' is none of ordered, shuffled, single"
     ):
         make_data(store, frame_order="reversed")
+
+
+def test_an_unknown_law_is_refused(store):
+    with pytest.raises(BadInput, match=r"test_sampling='ctrgcn' is none of mmaction2, pyskl, dg"):
+        make_data(store, test_sampling="ctrgcn")
+
+
+def test_the_clips_of_a_test_follow_the_law_that_is_asked_for(store):
+    theirs, ours = (
+        make_data(store, test_sampling=law).test_dataloader() for law in ("pyskl", "mmaction2")
+    )
+    differing = set()
+    for one, other in zip(theirs, ours, strict=True):
+        for i, a, b in zip(one.samples.tolist(), one.clips, other.clips, strict=True):
+            if LENGTHS[i] >= 4:
+                assert (
+                    a[:, 0, :, 0, 0].tolist()
+                    == evaluation_indices(LENGTHS[i], 4, 10, "pyskl").tolist()
+                )
+            differing |= set() if torch.equal(a, b) else {LENGTHS[i]}
+    assert min(differing) > 4
 
 
 @pytest.mark.parametrize("split", ["train_split", "val_split"])

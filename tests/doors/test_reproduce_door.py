@@ -37,6 +37,7 @@ def test_a_reproduction_trains_fuses_and_does_nothing_twice(door, monkeypatch):
     def never(cfg):
         raise AssertionError("trained again")
 
+    train = reproducing.train
     monkeypatch.setattr(reproducing, "train", never)
     status, out, err = door("reproduce", *arguments, "seeds=[0,1]")
     assert status == 0, err
@@ -56,13 +57,9 @@ def test_a_reproduction_trains_fuses_and_does_nothing_twice(door, monkeypatch):
     )
     assert door("reproduce", *arguments, "seeds=[0]")[0] == 0
     assert (folder / "reproduction_seeds_0_1.md").read_text() == markdown
-    with held_by_another(folder):
-        refused(door("reproduce", *arguments), "another process is at work")
-    (folder / "settings.json").write_text("{")
-    refused(door("reproduce", *arguments), "settings.json is damaged")
-
     refused(door("reproduce", *arguments, "streams=[joint,bones]"), "bones is none of the streams")
     refused(door("reproduce", *arguments, "streams=[bone,bone]"), "streams=[joint,bone]")
+    monkeypatch.setattr(reproducing, "train", train)
     six = "streams=[joint,bone,k_bone,joint_motion,bone_motion,k_bone_motion]"
     status, out, err = door("reproduce", *arguments, "seeds=[0]", six)
     assert status == 0, err
@@ -71,6 +68,10 @@ def test_a_reproduction_trains_fuses_and_does_nothing_twice(door, monkeypatch):
     assert last["name"] == "six_stream"
     markdown = (folder / "reproduction.md").read_text()
     assert "joint:bone:k_bone:joint_motion:bone_motion:k_bone_motion 2:2:2:1:1:1" in markdown
+    with held_by_another(folder):
+        refused(door("reproduce", *arguments), "another process is at work")
+    (folder / "settings.json").write_text("{")
+    refused(door("reproduce", *arguments), "settings.json is damaged")
 
     checkpoint = folder / "joint/seed_0/checkpoints/best.ckpt"
     given = [*arguments, f"checkpoints={{joint: {checkpoint}}}", "hydra.run.dir=given"]

@@ -43,8 +43,9 @@ def test_a_window_is_answered_as_the_recording_of_its_frames(predictor_of, strea
         assert (answer.frame, answer.seconds) == (t, t / 30)
 
 
-def test_bodies_in_metres_are_answered_as_offline(predictor_of):
-    predictor, (body,) = predictor_of("joint", "3d"), people(1, T, 25, 3)
+@pytest.mark.parametrize("mode", ["3d", "3d_centred", "none"])
+def test_bodies_in_metres_are_answered_as_offline(predictor_of, mode):
+    predictor, (body,) = predictor_of("joint", "3d", mode), people(1, T, 25, 3)
     live = predictor.stream()
     for t in range(T):
         live.push(body[t])
@@ -137,9 +138,10 @@ def test_a_scene_has_one_answer_of_its_first_persons(predictor_of, continual):
         np.testing.assert_allclose(live.answers["scene"].scores, offline, atol=1e-6)
 
 
-def test_a_body_in_metres_is_placed_by_its_first_frame(predictor_of):
+@pytest.mark.parametrize("mode", ["3d", "3d_centred"])
+def test_a_body_in_metres_is_placed_by_its_first_frame(predictor_of, mode):
     """So a stream does not depend on where it stands."""
-    predictor, (body,) = predictor_of("joint", "3d"), people(1, T, 25, 3)
+    predictor, (body,) = predictor_of("joint", "3d", mode), people(1, T, 25, 3)
     scores = []
     for one in (body, body + np.float32([2, 0, 1])):
         live = predictor.stream(continual=True)
@@ -147,6 +149,18 @@ def test_a_body_in_metres_is_placed_by_its_first_frame(predictor_of):
             live.push(one[t])
         scores.append(live.answers[0].scores)
     np.testing.assert_allclose(*scores, atol=1e-4)
+
+
+def test_a_body_that_is_centred_alone_is_not_turned(predictor_of):
+    (body,) = people(1, T, 25, 3)
+    scores = []
+    for mode, one in (("3d_centred", body), ("none", body - body[0, 1]), ("3d", body)):
+        live = predictor_of("joint", "3d", mode).stream(continual=True)
+        for t in range(T):
+            live.push(one[t])
+        scores.append(live.answers[0].scores)
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
+    assert np.abs(scores[0] - scores[2]).max() > 1e-3
 
 
 # Rates

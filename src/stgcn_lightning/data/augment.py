@@ -136,9 +136,9 @@ def changed(frames: Tensor, changes: Changes) -> Tensor:
     """
     turns, joints = changes
     if turns is not None:
-        x, y, z = frames.float().unbind(-1)  # S, K, V
-        rows = turns[..., None, None].unbind(1)  # S, 3, 1, 1 of each coordinate
-        frames = torch.stack([x * a[:, 0] + y * a[:, 1] + z * a[:, 2] for a in rows], -1)
+        x, y, z = frames.float().split(1, dim=-1)  # S, K, V, 1
+        ends = turns.mT[:, :, None, None].unbind(1)  # S, 1, 1, 3 of each axis: where it goes
+        frames = x * ends[0] + y * ends[1] + z * ends[2]
     if joints is not None:
         S, K, V, C = frames.shape
         frames = torch.cat([frames, frames.new_zeros(S, K, 1, C)], 2)

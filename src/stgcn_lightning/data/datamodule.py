@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from stgcn_lightning.data.augment import AS_THEY_ARE, UNCHANGED, Augmentation, Augmenter
 from stgcn_lightning.data.batch import ClipGatherer, Plan
 from stgcn_lightning.data.draws import BalancedDraws, Draws, sample_of
-from stgcn_lightning.data.names import FRAME_ORDERS
+from stgcn_lightning.data.names import FRAME_ORDERS, TEST_SAMPLINGS
 from stgcn_lightning.data.sampling import (
     draw_keys,
     evaluation_indices,
@@ -142,7 +142,7 @@ class Feed:
         augmentation: how the bodies of training clips are changed at random.
 
     Raises:
-        BadInput: there is no such frame order.
+        BadInput: there is no such frame order, or no such law.
     """
 
     clip_frames: int = 100
@@ -160,6 +160,9 @@ class Feed:
 
     def __post_init__(self) -> None:
         check_frame_order(self.frame_order)
+        if self.test_sampling not in TEST_SAMPLINGS:
+            known = ", ".join(TEST_SAMPLINGS)
+            raise BadInput(f"data.test_sampling={self.test_sampling!r} is none of {known}")
 
 
 class SkeletonData(lightning.LightningDataModule):

@@ -140,7 +140,7 @@ def next_of(
     more: dict[str, Any] = {} if found.missing == "error" else {"data__missing": found.missing}
     if benchmark:
         keys = {"benchmark": benchmark.name, "benchmark__annotations": source}
-        if benchmark.normalise != found.normalise:
+        if not benchmark.normalise.startswith(found.normalise):  # 3d_centred may be meant
             keys["benchmark__normalise"] = found.normalise
         return [
             Command("build the store and look at it", typed("prepare", **keys, **more)),
