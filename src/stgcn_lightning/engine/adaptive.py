@@ -1,0 +1,189 @@
+"""AGCN's graph convolution on activations that lie in memory as (T, R, V, C), for CPUs.
+
+Tensors keep PyTorch's order of axes, (R, C, T, V); only their strides differ. With the frames first
+a convolution along time is made of products of frequencies (`fourier.py`); with the joints of a
+person next to each other, the neighbours of a frame are gathered by one batched product, all
+persons and subsets at once. All embeddings are one product, and so are all projections, of what has
+been gathered.
+
+Axes: R rows, T frames, V joints (W as receivers), K subsets, C channels in, O out, E embedded.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from stgcn_lightning.engine.frames_first import AddAndRectify
+from stgcn_lightning.engine.orders import ROWS_SECOND, undone
+from stgcn_lightning.engine.products import project, project_back, weight_back
+from stgcn_lightning.models import aagcn
+
+TO_ROWS = undone(ROWS_SECOND)
+
+
+class GraphConv(aagcn.GraphConv):
+    """AGCN's graph convolution, all embeddings and all projections at once."""
+
+    plain_class = aagcn.GraphConv
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, T, V)."""
+        if x.is_cuda or torch.compiler.is_compiling():
+            return super().forward(x)
+        first = x.permute(ROWS_SECOND).contiguous()  # T, R, V, C
+        given = (first, *stacked(self))
+        if torch.is_autocast_enabled("cpu"):
+            given = (part.to(torch.get_autocast_dtype("cpu")) for part in given)
+        with torch.autocast("cpu", enabled=False):
+            y: Tensor = _Adaptive.apply(self.adjacency, self.strength, *given)  # pyright: ignore[reportAssignmentType]
+        y = self.norm(y.permute(TO_ROWS))
+        return AddAndRectify.apply(y, self.down(first.permute(TO_ROWS)))  # pyright: ignore[reportReturnType]
+
+
+class Stage(aagcn.Stage):
+    """AGCN's stage, whose gradients lie in memory as its activations do."""
+
+    plain_class = aagcn.Stage
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
+        if x.is_cuda or torch.compiler.is_compiling():
+            return super().forward(x)
+        y = self.graph(x)
+        if self.attention is not None:
+            y = self.attention(y)
+        residual = None if self.residual is None else self.residual(x)
+        return AddAndRectify.apply(self.temporal(y), residual)  # pyright: ignore[reportReturnType]
+
+
+class Stacked(NamedTuple):
+    """The weights of a graph convolution, subset after subset.
+
+    Attributes:
+        into: (2 K E, C), of the senders, then of the receivers.
+        into_bias: (2 K E,).
+        out: (O, K C).
+        out_bias: (O,).
+    """
+
+    into: Tensor
+    into_bias: Tensor
+    out: Tensor
+    out_bias: Tensor
+
+
+def stacked(graph: aagcn.GraphConv) -> Stacked:
+    """The weights of `graph`, with the way back to them."""
+    embed = [*graph.sender, *graph.receiver]
+    return Stacked(
+        torch.cat([one.weight for one in embed]),
+        torch.cat([one.bias for one in embed]),
+        torch.cat([one.weight for one in graph.project], 1),
+        torch.stack([one.bias for one in graph.project]).sum(0),
+    )
+
+
+class _Adaptive(torch.autograd.Function):
+    """Keeps input, embeddings and edges; what was gathered is gathered again."""
+
+    @staticmethod
+    def forward(
+        ctx,
+        adjacency: Tensor,
+        strength: Tensor,
+        x: Tensor,
+        into: Tensor,
+        into_bias: Tensor,
+        out: Tensor,
+        out_bias: Tensor,
+    ) -> Tensor:
+        """(K, V, W), (1,), (T, R, V, C) and `Stacked` -> (T, R, W, O)."""
+        T, R, V, _ = x.shape
+        embedded = by_joint(embed(x, into, into_bias), 2 * len(adjacency))
+        alike = likeness(embedded).tanh_()  # K, R, V, W
+        edges = adjacency[:, None] + strength * alike
+        gather = receivers_first(edges).to(x.dtype)
+        z = gather_frames(gather, x).view(T * R * V, -1)
+        y = x.new_empty(len(z), len(out))
+        project(z, out, y)
+        y += out_bias
+        ctx.save_for_backward(strength, x, into, out, embedded, alike, gather)
+        return y.view(T, R, V, -1)
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor):
+        """Gradients of all."""
+        strength, x, into, out, embedded, alike, gather = ctx.saved_tensors
+        (K, R, V, _), (T, _, _, C) = alike.shape, x.shape
+        g = grad_outputs[0].contiguous().flatten(0, 2)  # T R W, O
+        z = gather_frames(gather, x).view(len(g), -1)
+        grad_out = weight_back(g, z, out)
+        gz = z  # no longer needed
+        project_back(g, out, gz, add=False)
+        gz = gz.view(T, R, -1, C)  # T, R, W K, C
+        grad_x = gather_frames(gather.mT, gz)
+        grad_gather = gather.new_zeros(gather.shape, dtype=alike.dtype)
+        for one, frame in zip(gz, x, strict=True):
+            grad_gather.baddbmm_(one, frame.mT)
+        grad_edges = grad_gather.view(R, V, K, V).permute(2, 0, 3, 1)
+        grad_alike = (1 - alike.square()).mul_(strength).mul_(grad_edges)
+        by_frame = frames_back(likeness_back(grad_alike, embedded), T)  # T R V, 2 K E
+        flat = x.flatten(0, 2)
+        project_back(by_frame, into, grad_x.view(-1, C), add=True)
+        return (
+            grad_edges.sum(1), (grad_edges * alike).sum()[None], grad_x,
+            weight_back(by_frame, flat, into), by_frame.sum(0), grad_out, g.sum(0),
+        )  # fmt: skip
+
+
+def embed(x: Tensor, into: Tensor, bias: Tensor) -> Tensor:
+    """(T, R, V, C) -> (T, R, V, 2 K E)."""
+    made = x.new_empty(*x.shape[:3], len(into))
+    project(x.flatten(0, 2), into, made.view(-1, len(into)))
+    return made.add_(bias)
+
+
+def by_joint(embedded: Tensor, number: int) -> Tensor:
+    """(T, R, V, 2 K E) -> (2 K, R, V, T E), in which what a joint sends is one vector."""
+    return embedded.unflatten(3, (number, -1)).permute(3, 1, 2, 0, 4).flatten(3)
+
+
+def frames_back(g: Tensor, T: int) -> Tensor:
+    """`by_joint` undone, as a matrix: (2 K, R, V, T E) -> (T R V, 2 K E)."""
+    return g.unflatten(3, (T, -1)).permute(3, 1, 2, 0, 4).flatten(3).flatten(0, 2)
+
+
+def likeness(embedded: Tensor) -> Tensor:
+    """Mean products of senders and receivers: (2 K, R, V, T E) -> (K, R, V, W)."""
+    send, receive = embedded.to(exact(embedded)).chunk(2)
+    products = torch.bmm(send.flatten(0, 1), receive.flatten(0, 1).mT)
+    return products.div_(embedded.shape[3]).view(*send.shape[:3], -1)
+
+
+def likeness_back(g: Tensor, embedded: Tensor) -> Tensor:
+    """Gradient of `likeness`: (K, R, V, W) -> (2 K, R, V, T E)."""
+    g = (g / embedded.shape[3]).to(embedded.dtype).flatten(0, 1)
+    send, receive = (part.flatten(0, 1) for part in embedded.chunk(2))
+    made = torch.empty_like(embedded)
+    torch.bmm(g, receive, out=made[: len(made) // 2].flatten(0, 1))
+    torch.bmm(g.mT, send, out=made[len(made) // 2 :].flatten(0, 1))
+    return made
+
+
+def exact(x: Tensor) -> torch.dtype:
+    """In which likenesses are summed."""
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def receivers_first(edges: Tensor) -> Tensor:
+    """(K, R, V, W) -> (R, W K, V): the rows of each person that gather its neighbours."""
+    return edges.permute(1, 3, 0, 2).flatten(1, 2)
+
+
+def gather_frames(gather: Tensor, x: Tensor) -> Tensor:
+    """The same sums in every frame: (R, W, V), (T, R, V, C) -> (T, R, W, C)."""
+    made = x.new_empty(*x.shape[:2], gather.shape[1], x.shape[3])
+    for one, frame in zip(made, x, strict=True):
+        torch.bmm(gather, frame, out=one)
+    return made

@@ -1,0 +1,187 @@
+"""The evaluation form of an AGCN or AAGCN: activations are (T, R, V, C).
+
+Every batch norm is part of the product or convolution before it; what a clip adds to its edges
+cannot be. On a CPU convolutions along time are products of frequencies (`fourier.py`).
+
+Axes: R rows, T frames, V joints (W as receivers), C channels in, O out, K subsets, E embedded.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stgcn_lightning.engine.adaptive import (
+    by_joint,
+    gather_frames,
+    likeness,
+    receivers_first,
+    stacked,
+)
+from stgcn_lightning.engine.folded import (
+    Folded,
+    fold,
+    fold_residual,
+    linear_and_norm,
+    scale_and_shift,
+)
+from stgcn_lightning.engine.fourier import Tiling, convolve, direct, pays
+from stgcn_lightning.models.aagcn import AAGCN, AGCN, Attention, GraphConv, Stage
+from stgcn_lightning.models.parts import Shortcut
+
+
+@fold.register
+@torch.no_grad()
+def fold_agcn(model: AGCN, *, quick: bool = False) -> "FoldedAGCN":
+    """See `fold`."""
+    with torch.autocast(model.classify.weight.device.type, enabled=False):
+        return FoldedAGCN(model)
+
+
+@fold.register
+def fold_aagcn(model: AAGCN, *, quick: bool = False) -> "FoldedAGCN":
+    """See `fold`."""
+    return fold_agcn(model, quick=quick)
+
+
+class FoldedAGCN(Folded):
+    """All stages and the head, for evaluation alone.
+
+    Args:
+        model: whose present weights are folded.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, model: AGCN):
+        stages = [FoldedStage(stage) for stage in model.stages if isinstance(stage, Stage)]
+        super().__init__(stages, model.classify)
+        places = (model.persons, 1, model.joints, model.channels)
+        for name, part in zip(("scale", "shift"), scale_and_shift(model.data_norm), strict=True):
+            self.register_buffer(name, part.view(places).clone())
+
+    def normalise_clips(self, clips: Tensor) -> Tensor:
+        """(N, M, T, V, C) -> the same, every place apart."""
+        return torch.addcmul(self.shift, clips, self.scale)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Normalised persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
+        x = x.transpose(0, 1).contiguous()
+        for stage in self.stages:
+            x = stage(x)
+        return x.float().mean((0, 2)) if x.dtype == torch.bfloat16 else x.mean((0, 2))
+
+
+class FoldedStage(nn.Module):
+    """One stage: graph, attention, time, with a residual around all."""
+
+    weight: Tensor
+    bias: Tensor
+    shortcut: Tensor | None
+
+    def __init__(self, stage: Stage):
+        super().__init__()
+        self.graph = FoldedGraph(stage.graph)
+        self.attention = None if stage.attention is None else FoldedAttention(stage.attention)
+        conv, residual = stage.temporal.conv, fold_residual(stage.residual)
+        assert conv.bias is not None
+        weight, bias = linear_and_norm(conv.weight, conv.bias, stage.temporal.norm)
+        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
+        self.register_buffer("bias", bias if residual is None else bias + residual[1])
+        self.register_buffer("shortcut", None if residual is None else residual[0])
+        self.stride, self.identity = conv.stride[0], isinstance(stage.residual, nn.Identity)
+        self.at_points: dict[int, list[Tensor]] = {}  # by the length of a tile
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(T, R, V, C) -> (ceil(T / stride), R, V, O)."""
+        y = self.graph(x)
+        if self.attention is not None:
+            y = self.attention(y)
+        past = None
+        if self.shortcut is not None:
+            past = F.linear(x[:: self.stride], self.shortcut)
+        elif self.identity:
+            past = x
+        return self.along_time(y.flatten(1, 2), past).relu_().unflatten(1, x.shape[1:3])
+
+    def along_time(self, y: Tensor, past: Tensor | None) -> Tensor:
+        """(T, R V, C) -> (ceil(T / stride), R V, O), to which `past` is added; in place on a CPU."""
+        if not self.in_frequencies(y):
+            y = direct(y, self.weight, self.bias, self.stride)
+            return y if past is None else y + past.flatten(1, 2)
+        tiling = Tiling.of(self.weight, len(y), self.stride)
+        if tiling.length not in self.at_points:
+            self.at_points[tiling.length] = tiling.weight_at_points(self.weight)
+        onto = None if past is None else past.flatten(1, 2)
+        return convolve(y, self.at_points[tiling.length], self.bias, tiling, onto)
+
+    def in_frequencies(self, y: Tensor) -> bool:
+        """Whether the convolution is made of products of frequencies."""
+        if y.is_cuda or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+            return False
+        return pays(y.dtype, None, *self.weight.shape[:2], self.stride)
+
+
+class FoldedGraph(nn.Module):
+    """Add to the edges what is alike in a clip, gather, project, add the residual, ReLU."""
+
+    adjacency: Tensor
+    strength: Tensor
+    into: Tensor
+    into_bias: Tensor
+    out: Tensor
+    out_bias: Tensor
+    down: Tensor | None
+
+    def __init__(self, graph: GraphConv):
+        super().__init__()
+        into, into_bias, out, out_bias = stacked(graph)
+        out, out_bias = linear_and_norm(out, out_bias, graph.norm)
+        down = fold_residual(graph.down)
+        for name, part in (
+            ("adjacency", graph.adjacency[:, None].clone()),  # K, 1, V, W
+            ("strength", graph.strength.clone()),
+            ("into", into),  # 2 K E, C
+            ("into_bias", into_bias),
+            ("out", out),  # O, K C
+            ("out_bias", out_bias if down is None else out_bias + down[1]),
+            ("down", None if down is None else down[0]),
+        ):
+            self.register_buffer(name, part)
+        self.identity = not isinstance(graph.down, Shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(T, R, V, C) -> (T, R, W, O)."""
+        K = len(self.adjacency)
+        embedded = by_joint(F.linear(x, self.into, self.into_bias), 2 * K)
+        edges = self.adjacency + self.strength * likeness(embedded).tanh()  # K, R, V, W
+        gather = receivers_first(edges).to(x.dtype)
+        if x.is_cuda or torch.compiler.is_compiling():
+            z = gather @ x
+        else:
+            z = gather_frames(gather, x)
+        y = F.linear(z.view(*x.shape[:3], -1), self.out, self.out_bias)
+        if self.down is not None:
+            y += F.linear(x, self.down)
+        elif self.identity:
+            y += x
+        return y.relu_()
+
+
+class FoldedAttention(nn.Module):
+    """All three attentions: means of the input, then one product with it."""
+
+    def __init__(self, attention: Attention):
+        super().__init__()
+        self.attention = attention
+
+    def forward(self, y: Tensor) -> Tensor:
+        """(T, R, V, O) -> the same."""
+        attention = self.attention
+        joints = 1 + attention.joints(y.mean(0).mT).sigmoid()  # R, 1, V
+        frames = torch.matmul(joints, y)[:, :, 0] / y.shape[2]  # T, R, O: means of joints
+        weights = 1 + attention.frames(frames.permute(1, 2, 0)).sigmoid()  # R, 1, T
+        weights = weights.permute(2, 0, 1)  # T, R, 1
+        pooled = (frames * weights).mean(0)  # R, O
+        channels = 1 + attention.excite(attention.squeeze(pooled).relu_()).sigmoid()
+        return y * (joints.mT * weights[..., None]) * channels[:, None]

@@ -1,0 +1,18 @@
+"""Orders in which the axes of activations (R, C, T, V) lie in memory."""
+
+from torch import Tensor
+
+CHANNELS_LAST = (0, 2, 3, 1)
+FRAMES_FIRST = (2, 3, 0, 1)  # of `frames_first.py`
+ROWS_SECOND = (2, 0, 3, 1)  # of `adaptive.py`
+
+
+def frames_order(x: Tensor) -> tuple[int, ...] | None:
+    """The order of (R, C, T, V) in memory, if its frames come first and its channels last."""
+    orders = (FRAMES_FIRST, ROWS_SECOND)
+    return next((order for order in orders if x.permute(order).is_contiguous()), None)
+
+
+def undone(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The order of axes that takes a permutation back."""
+    return tuple(order.index(axis) for axis in range(len(order)))
