@@ -29,20 +29,6 @@ from stgcn_lightning.models.aagcn import AAGCN, AGCN, Attention, GraphConv, Stag
 from stgcn_lightning.models.parts import Shortcut
 
 
-@fold.register
-@torch.no_grad()
-def fold_agcn(model: AGCN, *, quick: bool = False) -> "FoldedAGCN":
-    """See `fold`."""
-    with torch.autocast(model.classify.weight.device.type, enabled=False):
-        return FoldedAGCN(model)
-
-
-@fold.register
-def fold_aagcn(model: AAGCN, *, quick: bool = False) -> "FoldedAGCN":
-    """See `fold`."""
-    return fold_agcn(model, quick=quick)
-
-
 class FoldedAGCN(Folded):
     """All stages and the head, for evaluation alone.
 
@@ -185,3 +171,17 @@ class FoldedAttention(nn.Module):
         pooled = (frames * weights).mean(0)  # R, O
         channels = 1 + attention.excite(attention.squeeze(pooled).relu_()).sigmoid()
         return y * (joints.mT * weights[..., None]) * channels[:, None]
+
+
+@fold.register
+@torch.no_grad()
+def fold_agcn(model: AGCN, *, quick: bool = False) -> FoldedAGCN:
+    """See `fold`."""
+    with torch.autocast(model.classify.weight.device.type, enabled=False):
+        return FoldedAGCN(model)
+
+
+@fold.register
+def fold_aagcn(model: AAGCN, *, quick: bool = False) -> FoldedAGCN:
+    """See `fold`."""
+    return fold_agcn(model, quick=quick)
