@@ -183,6 +183,8 @@ def receivers_first(edges: Tensor) -> Tensor:
 
 def gather_frames(gather: Tensor, x: Tensor) -> Tensor:
     """The same sums in every frame: (R, W, V), (T, R, V, C) -> (T, R, W, C)."""
+    if x.is_cuda or torch.compiler.is_compiling():
+        return gather @ x
     made = x.new_empty(*x.shape[:2], gather.shape[1], x.shape[3])
     for one, frame in zip(made, x, strict=True):
         torch.bmm(gather, frame, out=one)

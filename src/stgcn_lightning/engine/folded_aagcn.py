@@ -91,7 +91,7 @@ class FoldedStage(nn.Module):
         return self.along_time(y.flatten(1, 2), past).relu_().unflatten(1, x.shape[1:3])
 
     def along_time(self, y: Tensor, past: Tensor | None) -> Tensor:
-        """(T, R V, C) -> (ceil(T / stride), R V, O), to which `past` is added; in place on a CPU."""
+        """(T, R V, C) -> (ceil(T / stride), R V, O), with `past` added, which is written over."""
         if not self.in_frequencies(y):
             y = direct(y, self.weight, self.bias, self.stride)
             return y if past is None else y + past.flatten(1, 2)
@@ -142,10 +142,7 @@ class FoldedGraph(nn.Module):
         embedded = by_joint(F.linear(x, self.into, self.into_bias), 2 * K)
         edges = self.adjacency + self.strength * likeness(embedded).tanh()  # K, R, V, W
         gather = receivers_first(edges).to(x.dtype)
-        if x.is_cuda or torch.compiler.is_compiling():
-            z = gather @ x
-        else:
-            z = gather_frames(gather, x)
+        z = gather_frames(gather, x)
         y = F.linear(z.view(*x.shape[:3], -1), self.out, self.out_bias)
         if self.down is not None:
             y += F.linear(x, self.down)
