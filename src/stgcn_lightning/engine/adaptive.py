@@ -9,9 +9,11 @@ been gathered.
 Axes: R rows, T frames, V joints (W as receivers), K subsets, C channels in, O out, E embedded.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stgcn_lightning.engine.frames_first import AddAndRectify
@@ -55,6 +57,21 @@ class Stage(aagcn.Stage):
             y = self.attention(y)
         residual = None if self.residual is None else self.residual(x)
         return AddAndRectify.apply(self.temporal(y), residual)  # pyright: ignore[reportReturnType]
+
+
+class Attention(aagcn.Attention):
+    """AAGCN's attention: two means of the input, then one product with it."""
+
+    plain_class = aagcn.Attention
+
+    def forward(self, y: Tensor) -> Tensor:
+        """(R, O, T, V) -> the same."""
+        if y.is_cuda or torch.compiler.is_compiling():
+            return super().forward(y)
+        first = y.permute(ROWS_SECOND).contiguous()  # T, R, V, O
+        with torch.autocast("cpu", enabled=False):
+            made: Tensor = _Attend.apply(first, *weights_of(self))  # pyright: ignore[reportAssignmentType]
+        return made.permute(TO_ROWS)
 
 
 class Stacked(NamedTuple):
@@ -189,3 +206,113 @@ def gather_frames(gather: Tensor, x: Tensor) -> Tensor:
     for one, frame in zip(made, x, strict=True):
         torch.bmm(gather, frame, out=one)
     return made
+
+
+class Gates(NamedTuple):
+    """How much joints, frames and channels count, 1 to 2, and the means that say so.
+
+    Attributes:
+        still: (R, V, O), mean over frames.
+        joints: (R, 1, V).
+        moving: (R, T, O), mean over joints that count so.
+        frames: (R, 1, T).
+        pooled: (R, O), mean over frames that count so.
+        channels: (R, 1, O).
+    """
+
+    still: Tensor
+    joints: Tensor
+    moving: Tensor
+    frames: Tensor
+    pooled: Tensor
+    channels: Tensor
+
+    def product(self) -> Tensor:
+        """(T, R, V, 1), of joints and frames."""
+        return self.joints.mT * self.frames.permute(2, 0, 1)[..., None]
+
+
+def weights_of(attention: aagcn.Attention) -> list[Tensor]:
+    """Eight tensors: weight and bias for joints, frames, and of both products for channels."""
+    parts = (attention.joints, attention.frames, attention.squeeze, attention.excite)
+    return [tensor for part in parts for tensor in (part.weight, part.bias)]
+
+
+def gates(y: Tensor, weights: Sequence[Tensor]) -> Gates:
+    """The gates of (T, R, V, O)."""
+    still = y.mean(0, dtype=exact(y))
+    joints = neighbours_gate(still, *weights[:2])
+    moving = (joints.to(y.dtype) @ y)[:, :, 0].to(exact(y)).transpose(0, 1) / y.shape[2]
+    frames = neighbours_gate(moving, *weights[2:4])
+    pooled = (frames @ moving)[:, 0] / len(y)
+    return Gates(still, joints, moving, frames, pooled, channels_gate(pooled, *weights[4:]))
+
+
+def neighbours_gate(means: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(R, places, O) -> (R, 1, places)."""
+    return 1 + F.conv1d(means.mT, weight, bias, padding=weight.shape[2] // 2).sigmoid()
+
+
+def channels_gate(
+    pooled: Tensor, squeeze: Tensor, squeeze_bias: Tensor, excite: Tensor, excite_bias: Tensor
+) -> Tensor:
+    """(R, O) -> (R, 1, O)."""
+    few = F.linear(pooled, squeeze, squeeze_bias).relu()
+    return 1 + F.linear(few, excite, excite_bias).sigmoid()[:, None]
+
+
+def attend(y: Tensor, gates: Gates) -> Tensor:
+    """(T, R, V, O) -> the same."""
+    return (y * gates.product().to(y.dtype)).mul_(gates.channels.to(y.dtype))
+
+
+class _Attend(torch.autograd.Function):
+    """Keeps its input and the gates, whose own small networks are run again for the gradient."""
+
+    @staticmethod
+    def forward(ctx, y: Tensor, *weights: Tensor) -> Tensor:
+        """(T, R, V, O) and `weights_of` -> (T, R, V, O)."""
+        found = gates(y, weights)
+        ctx.save_for_backward(y, *weights, *found)
+        return attend(y, found)
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor):
+        """Gradients of all."""
+        y, *kept = ctx.saved_tensors
+        weights, found = kept[:8], Gates(*kept[8:])
+        (T, _, V, _), kind = y.shape, y.dtype
+        g = grad_outputs[0].contiguous()
+        joints, frames, channels = (
+            one.to(kind) for one in (found.joints, found.frames, found.channels)
+        )
+        q = g * y
+        by_joints = (joints @ q)[:, :, 0].to(found.still.dtype).transpose(0, 1)  # R, T, O
+        of_pooled, *of_channels = grads(
+            channels_gate, found.frames @ by_joints, found.pooled, weights[4:]
+        )
+        of_pooled = of_pooled[:, None] / T
+        summed = by_joints * found.channels + found.moving * of_pooled
+        of_moving, *of_frames = grads(
+            neighbours_gate, summed.sum(2)[:, None], found.moving, weights[2:4]
+        )
+        of_moving = (of_moving + found.frames.mT * of_pooled) / V
+        spread = of_moving.to(kind).transpose(0, 1)  # T, R, O
+        of_each = (q @ channels.mT)[..., 0].mul_(frames[:, 0].t()[..., None])
+        of_each += (y @ spread[..., None])[..., 0]  # T, R, V
+        of_still, *of_joints = grads(
+            neighbours_gate, of_each.sum(0, dtype=exact(y))[:, None], found.still, weights[:2]
+        )
+        torch.mul(g, found.product().to(kind), out=q)
+        gy = torch.addcmul((of_still / T).to(kind), joints.mT, spread[:, :, None])
+        gy.addcmul_(q, channels)
+        return gy, *of_joints, *of_frames, *of_channels
+
+
+def grads(
+    gate: Callable[..., Tensor], g: Tensor, means: Tensor, weights: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """Gradients of the means and weights of a gate, from that of the gate."""
+    with torch.enable_grad():
+        inputs = [one.detach().requires_grad_() for one in (means, *weights)]
+        return torch.autograd.grad(gate(*inputs), inputs, g)

@@ -18,7 +18,7 @@ FASTER = {
     for one in (
         *(RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst),
         *(frames_first.GraphConv, frames_first.Pointwise, frames_first.Stage),
-        *(adaptive.GraphConv, adaptive.Stage),
+        *(adaptive.Attention, adaptive.GraphConv, adaptive.Stage),
     )
 }
 

@@ -11,11 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.engine.adaptive import (
+    attend,
     by_joint,
+    gates,
     gather_frames,
     likeness,
     receivers_first,
     stacked,
+    weights_of,
 )
 from stgcn_lightning.engine.folded import (
     Folded,
@@ -156,18 +159,12 @@ class FoldedAttention(nn.Module):
 
     def __init__(self, attention: Attention):
         super().__init__()
-        self.attention = attention
+        self.weights = nn.ParameterList(one.detach().clone() for one in weights_of(attention))
+        self.requires_grad_(False)
 
     def forward(self, y: Tensor) -> Tensor:
         """(T, R, V, O) -> the same."""
-        attention = self.attention
-        joints = 1 + attention.joints(y.mean(0).mT).sigmoid()  # R, 1, V
-        frames = torch.matmul(joints, y)[:, :, 0] / y.shape[2]  # T, R, O: means of joints
-        weights = 1 + attention.frames(frames.permute(1, 2, 0)).sigmoid()  # R, 1, T
-        weights = weights.permute(2, 0, 1)  # T, R, 1
-        pooled = (frames * weights).mean(0)  # R, O
-        channels = 1 + attention.excite(attention.squeeze(pooled).relu_()).sigmoid()
-        return y * (joints.mT * weights[..., None]) * channels[:, None]
+        return attend(y, gates(y, list(self.weights)))
 
 
 @fold.register
