@@ -1,10 +1,10 @@
-"""AGCN's graph convolution on activations that lie in memory as (T, R, V, C), for CPUs.
+"""AGCN's stages for CPUs, on activations of two orders in memory.
 
-Tensors keep PyTorch's order of axes, (R, C, T, V); only their strides differ. With the frames first
-a convolution along time is made of products of frequencies (`fourier.py`); with the joints of a
-person next to each other, the neighbours of a frame are gathered by one batched product, all
-persons and subsets at once. All embeddings are one product, and so are all projections, of what has
-been gathered.
+Tensors keep PyTorch's order of axes, (R, C, T, V); only their strides differ. A graph convolution
+works on (R, V, T, C): what a joint shows in all frames is one vector there, so that a person's
+edges, and its neighbours, are products of a few large matrices. All embeddings are one product.
+What comes out is rectified into (T, R, V, C): with the frames first a convolution along time is
+made of products of frequencies (`fourier.py`).
 
 Axes: R rows, T frames, V joints (W as receivers), K subsets, C channels in, O out, E embedded.
 """
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stgcn_lightning.engine.frames_first import AddAndRectify
-from stgcn_lightning.engine.orders import ROWS_SECOND, undone
+from stgcn_lightning.engine.orders import JOINTS_SECOND, ROWS_SECOND, undone
 from stgcn_lightning.engine.products import project, project_back, weight_back
 from stgcn_lightning.models import aagcn
 
@@ -25,7 +25,7 @@ TO_ROWS = undone(ROWS_SECOND)
 
 
 class GraphConv(aagcn.GraphConv):
-    """AGCN's graph convolution, all embeddings and all projections at once."""
+    """AGCN's graph convolution, a subset of all persons at once."""
 
     plain_class = aagcn.GraphConv
 
@@ -33,14 +33,35 @@ class GraphConv(aagcn.GraphConv):
         """(R, C, T, V) -> (R, O, T, V)."""
         if x.is_cuda or torch.compiler.is_compiling():
             return super().forward(x)
-        first = x.permute(ROWS_SECOND).contiguous()  # T, R, V, C
+        first = x.permute(JOINTS_SECOND).contiguous()  # R, V, T, C
         given = (first, *stacked(self))
         if torch.is_autocast_enabled("cpu"):
             given = (part.to(torch.get_autocast_dtype("cpu")) for part in given)
         with torch.autocast("cpu", enabled=False):
             y: Tensor = _Adaptive.apply(self.adjacency, self.strength, *given)  # pyright: ignore[reportAssignmentType]
-        y = self.norm(y.permute(TO_ROWS))
-        return AddAndRectify.apply(y, self.down(first.permute(TO_ROWS)))  # pyright: ignore[reportReturnType]
+        down = self.down(first.permute(JOINTS_SECOND))
+        return _RectifyFramesFirst.apply(self.norm(y.permute(JOINTS_SECOND)), down)  # pyright: ignore[reportReturnType]
+
+
+class _RectifyFramesFirst(torch.autograd.Function):
+    """ReLU of the sum of (R, O, T, V) in the order `JOINTS_SECOND`, in the order `ROWS_SECOND`."""
+
+    @staticmethod
+    def forward(ctx, y: Tensor, residual: Tensor) -> Tensor:
+        """Twice (R, O, T, V) -> (R, O, T, V)."""
+        R, O, T, V = y.shape  # noqa: E741
+        made = torch.add(y, residual, out=y.new_empty(T, R, V, O).permute(TO_ROWS)).relu_()
+        ctx.save_for_backward(made)
+        return made
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor):
+        """Gradients of both."""
+        (made,) = ctx.saved_tensors
+        R, O, T, V = made.shape  # noqa: E741
+        g = made.new_empty(R, V, T, O).permute(JOINTS_SECOND)
+        torch.ops.aten.threshold_backward.grad_input(grad_outputs[0], made, 0, grad_input=g)
+        return g, g
 
 
 class Stage(aagcn.Stage):
@@ -80,7 +101,7 @@ class Stacked(NamedTuple):
     Attributes:
         into: (2 K E, C), of the senders, then of the receivers.
         into_bias: (2 K E,).
-        out: (O, K C).
+        out: (K, C, O).
         out_bias: (O,).
     """
 
@@ -96,7 +117,7 @@ def stacked(graph: aagcn.GraphConv) -> Stacked:
     return Stacked(
         torch.cat([one.weight for one in embed]),
         torch.cat([one.bias for one in embed]),
-        torch.cat([one.weight for one in graph.project], 1),
+        torch.stack([one.weight.t() for one in graph.project]),
         torch.stack([one.bias for one in graph.project]).sum(0),
     )
 
@@ -115,60 +136,57 @@ class _Adaptive(torch.autograd.Function):
         out: Tensor,
         out_bias: Tensor,
     ) -> Tensor:
-        """(K, V, W), (1,), (T, R, V, C) and `Stacked` -> (T, R, W, O)."""
-        T, R, V, _ = x.shape
-        embedded = by_joint(embed(x, into, into_bias), 2 * len(adjacency))
+        """(K, V, W), (1,), (R, V, T, C) and `Stacked` -> (R, W, T, O)."""
+        R, V, T, C = x.shape
+        flat = x.flatten(0, 2)
+        embedded = x.new_empty(len(flat), len(into))
+        project(flat, into, embedded)
+        embedded = by_joint(embedded.add_(into_bias).view(R, V, T, -1), len(out))
         alike = likeness(embedded).tanh_()  # K, R, V, W
-        edges = adjacency[:, None] + strength * alike
-        gather = receivers_first(edges).to(x.dtype)
-        z = gather_frames(gather, x).view(T * R * V, -1)
-        y = x.new_empty(len(z), len(out))
-        project(z, out, y)
+        gather = (adjacency[:, None] + strength * alike).mT.to(x.dtype).contiguous()
+        y, z = x.new_empty(len(flat), out.shape[2]), x.new_empty(R, V, T * C)
+        for k, edges in enumerate(gather):
+            torch.bmm(edges, x.flatten(2), out=z)
+            project_back(z.view(-1, C), out[k], y, add=k > 0)
         y += out_bias
         ctx.save_for_backward(strength, x, into, out, embedded, alike, gather)
-        return y.view(T, R, V, -1)
+        return y.view(R, V, T, -1)
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
         """Gradients of all."""
         strength, x, into, out, embedded, alike, gather = ctx.saved_tensors
-        (K, R, V, _), (T, _, _, C) = alike.shape, x.shape
-        g = grad_outputs[0].contiguous().flatten(0, 2)  # T R W, O
-        z = gather_frames(gather, x).view(len(g), -1)
-        grad_out = weight_back(g, z, out)
-        gz = z  # no longer needed
-        project_back(g, out, gz, add=False)
-        gz = gz.view(T, R, -1, C)  # T, R, W K, C
-        grad_x = gather_frames(gather.mT, gz)
-        grad_gather = gather.new_zeros(gather.shape, dtype=alike.dtype)
-        for one, frame in zip(gz, x, strict=True):
-            grad_gather.baddbmm_(one, frame.mT)
-        grad_edges = grad_gather.view(R, V, K, V).permute(2, 0, 3, 1)
+        (T, C), frames, flat = x.shape[2:], x.flatten(2), x.flatten(0, 2)
+        g = grad_outputs[0].contiguous().flatten(0, 2)  # R W T, O
+        z, grad_x = torch.empty_like(frames), torch.empty_like(frames)
+        grad_out, grad_gather = torch.empty_like(out), torch.empty_like(gather)
+        for k, edges in enumerate(gather):
+            torch.bmm(edges, frames, out=z)
+            grad_out[k] = weight_back(z.view(-1, C), g, out[k])
+            project(g, out[k], z.view(-1, C))  # the gradient of what was gathered
+            torch.bmm(z, frames.mT, out=grad_gather[k])
+            if k:
+                grad_x.baddbmm_(edges.mT, z)
+            else:
+                torch.bmm(edges.mT, z, out=grad_x)
+        grad_edges = grad_gather.mT.to(alike.dtype)
         grad_alike = (1 - alike.square()).mul_(strength).mul_(grad_edges)
-        by_frame = frames_back(likeness_back(grad_alike, embedded), T)  # T R V, 2 K E
-        flat = x.flatten(0, 2)
-        project_back(by_frame, into, grad_x.view(-1, C), add=True)
+        grad_embedded = joined(likeness_back(grad_alike, embedded), T)
+        project_back(grad_embedded, into, grad_x.view(-1, C), add=True)
         return (
-            grad_edges.sum(1), (grad_edges * alike).sum()[None], grad_x,
-            weight_back(by_frame, flat, into), by_frame.sum(0), grad_out, g.sum(0),
+            grad_edges.sum(1), (grad_edges * alike).sum()[None], grad_x.view(x.shape),
+            weight_back(grad_embedded, flat, into), grad_embedded.sum(0), grad_out, g.sum(0),
         )  # fmt: skip
 
 
-def embed(x: Tensor, into: Tensor, bias: Tensor) -> Tensor:
-    """(T, R, V, C) -> (T, R, V, 2 K E)."""
-    made = x.new_empty(*x.shape[:3], len(into))
-    project(x.flatten(0, 2), into, made.view(-1, len(into)))
-    return made.add_(bias)
+def by_joint(embedded: Tensor, subsets: int) -> Tensor:
+    """(R, V, T, 2 K E) -> (2 K, R, V, T E): what a joint shows is one vector for each embedding."""
+    return embedded.unflatten(3, (2 * subsets, -1)).permute(3, 0, 1, 2, 4).flatten(3)
 
 
-def by_joint(embedded: Tensor, number: int) -> Tensor:
-    """(T, R, V, 2 K E) -> (2 K, R, V, T E), in which what a joint sends is one vector."""
-    return embedded.unflatten(3, (number, -1)).permute(3, 1, 2, 0, 4).flatten(3)
-
-
-def frames_back(g: Tensor, T: int) -> Tensor:
-    """`by_joint` undone, as a matrix: (2 K, R, V, T E) -> (T R V, 2 K E)."""
-    return g.unflatten(3, (T, -1)).permute(3, 1, 2, 0, 4).flatten(3).flatten(0, 2)
+def joined(embedded: Tensor, frames: int) -> Tensor:
+    """`by_joint` undone, as a matrix: (2 K, R, V, T E) -> (R V T, 2 K E)."""
+    return embedded.unflatten(3, (frames, -1)).permute(1, 2, 3, 0, 4).flatten(3).flatten(0, 2)
 
 
 def likeness(embedded: Tensor) -> Tensor:
@@ -183,29 +201,15 @@ def likeness_back(g: Tensor, embedded: Tensor) -> Tensor:
     g = (g / embedded.shape[3]).to(embedded.dtype).flatten(0, 1)
     send, receive = (part.flatten(0, 1) for part in embedded.chunk(2))
     made = torch.empty_like(embedded)
-    torch.bmm(g, receive, out=made[: len(made) // 2].flatten(0, 1))
-    torch.bmm(g.mT, send, out=made[len(made) // 2 :].flatten(0, 1))
+    of_send, of_receive = (part.flatten(0, 1) for part in made.chunk(2))
+    torch.bmm(g, receive, out=of_send)
+    torch.bmm(g.mT, send, out=of_receive)
     return made
 
 
 def exact(x: Tensor) -> torch.dtype:
-    """In which likenesses are summed."""
+    """In which likenesses and means are summed."""
     return torch.promote_types(x.dtype, torch.float32)
-
-
-def receivers_first(edges: Tensor) -> Tensor:
-    """(K, R, V, W) -> (R, W K, V): the rows of each person that gather its neighbours."""
-    return edges.permute(1, 3, 0, 2).flatten(1, 2)
-
-
-def gather_frames(gather: Tensor, x: Tensor) -> Tensor:
-    """The same sums in every frame: (R, W, V), (T, R, V, C) -> (T, R, W, C)."""
-    if x.is_cuda or torch.compiler.is_compiling():
-        return gather @ x
-    made = x.new_empty(*x.shape[:2], gather.shape[1], x.shape[3])
-    for one, frame in zip(made, x, strict=True):
-        torch.bmm(gather, frame, out=one)
-    return made
 
 
 class Gates(NamedTuple):

@@ -14,9 +14,7 @@ from stgcn_lightning.engine.adaptive import (
     attend,
     by_joint,
     gates,
-    gather_frames,
     likeness,
-    receivers_first,
     stacked,
     weights_of,
 )
@@ -29,7 +27,6 @@ from stgcn_lightning.engine.folded import (
 )
 from stgcn_lightning.engine.fourier import Tiling, convolve, direct, pays
 from stgcn_lightning.models.aagcn import AAGCN, AGCN, Attention, GraphConv, Stage
-from stgcn_lightning.models.parts import Shortcut
 
 
 class FoldedAGCN(Folded):
@@ -125,33 +122,34 @@ class FoldedGraph(nn.Module):
     def __init__(self, graph: GraphConv):
         super().__init__()
         into, into_bias, out, out_bias = stacked(graph)
-        out, out_bias = linear_and_norm(out, out_bias, graph.norm)
+        scale, shift = scale_and_shift(graph.norm)
+        out, out_bias = out * scale, out_bias * scale + shift
         down = fold_residual(graph.down)
         for name, part in (
             ("adjacency", graph.adjacency[:, None].clone()),  # K, 1, V, W
             ("strength", graph.strength.clone()),
             ("into", into),  # 2 K E, C
             ("into_bias", into_bias),
-            ("out", out),  # O, K C
+            ("out", out),  # K, C, O
             ("out_bias", out_bias if down is None else out_bias + down[1]),
             ("down", None if down is None else down[0]),
         ):
             self.register_buffer(name, part)
-        self.identity = not isinstance(graph.down, Shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
         """(T, R, V, C) -> (T, R, W, O)."""
-        K = len(self.adjacency)
-        embedded = by_joint(F.linear(x, self.into, self.into_bias), 2 * K)
+        x = x.permute(1, 2, 0, 3).contiguous()  # R, V, T, C
+        embedded = by_joint(F.linear(x, self.into, self.into_bias), len(self.out))
         edges = self.adjacency + self.strength * likeness(embedded).tanh()  # K, R, V, W
-        gather = receivers_first(edges).to(x.dtype)
-        z = gather_frames(gather, x)
-        y = F.linear(z.view(*x.shape[:3], -1), self.out, self.out_bias)
         if self.down is not None:
-            y += F.linear(x, self.down)
-        elif self.identity:
-            y += x
-        return y.relu_()
+            y = F.linear(x, self.down, self.out_bias)
+        else:
+            y = x + self.out_bias
+        y = y.flatten(0, 2)
+        for gather, out in zip(edges.mT.to(x.dtype), self.out, strict=True):
+            gathered = (gather @ x.flatten(2)).view(len(y), -1)  # R W T, C
+            y.addmm_(gathered.to(y.dtype), out.to(y.dtype))
+        return y.relu_().view(*x.shape[:3], -1).permute(2, 0, 1, 3).contiguous()
 
 
 class FoldedAttention(nn.Module):

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.engine.choices import faster
-from stgcn_lightning.engine.orders import frames_order, undone
+from stgcn_lightning.engine.orders import memory_order, undone
 
 WIDE = 64  # channels from which it is faster
 MOST_TILES = 8
@@ -52,8 +52,9 @@ class FourierConv(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        order = frames_order(input)
-        if order is None or input.is_cuda or torch.compiler.is_compiling():
+        order = memory_order(input)
+        frames_first = order is not None and order[0] == 2
+        if not frames_first or input.is_cuda or torch.compiler.is_compiling():
             return super().forward(input)
         x = input.permute(order)
         y = x.flatten(1, 2)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stgcn_lightning.engine.orders import frames_order, undone
+from stgcn_lightning.engine.orders import memory_order, undone
 from stgcn_lightning.engine.products import (
     by_convolution,
     convolved,
@@ -99,22 +99,22 @@ class AddAndRectify(torch.autograd.Function):
 
 
 class Pointwise(parts.Pointwise):
-    """`parts.Pointwise`, which leaves the frames first if they come first."""
+    """`parts.Pointwise`, which leaves the order in memory as it is."""
 
     plain_class = parts.Pointwise
 
     def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        order = frames_order(input)
+        order = memory_order(input)
         if order is None or input.is_cuda or torch.compiler.is_compiling():
             return super().forward(input)
-        x = input.permute(order)
-        kept = x[:: self.stride].flatten(0, 2)
+        x = input[:, :, :: self.stride].permute(order)
+        kept = x.flatten(0, 2)
         if by_convolution(kept, self.weight):
             y = convolved(kept, self.weight, self.bias)
         else:
             y = F.linear(kept, self.weight, self.bias)
-        return y.unflatten(0, (-1, *x.shape[1:3])).permute(undone(order))
+        return y.unflatten(0, x.shape[:3]).permute(undone(order))
 
 
 class Wiring(NamedTuple):

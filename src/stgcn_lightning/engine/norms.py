@@ -11,11 +11,18 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from stgcn_lightning.engine.orders import CHANNELS_LAST, FRAMES_FIRST, ROWS_SECOND, undone
+from stgcn_lightning.engine.orders import (
+    CHANNELS_LAST,
+    FRAMES_FIRST,
+    JOINTS_SECOND,
+    ROWS_SECOND,
+    undone,
+)
 from stgcn_lightning.engine.persons import Rows
 from stgcn_lightning.errors import UnfitModel
 
-ORDERS = ((0, 1, 2, 3), CHANNELS_LAST, FRAMES_FIRST, ROWS_SECOND)
+AS_MATRIX = (FRAMES_FIRST, ROWS_SECOND, JOINTS_SECOND)
+ORDERS = ((0, 1, 2, 3), CHANNELS_LAST, *AS_MATRIX)
 
 
 class CurrentRows:
@@ -333,14 +340,14 @@ def _memory_order(x: Tensor) -> tuple[int, ...]:
 def _known(x: Tensor, order: tuple[int, ...]) -> Tensor:
     """(R, F, T, V) in one of `ORDERS`, as ATen's kernels know it; copied if it lies otherwise."""
     x = x.permute(order).contiguous()
-    if order[0] == 2:  # frames
+    if order in AS_MATRIX:
         return x.flatten(0, 2)
     return x.permute(0, 3, 1, 2) if order == CHANNELS_LAST else x
 
 
 def _restored(x: Tensor, shape: torch.Size, order: tuple[int, ...]) -> Tensor:
     """`_known` undone."""
-    if order[0] != 2:
+    if order not in AS_MATRIX:
         return x
     return x.view([shape[axis] for axis in order]).permute(undone(order))
 

@@ -5,11 +5,12 @@ from torch import Tensor
 CHANNELS_LAST = (0, 2, 3, 1)
 FRAMES_FIRST = (2, 3, 0, 1)  # of `frames_first.py`
 ROWS_SECOND = (2, 0, 3, 1)  # of `adaptive.py`
+JOINTS_SECOND = (0, 3, 2, 1)  # likewise; its own inverse
 
 
-def frames_order(x: Tensor) -> tuple[int, ...] | None:
-    """The order of (R, C, T, V) in memory, if its frames come first and its channels last."""
-    orders = (FRAMES_FIRST, ROWS_SECOND)
+def memory_order(x: Tensor) -> tuple[int, ...] | None:
+    """That of the orders `FRAMES_FIRST`, `ROWS_SECOND` and `JOINTS_SECOND` in which `x` lies."""
+    orders = (FRAMES_FIRST, ROWS_SECOND, JOINTS_SECOND)
     return next((order for order in orders if x.permute(order).is_contiguous()), None)
 
 
