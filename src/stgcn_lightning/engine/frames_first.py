@@ -108,7 +108,8 @@ class Pointwise(parts.Pointwise):
         order = memory_order(input)
         if order is None or input.is_cuda or torch.compiler.is_compiling():
             return super().forward(input)
-        x = input[:, :, :: self.stride].permute(order)
+        kept_frames = (slice(None),) * order.index(2) + (slice(None, None, self.stride),)
+        x = input.permute(order)[kept_frames]  # sliced so, its gradient has this order too
         kept = x.flatten(0, 2)
         if by_convolution(kept, self.weight):
             y = convolved(kept, self.weight, self.bias)
