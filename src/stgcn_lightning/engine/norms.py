@@ -11,17 +11,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from stgcn_lightning.engine.orders import (
-    CHANNELS_LAST,
-    FRAMES_FIRST,
-    JOINTS_SECOND,
-    ROWS_SECOND,
-    undone,
-)
+from stgcn_lightning.engine.orders import AS_MATRIX, CHANNELS_LAST, undone
 from stgcn_lightning.engine.persons import Rows
 from stgcn_lightning.errors import UnfitModel
 
-AS_MATRIX = (FRAMES_FIRST, ROWS_SECOND, JOINTS_SECOND)
 ORDERS = ((0, 1, 2, 3), CHANNELS_LAST, *AS_MATRIX)
 
 

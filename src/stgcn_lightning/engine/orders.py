@@ -6,12 +6,12 @@ CHANNELS_LAST = (0, 2, 3, 1)
 FRAMES_FIRST = (2, 3, 0, 1)  # of `frames_first.py`
 ROWS_SECOND = (2, 0, 3, 1)  # of `adaptive.py`
 JOINTS_SECOND = (0, 3, 2, 1)  # likewise; its own inverse
+AS_MATRIX = (FRAMES_FIRST, ROWS_SECOND, JOINTS_SECOND)  # of rows of C numbers, for products
 
 
 def memory_order(x: Tensor) -> tuple[int, ...] | None:
-    """That of the orders `FRAMES_FIRST`, `ROWS_SECOND` and `JOINTS_SECOND` in which `x` lies."""
-    orders = (FRAMES_FIRST, ROWS_SECOND, JOINTS_SECOND)
-    return next((order for order in orders if x.permute(order).is_contiguous()), None)
+    """That of `AS_MATRIX` in which `x` lies; None if it lies otherwise."""
+    return next((order for order in AS_MATRIX if x.permute(order).is_contiguous()), None)
 
 
 def undone(order: tuple[int, ...]) -> tuple[int, ...]:
