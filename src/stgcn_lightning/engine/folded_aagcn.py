@@ -141,11 +141,8 @@ class FoldedGraph(nn.Module):
         x = x.permute(1, 2, 0, 3).contiguous()  # R, V, T, C
         embedded = by_joint(F.linear(x, self.into, self.into_bias), len(self.out))
         edges = self.adjacency + self.strength * likeness(embedded).tanh()  # K, R, V, W
-        if self.down is not None:
-            y = F.linear(x, self.down, self.out_bias)
-        else:
-            y = x + self.out_bias
-        y = y.flatten(0, 2)
+        past = x if self.down is None else F.linear(x, self.down)
+        y = (past + self.out_bias).flatten(0, 2)
         for gather, out in zip(edges.mT.to(x.dtype), self.out, strict=True):
             gathered = (gather @ x.flatten(2)).view(len(y), -1)  # R W T, C
             y.addmm_(gathered.to(y.dtype), out.to(y.dtype))
