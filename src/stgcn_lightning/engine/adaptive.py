@@ -248,7 +248,7 @@ def gates(y: Tensor, weights: Sequence[Tensor]) -> Gates:
     joints = neighbours_gate(still, *weights[:2])
     moving = (joints.to(y.dtype) @ y)[:, :, 0].to(exact(y)).transpose(0, 1) / y.shape[2]
     frames = neighbours_gate(moving, *weights[2:4])
-    pooled = (frames @ moving)[:, 0] / len(y)
+    pooled = (frames @ moving)[:, 0] / y.shape[0]  # len() would be a constant of an export
     return Gates(still, joints, moving, frames, pooled, channels_gate(pooled, *weights[4:]))
 
 

@@ -25,7 +25,7 @@ from stgcn_lightning.engine.folded import (
     linear_and_norm,
     scale_and_shift,
 )
-from stgcn_lightning.engine.fourier import Tiling, convolve, direct, pays
+from stgcn_lightning.engine.fourier import Tiling, convolve, pays
 from stgcn_lightning.models.aagcn import AAGCN, AGCN, Attention, GraphConv, Stage
 
 
@@ -88,18 +88,21 @@ class FoldedStage(nn.Module):
             past = F.linear(x[:: self.stride], self.shortcut)
         elif self.identity:
             past = x
-        return self.along_time(y.flatten(1, 2), past).relu_().unflatten(1, x.shape[1:3])
+        return self.along_time(y, past).relu_()
 
     def along_time(self, y: Tensor, past: Tensor | None) -> Tensor:
-        """(T, R V, C) -> (ceil(T / stride), R V, O), with `past` added, which is written over."""
+        """(T, R, V, C) -> (ceil(T / stride), R, V, O), with `past` added, which is written over."""
         if not self.in_frequencies(y):
-            y = direct(y, self.weight, self.bias, self.stride)
-            return y if past is None else y + past.flatten(1, 2)
+            padding = (self.weight.shape[2] // 2, 0)
+            y = F.conv2d(y.permute(1, 3, 0, 2), self.weight, self.bias, (self.stride, 1), padding)
+            y = y.permute(2, 0, 3, 1)
+            return y if past is None else y + past
         tiling = Tiling.of(self.weight, len(y), self.stride)
         if tiling.length not in self.at_points:
             self.at_points[tiling.length] = tiling.weight_at_points(self.weight)
         onto = None if past is None else past.flatten(1, 2)
-        return convolve(y, self.at_points[tiling.length], self.bias, tiling, onto)
+        made = convolve(y.flatten(1, 2), self.at_points[tiling.length], self.bias, tiling, onto)
+        return made.unflatten(1, y.shape[1:3])
 
     def in_frequencies(self, y: Tensor) -> bool:
         """Whether the convolution is made of products of frequencies."""
@@ -144,7 +147,7 @@ class FoldedGraph(nn.Module):
         past = x if self.down is None else F.linear(x, self.down)
         y = (past + self.out_bias).flatten(0, 2)
         for gather, out in zip(edges.mT.to(x.dtype), self.out, strict=True):
-            gathered = (gather @ x.flatten(2)).view(len(y), -1)  # R W T, C
+            gathered = (gather @ x.flatten(2)).view(-1, len(out))  # R W T, C
             y.addmm_(gathered.to(y.dtype), out.to(y.dtype))
         return y.relu_().view(*x.shape[:3], -1).permute(2, 0, 1, 3).contiguous()
 
