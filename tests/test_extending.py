@@ -128,15 +128,16 @@ def test_a_source_from_outside_is_prepared_and_all_three_work_together(folder):
 
 
 @pytest.mark.slow
-def test_stgcnpp_goes_through_all_doors(tmp_path):
+@pytest.mark.parametrize(("model", "width"), [("stgcnpp", 6), ("aagcn", 8)])
+def test_a_family_goes_through_all_doors(model, width, tmp_path):
     def door(name, *arguments):
         ended = forked.run(tmp_path, name, *arguments)
         assert (ended.returncode, ended.stderr) == (0, ""), arguments
         return ended.stdout
 
-    tiny = [*TINY, *SMALL, "model=stgcnpp", "model.base_channels=6"]
+    tiny = [*TINY, *SMALL, f"model={model}", f"model.base_channels={width}"]
     at_joint, at_bone = "hydra.run.dir=joint", "hydra.run.dir=bone"
-    assert "stgcnpp, 6 base channels" in door("train", *tiny, "recipe.epochs=1", at_joint)
+    assert f"{model}, {width} base channels" in door("train", *tiny, "recipe.epochs=1", at_joint)
     assert "epoch 2/2" in door("train", *tiny, "recipe.epochs=2", at_joint, "resume=auto")
     grouped = ["trainer.precision=bf16-mixed", "model.norm_group=4", "recipe.epochs=1"]
     door("train", *tiny, *grouped, "stream=bone", at_bone)

@@ -105,10 +105,17 @@ def test_against_mmaction2_names_and_shapes_are_equal(tag, body, classes):
     assert {name: list(tensor.shape) for name, tensor in saved.items()} == shapes
 
 
-def test_against_mmaction2_its_own_checkpoint_comes_back_bit_for_bit():
-    theirs = shared("interop/mmaction2_stgcn_tiny_bone_2d.pth")
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("stgcn", "interop/mmaction2_stgcn_tiny_bone_2d.pth"),
+        ("agcn", "interop-families/mmaction2_agcn_tiny_bone_2d.pth"),
+    ],
+)
+def test_against_mmaction2_its_own_checkpoint_comes_back_bit_for_bit(model, name):
+    theirs = shared(name)
     run("experiment=ntu60_xsub_2d_bone", "benchmark.classes=4", "model.base_channels=8",
-        f"checkpoint={theirs}", "format=mmaction2", "out=again.pth")  # fmt: skip
+        f"model={model}", f"checkpoint={theirs}", "format=mmaction2", "out=again.pth")  # fmt: skip
     equal(read_checkpoint(theirs)["state_dict"], read_checkpoint("again.pth")["state_dict"])
 
 

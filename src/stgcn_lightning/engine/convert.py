@@ -7,19 +7,19 @@ faster, and batch norms count a row as often as it stands for a person.
 
 from torch import nn
 
-from stgcn_lightning.engine import windows
+from stgcn_lightning.engine import adaptive, frames_first, joints_first, windows
 from stgcn_lightning.engine.fourier import FourierConv
-from stgcn_lightning.engine.frames_first import GraphConv, Pointwise, Stage
 from stgcn_lightning.engine.gathering import GatherFirst
-from stgcn_lightning.engine.joints_first import Stage as JointsFirstStage
 from stgcn_lightning.engine.norms import CurrentRows, RowNorm, RowNorm1d, RowNorm2d, RowNorm3d
 from stgcn_lightning.errors import UnfitModel
 
 FASTER = {
     one.plain_class: one
     for one in (
-        *(RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst, GraphConv, Pointwise, Stage),
-        JointsFirstStage,
+        *(RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst),
+        *(frames_first.GraphConv, frames_first.Pointwise, frames_first.Stage),
+        *(adaptive.Attention, adaptive.GraphConv, adaptive.Stage),
+        joints_first.Stage,
         *(windows.GraphConv, windows.WindowConv),
     )
 }

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 # a family's own folded form is known once its file is imported
 from stgcn_lightning.engine import (  # noqa: F401
     compiling,
+    folded_aagcn,
     folded_ctrgcn,
     folded_stgcn,
     folded_stgcnpp,

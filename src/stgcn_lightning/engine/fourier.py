@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.engine.choices import faster
+from stgcn_lightning.engine.orders import memory_order, undone
 
 WIDE = 64  # channels from which it is faster
 MOST_TILES = 8
@@ -37,7 +38,7 @@ TRANSFORM_COST = 0.4
 class FourierConv(nn.Conv2d):
     """A convolution of nine taps along time, as products of frequencies where that pays.
 
-    Its output lies in memory as (T, V, R, C), like that of `frames_first.GraphConv`.
+    Its output lies in memory as its input does, with the frames first.
     """
 
     plain_class = nn.Conv2d
@@ -51,9 +52,11 @@ class FourierConv(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        x = input.permute(2, 3, 0, 1)  # T, V, R, C
-        if x.is_cuda or torch.compiler.is_compiling() or not x.is_contiguous():
+        order = memory_order(input)
+        frames_first = order is not None and order[0] == 2
+        if not frames_first or input.is_cuda or torch.compiler.is_compiling():
             return super().forward(input)
+        x = input.permute(order)
         y = x.flatten(1, 2)
         half = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
         if pays(x.dtype, half, *self.weight.shape[:2], self.stride[0]):
@@ -61,7 +64,7 @@ class FourierConv(nn.Conv2d):
             y = y if half is None else y.to(half)
         else:
             y = direct(y, self.weight, self.bias, self.stride[0])
-        return y.unflatten(1, x.shape[1:3]).permute(2, 3, 0, 1)
+        return y.unflatten(1, x.shape[1:3]).permute(undone(order))
 
 
 def direct(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:

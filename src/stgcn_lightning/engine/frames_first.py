@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stgcn_lightning.engine.orders import memory_order, undone
 from stgcn_lightning.engine.products import (
     by_convolution,
     convolved,
@@ -75,10 +76,10 @@ class Stage(stgcn.Stage):
             return super().forward(x)
         y = self.temporal(self.graph(x))
         residual = None if self.residual is None else self.residual(x)
-        return _AddAndRectify.apply(y, residual)  # pyright: ignore[reportReturnType]
+        return AddAndRectify.apply(y, residual)  # pyright: ignore[reportReturnType]
 
 
-class _AddAndRectify(torch.autograd.Function):
+class AddAndRectify(torch.autograd.Function):
     """ReLU of a sum. The gradient of a mean has no order in memory: here it gets one."""
 
     @staticmethod
@@ -98,21 +99,23 @@ class _AddAndRectify(torch.autograd.Function):
 
 
 class Pointwise(parts.Pointwise):
-    """`parts.Pointwise`, which leaves the frames first if they come first."""
+    """`parts.Pointwise`, which leaves the order in memory as it is."""
 
     plain_class = parts.Pointwise
 
     def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        x = input.permute(2, 3, 0, 1)  # T, V, R, C
-        if x.is_cuda or torch.compiler.is_compiling() or not x.is_contiguous():
+        order = memory_order(input)
+        if order is None or input.is_cuda or torch.compiler.is_compiling():
             return super().forward(input)
-        kept = x[:: self.stride].flatten(0, 2)
+        kept_frames = (slice(None),) * order.index(2) + (slice(None, None, self.stride),)
+        x = input.permute(order)[kept_frames]  # sliced so, its gradient has this order too
+        kept = x.flatten(0, 2)
         if by_convolution(kept, self.weight):
             y = convolved(kept, self.weight, self.bias)
         else:
             y = F.linear(kept, self.weight, self.bias)
-        return y.unflatten(0, (-1, *x.shape[1:3])).permute(2, 3, 0, 1)
+        return y.unflatten(0, x.shape[:3]).permute(undone(order))
 
 
 class Wiring(NamedTuple):

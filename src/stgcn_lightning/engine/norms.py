@@ -12,12 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stgcn_lightning.engine.orders import AS_MATRIX, CHANNELS_LAST, undone
 from stgcn_lightning.engine.persons import Rows
 from stgcn_lightning.errors import UnfitModel
 
-CHANNELS_LAST = (0, 2, 3, 1)
-FRAMES_FIRST = (2, 3, 0, 1)  # of `frames_first.py`
-ORDERS = ((0, 1, 2, 3), CHANNELS_LAST, FRAMES_FIRST)
+ORDERS = ((0, 1, 2, 3), CHANNELS_LAST, *AS_MATRIX)
 
 
 class CurrentRows:
@@ -357,16 +356,16 @@ def _memory_order(x: Tensor) -> tuple[int, ...]:
 def _known(x: Tensor, order: tuple[int, ...]) -> Tensor:
     """(R, F, T, V) in one of `ORDERS`, as ATen's kernels know it; copied if it lies otherwise."""
     x = x.permute(order).contiguous()
-    if order == FRAMES_FIRST:
-        return x.flatten(0, 2)  # T V R, F
+    if order in AS_MATRIX:
+        return x.flatten(0, 2)
     return x.permute(0, 3, 1, 2) if order == CHANNELS_LAST else x
 
 
 def _restored(x: Tensor, shape: torch.Size, order: tuple[int, ...]) -> Tensor:
     """`_known` undone."""
-    if order != FRAMES_FIRST:
+    if order not in AS_MATRIX:
         return x
-    return x.view([shape[axis] for axis in order]).permute(FRAMES_FIRST)  # its own inverse
+    return x.view([shape[axis] for axis in order]).permute(undone(order))
 
 
 def _exact(x: Tensor) -> torch.dtype:
