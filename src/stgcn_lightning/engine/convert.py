@@ -7,6 +7,7 @@ faster, and batch norms count a row as often as it stands for a person.
 
 from torch import nn
 
+from stgcn_lightning.engine import dynamic_graphs
 from stgcn_lightning.engine.fourier import FourierConv
 from stgcn_lightning.engine.frames_first import GraphConv, Pointwise, Stage
 from stgcn_lightning.engine.gathering import GatherFirst
@@ -15,7 +16,11 @@ from stgcn_lightning.errors import UnfitModel
 
 FASTER = {
     one.plain_class: one
-    for one in (RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst, GraphConv, Pointwise, Stage)
+    for one in (
+        *(RowNorm1d, RowNorm2d, RowNorm3d),
+        *(GatherFirst, GraphConv, Pointwise, Stage),
+        *dynamic_graphs.FASTER,
+    )
 }
 
 

@@ -4,7 +4,7 @@ Axes: R rows (distinct persons), G norm groups of clips, F features, P positions
 statistic with a row (frames x joints).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -129,6 +129,30 @@ class RowNorm3d(RowNorm, nn.BatchNorm3d):
     """`RowNorm` of (R, F) and three more axes."""
 
     plain_class = nn.BatchNorm3d
+
+
+def normalised_together(norms: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Channels of several norms, next to each other, by one pass instead of many narrow ones.
+
+    Args:
+        norms: `RowNorm` all of them.
+        x: (R, F, T, V), F the sum of their features.
+    """
+    known = [norm for norm in norms if isinstance(norm, RowNorm)]
+    sizes = [norm.num_features for norm in known]
+    rows = known[0].current.rows
+    if rows is None or len(x) != len(rows.group) or not all(norm.training for norm in known):
+        parts = zip(known, x.split(sizes, 1), strict=True)
+        return torch.cat([norm(part) for norm, part in parts], 1)
+    weight, bias = (
+        torch.cat([getattr(norm, name) for norm in known]) for name in ("weight", "bias")
+    )
+    with torch.autocast(x.device.type, enabled=False):
+        y, mean, var = norm_of_groups(x, weight, bias, rows, known[0].eps)
+    n = rows.persons * (x.shape[2] * x.shape[3])
+    for norm, *moments in zip(known, mean.split(sizes, 1), var.split(sizes, 1), strict=True):
+        norm._move(*moments, n)
+    return y
 
 
 class _RowNorm(torch.autograd.Function):
