@@ -79,3 +79,12 @@ def test_the_typical_pose_is_the_common_one_and_has_all_its_joints():
     poses = np.stack([folded, unseen, 2 * standing + 7, standing + 0.01, standing * [3, 1]])
     assert typical_pose(poses) in (2, 3)
     assert typical_pose(np.stack([unseen, unseen])) == 0
+
+
+def test_edges_of_a_random_start_are_compared_with_the_usual_pair_of_joints():
+    edges = np.ones((2, 3, 4, 4))
+    edges[0, :, 0, 1] = edges[0, :, 1, 0] = 5
+    found = learned_edges(edges, np.empty((0, 4, 4)), [(1, 0), (2, 3)])
+    usual = 3 * (14 + 10) / 16
+    np.testing.assert_allclose(found.importance[1], [15 / usual, 3 / usual])
+    np.testing.assert_allclose(found.importance[2], [1, 1])

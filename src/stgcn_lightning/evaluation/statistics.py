@@ -166,11 +166,17 @@ def learned_edges(
 
     Args:
         edges: (S, K, V, V) weights after training.
-        adjacency: (K, V, V) weights before training.
+        adjacency: (K, V, V) weights before training; K = 0 where the graph started at random: an
+            edge is then compared with the mean of all pairs of joints.
         pairs: E pairs of joints.
     """
-    weights, start = edge_weights(edges, pairs), edge_weights(adjacency[None], pairs)
+    weights = edge_weights(edges, pairs)
     weights = np.concatenate([weights.mean(0, keepdims=True), weights])
+    if len(adjacency):
+        start = edge_weights(adjacency[None], pairs)
+    else:
+        usual = np.abs(edges).sum(1).mean((1, 2))  # S
+        start = np.append(usual.mean(), usual)[:, None]
     return LearnedEdges(weights, weights / start)
 
 
