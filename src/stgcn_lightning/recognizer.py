@@ -218,7 +218,10 @@ class Recognizer(lightning.LightningModule):
         smoothing, weights = self.optimisation.label_smoothing, self.class_weights
         loss = F.cross_entropy(logits, batch.labels, weights, label_smoothing=smoothing)
         further = self.engine.further_loss(logits, batch.labels)
-        loss = loss if further is None else loss + further
+        if further is not None:
+            loss = loss + further
+            size = len(batch.labels)
+            self.log("train/further_loss", further.detach(), batch_size=size, sync_dist=True)
         self.check_loss()
         self._unchecked = Unchecked(loss.detach(), self._step(), batch.samples)
         if not loss.is_cuda:

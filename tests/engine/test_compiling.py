@@ -42,7 +42,7 @@ def graphs(monkeypatch):
 @pytest.mark.slow
 # torch's compiler looks at the input's gradient, and hides the warning where it is one
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-@pytest.mark.parametrize("family", ["stgcn", "stgcnpp", "aagcn", "toy"])
+@pytest.mark.parametrize("family", ["stgcn", "stgcnpp", "aagcn", "dgstgcn", "protogcn", "toy"])
 def test_compiled_steps_are_the_same_in_few_graphs(family, shallow, small, graphs):
     # a branch of one channel has no memory layout of its own, in which torch's tracing errs
     make_wide = functools.partial(make, base_channels=12, family=family)
@@ -61,6 +61,8 @@ def test_compiled_steps_are_the_same_in_few_graphs(family, shallow, small, graph
         traced.model.state_dict(), eager.model.state_dict(), rtol=1e-4, atol=1e-5
     )
     for ours, theirs in zip(traced.model.parameters(), eager.model.parameters(), strict=True):
+        if theirs.grad is None:  # of a further loss
+            continue
         scale = theirs.grad.abs().max().clamp(min=1)  # float32: a rectifier may flip
         torch.testing.assert_close(ours.grad / scale, theirs.grad / scale, rtol=0, atol=1e-2)
     few = clips[:3]

@@ -7,7 +7,7 @@ faster, and batch norms count a row as often as it stands for a person.
 
 from torch import nn
 
-from stgcn_lightning.engine import adaptive, frames_first, joints_first, windows
+from stgcn_lightning.engine import adaptive, dynamic_graphs, frames_first, joints_first, windows
 from stgcn_lightning.engine.fourier import FourierConv
 from stgcn_lightning.engine.gathering import GatherFirst
 from stgcn_lightning.engine.norms import CurrentRows, RowNorm, RowNorm1d, RowNorm2d, RowNorm3d
@@ -21,6 +21,7 @@ FASTER = {
         *(adaptive.Attention, adaptive.GraphConv, adaptive.Stage),
         joints_first.Stage,
         *(windows.GraphConv, windows.WindowConv),
+        *dynamic_graphs.FASTER,
     )
 }
 

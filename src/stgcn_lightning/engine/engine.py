@@ -15,6 +15,7 @@ from stgcn_lightning.engine import (  # noqa: F401
     compiling,
     folded_aagcn,
     folded_ctrgcn,
+    folded_dgstgcn,
     folded_stgcn,
     folded_stgcnpp,
 )

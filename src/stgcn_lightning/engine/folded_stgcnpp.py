@@ -107,10 +107,16 @@ class FoldedBranches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, V, C) -> (R, S, V, C)."""
-        x = F.linear(x, self.weight_in, self.bias_in)
+        return self.mixed(self.along_time(F.linear(x, self.weight_in, self.bias_in)))
+
+    def along_time(self, x: Tensor) -> Tensor:
+        """All branches of their inputs, next to each other: (R, T, V, C) -> (R, S, V, C)."""
         *dilated, pooled, point = x.split(self.widths, -1)
         parts = [conv(part.relu()) for conv, part in zip(self.convs, dilated, strict=True)]
         pooled = largest(pooled.relu().permute(0, 3, 1, 2), self.stride)  # R, C, S, V
-        parts += [pooled.permute(0, 2, 3, 1), point[:, :: self.stride]]
-        y = torch.addcmul(self.shift, torch.cat(parts, -1), self.scale).relu_()
+        return torch.cat([*parts, pooled.permute(0, 2, 3, 1), point[:, :: self.stride]], -1)
+
+    def mixed(self, y: Tensor) -> Tensor:
+        """The norm of all branches, ReLU, and the product out of them: (R, S, V, C) -> the same."""
+        y = torch.addcmul(self.shift, y, self.scale).relu_()
         return F.linear(y, self.weight_out, self.bias_out)

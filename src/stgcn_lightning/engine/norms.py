@@ -57,14 +57,9 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
             UnfitModel: the input has another number of rows than the batch.
         """
         rows = self.current.rows
+        self._check_rows(input)
         if rows is None:
-            self._refuse_recomputation()
             return super().forward(input)
-        if len(input) != len(rows.group):
-            raise UnfitModel(
-                f"a batch norm was given {len(input)} rows, but the batch has {len(rows.group)}: a"
-                " backbone keeps its persons as the first axis (models/backbone.py)"
-            )
         if not self.training and self.running_mean is not None:
             return super().forward(input)
         self._check_input_dim(input)
@@ -101,6 +96,20 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
                 running.lerp_(new, (1 / self.num_batches_tracked).to(running.dtype))
             else:
                 running.lerp_(new, self.momentum)
+
+    def _check_rows(self, input: Tensor) -> None:
+        """Refuse other rows than the batch has.
+
+        Where nobody says what rows stand for, that may be a backward pass, which does not know.
+        """
+        rows = self.current.rows
+        if rows is None:
+            self._refuse_recomputation()
+        elif len(input) != len(rows.group):
+            raise UnfitModel(
+                f"a batch norm was given {len(input)} rows, but the batch has {len(rows.group)}: a"
+                " backbone keeps its persons as the first axis (models/backbone.py)"
+            )
 
     def _refuse_recomputation(self) -> None:
         """Refuse to be run by a backward pass, which does not know what the rows stand for."""
@@ -140,13 +149,14 @@ def norm_together(norms: Sequence[nn.Module], x: Tensor) -> Tensor:
         statistics = (torch.cat([getattr(one, name) for one in parts])
                       for name in ("running_mean", "running_var"))  # fmt: skip
         return F.batch_norm(x, *statistics, weight, shift, eps=first.eps)
-    if rows is None:
-        first._refuse_recomputation()
-        y, mean, var = _PlainNorm.apply(x, weight, shift, first.eps)  # pyright: ignore[reportGeneralTypeIssues]
-        mean, var, persons = mean[None], var[None], mean.new_tensor([len(x)])
-    else:
-        y, mean, var = norm_of_groups(x, weight, shift, rows, first.eps)
-        persons = rows.persons
+    first._check_rows(x)
+    with torch.autocast(x.device.type, enabled=False):
+        if rows is None:
+            y, mean, var = _PlainNorm.apply(x, weight, shift, first.eps)  # pyright: ignore[reportGeneralTypeIssues]
+            mean, var, persons = mean[None], var[None], mean.new_tensor([len(x)])
+        else:
+            y, mean, var = norm_of_groups(x, weight, shift, rows, first.eps)
+            persons = rows.persons
     widths = [one.num_features for one in parts]
     for one, *moved in zip(parts, mean.split(widths, 1), var.split(widths, 1), strict=True):
         one._move(*moved, persons * (x.shape[2] * x.shape[3]))

@@ -129,15 +129,14 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, S, V)."""
-        return self.with_relations(x)[0]
+        return self.after_graph(self.graph(x), x)
 
-    def with_relations(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(R, C, T, V) -> (R, O, S, V), and the relations (R, K, m, V, W) of its graph."""
-        relations = self.graph.relations(x)
-        y = self.temporal(self.graph.along(x, relations))
+    def after_graph(self, y: Tensor, x: Tensor) -> Tensor:
+        """What the graph made (R, O, T, V) of the stage's input (R, C, T, V) -> (R, O, S, V)."""
+        y = self.temporal(y)
         if self.residual is not None:
             y = y + self.residual(x)
-        return y.relu_(), relations
+        return y.relu_()
 
 
 class DGSTGCN(Backbone):

@@ -159,7 +159,8 @@ class ProtoGCN(DGSTGCN):
         for stage in stages:
             x = stage(x)
         assert isinstance(last, Stage)
-        x, relations = last.with_relations(x)
+        relations = last.graph.relations(x)
+        x = last.after_graph(last.graph.along(x, relations), x)
         return x.mean((2, 3)), relations.flatten(1, 2)
 
     def further_loss(self, more: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
