@@ -14,7 +14,7 @@ from stgcn_lightning.engine.folded_on_cpu import STGCNOnCPU
 from stgcn_lightning.graph import adjacency
 from stgcn_lightning.models.stgcn import STGCN
 
-FAMILIES = ["stgcn", "stgcnpp"]
+FAMILIES = ["stgcn", "stgcnpp", "ctrgcn"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

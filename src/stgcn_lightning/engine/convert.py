@@ -10,14 +10,15 @@ from torch import nn
 from stgcn_lightning.engine.fourier import FourierConv
 from stgcn_lightning.engine.frames_first import GraphConv, Pointwise, Stage
 from stgcn_lightning.engine.gathering import GatherFirst
-from stgcn_lightning.engine.joints_first import Stage as JointsFirstStage
+from stgcn_lightning.engine.joints_first import CTRStage, PPStage
 from stgcn_lightning.engine.norms import CurrentRows, RowNorm, RowNorm1d, RowNorm2d, RowNorm3d
 from stgcn_lightning.errors import UnfitModel
 
 FASTER = {
     one.plain_class: one
     for one in (
-        RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst, GraphConv, Pointwise, Stage, JointsFirstStage,
+        RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst, GraphConv, Pointwise, Stage, CTRStage,
+        PPStage,
     )
 }  # fmt: skip
 
