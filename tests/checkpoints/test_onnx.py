@@ -7,13 +7,10 @@ from torch import nn
 from stgcn_lightning.checkpoints import onnx as exporting
 from stgcn_lightning.checkpoints.onnx import PARITY_CLIPS, PARITY_FRAMES, agrees, parity, to_onnx
 from stgcn_lightning.engine.folded import fold
-from stgcn_lightning.models.aagcn import AAGCN, AGCN
+from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
-from stgcn_lightning.models.dgstgcn import DGSTGCN
 from stgcn_lightning.models.parts import Head, Shortcut
-from stgcn_lightning.models.protogcn import ProtoGCN
 from stgcn_lightning.models.stgcn import STGCN
-from stgcn_lightning.models.stgcnpp import STGCNPP
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -118,7 +115,7 @@ class Toy(Backbone):
         return self.norm(self.frames(x.permute(0, 3, 1, 2))).relu_().mean((2, 3))
 
 
-@pytest.mark.parametrize("family", [STGCNPP, AGCN, AAGCN, DGSTGCN, ProtoGCN, Toy])
+@pytest.mark.parametrize("family", [*map(registry.family_of, registry.names()[1:]), Toy])
 def test_other_families_agree_as_well(family, shallow):
     torch.manual_seed(0)
     width = {} if family is Toy else {"base_channels": 8}

@@ -70,8 +70,8 @@ def test_initial_weights_follow_the_reference():
 def test_the_options_of_weights_are_those_of_the_model():
     model = CTRGCN(torch.rand(3, 5, 5), classes=3, channels=2, base_channels=12, persons=3)
     assert model.options_of(model.state_dict()) == {"base_channels": 12, "persons": 3}
-    first, wide = model.stages[0].graph.subsets[0], model.stages[9].graph.subsets[0]
-    assert [len(one.send.bias) for one in (first, wide)] == [8, 6]
+    refined = [model.stages[i].graph.subsets[0].send for i in (0, 1, 9)]  # of 2, 12, 48 channels
+    assert [len(one.bias) for one in refined] == [8, 8, 6]
 
 
 def test_the_learned_edges_are_the_adjacencies():

@@ -19,7 +19,7 @@ FASTER = {
         *(RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst),
         *(frames_first.GraphConv, frames_first.Pointwise, frames_first.Stage),
         *(adaptive.Attention, adaptive.GraphConv, adaptive.Stage),
-        joints_first.Stage,
+        *(joints_first.CTRStage, joints_first.PPStage),
         *(windows.GraphConv, windows.WindowConv),
         *dynamic_graphs.FASTER,
     )

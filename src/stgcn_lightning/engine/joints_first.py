@@ -1,4 +1,4 @@
-"""CTR-GCN on activations that lie in memory as (R, C, V, T), for CPUs.
+"""CTR-GCN and ST-GCN++ on activations that lie in memory as (R, C, V, T), for CPUs.
 
 Tensors keep PyTorch's order of axes, (R, C, T, V), between stages; only their strides differ. With
 joints before frames the K projections of a channel are one matrix (K U, T), so that a channel
@@ -10,23 +10,25 @@ Axes: R rows, T frames (S of them come out), V joints (U as senders, W as receiv
 O out, K subsets, Q channels of a refinement, P = Q + 2 rows of (D, 1, A), b of a branch.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.engine.norms import norm_together
-from stgcn_lightning.models import ctrgcn
-from stgcn_lightning.models.parts import DilatedBranch, LargestBranch, Shortcut
+from stgcn_lightning.models import ctrgcn, stgcnpp
+from stgcn_lightning.models.parts import DilatedBranch, LargestBranch, Pointwise, Shortcut
 
 
-class Stage(ctrgcn.Stage):
+class CTRStage(ctrgcn.Stage):
     """CTR-GCN's stage, joints before frames in memory."""
 
     plain_class = ctrgcn.Stage
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, S, V)."""
-        if x.is_cuda or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        if is_for_others(x):
             return super().forward(x)
         x = x.transpose(2, 3).contiguous()  # R, C, V, T
         y = along_time(self.temporal, refined_graph_conv(self.graph, x))
@@ -35,6 +37,42 @@ class Stage(ctrgcn.Stage):
         elif self.residual is not None:
             y = y + x  # neither is negative
         return y.transpose(2, 3)
+
+
+class PPStage(stgcnpp.Stage):
+    """ST-GCN++'s stage, joints before frames in memory."""
+
+    plain_class = stgcnpp.Stage
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, S, V)."""
+        if is_for_others(x):
+            return super().forward(x)
+        x = x.transpose(2, 3).contiguous()  # R, C, V, T
+        y = along_time_pp(self.temporal, graph_conv(self.graph, x))
+        if isinstance(self.residual, Shortcut):
+            y = y + shortcut(self.residual, x, self.temporal.stride)
+        elif self.residual is not None:
+            y = y + x
+        return y.relu_().transpose(2, 3)
+
+
+def is_for_others(x: Tensor) -> bool:
+    """Whether the plain formulation computes x: on a GPU, compiled, under autocast."""
+    return x.is_cuda or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+
+
+def graph_conv(graph: stgcnpp.GraphConv, x: Tensor) -> Tensor:
+    """ST-GCN++'s graph convolution, neighbours first: (R, C, V, T) -> (R, O, V, T)."""
+    (R, C, V, T), edges = x.shape, graph.adjacency
+    K, linear = len(edges), graph.project
+    weight = linear.weight.view(K, -1, C).permute(1, 2, 0).flatten(1)  # O, C K
+    bias = linear.bias.view(K, -1).t() @ edges.sum(1)  # O, W
+    gather = edges.transpose(1, 2).flatten(0, 1).expand(R * C, -1, -1)  # R C, K W, V
+    gathered = torch.bmm(gather, x.view(R * C, V, T)).view(R, C * K, V, T)
+    y = graph.norm(project(gathered, weight) + bias[..., None])
+    down = shortcut(graph.down, x) if isinstance(graph.down, Shortcut) else x
+    return (y + down).relu_()
 
 
 def refined_graph_conv(graph: ctrgcn.GraphConv, x: Tensor) -> Tensor:
@@ -131,27 +169,44 @@ def gather(h: Tensor, edges: Tensor, bias: Tensor) -> Tensor:
 
 
 def along_time(temporal: ctrgcn.TemporalConv, x: Tensor) -> Tensor:
-    """The branches along time: (R, C, V, T) -> (R, C, V, S)."""
+    """CTR-GCN's branches: (R, C, V, T) -> (R, C, V, S)."""
     *branches, point = temporal.branches
     assert isinstance(point, Shortcut)
-    y = project(
-        x,
-        torch.cat([branch.project.weight for branch in branches]),
-        torch.cat([branch.project.bias for branch in branches]),
-    )
-    y = norm_together([branch.norm for branch in branches], y).relu_()
+    y = torch.cat(of_several_frames(branches, x), 1)
+    y = norm_together([branch.last_norm for branch in branches], y)
+    return torch.cat([y, shortcut(point, x, temporal.stride)], 1).relu_()
+
+
+def along_time_pp(temporal: stgcnpp.TemporalConv, x: Tensor) -> Tensor:
+    """ST-GCN++'s branches: (R, C, V, T) -> (R, C, V, S)."""
+    *branches, point = temporal.branches
+    assert isinstance(point, Pointwise)
+    frame = project(x[..., :: temporal.stride], point.weight, point.bias)
+    y = torch.cat([*of_several_frames(branches, x), frame], 1)
+    y = temporal.branch_norm(y).relu_()
+    return temporal.norm(project(y, temporal.project.weight, temporal.project.bias))
+
+
+def of_several_frames(branches: Sequence[nn.Module], x: Tensor) -> list[Tensor]:
+    """Branches that see more than a frame, by one product into all: (R, C, V, T) -> (R, b, V, S).
+
+    The norms behind them are left out.
+    """
+    known = [one for one in branches if isinstance(one, DilatedBranch | LargestBranch)]
+    weights, biases = zip(*((one.project.weight, one.project.bias) for one in known), strict=True)
+    y = project(x, torch.cat(weights), torch.cat(biases))
+    y = norm_together([one.norm for one in known], y).relu_()
     made = []
-    for branch, part in zip(branches, y.chunk(len(branches), 1), strict=True):
+    parts = y.split([len(bias) for bias in biases], 1)
+    for branch, part in zip(known, parts, strict=True):
         if isinstance(branch, DilatedBranch):
             conv = branch.conv
             weight, bias = conv.weight.transpose(2, 3), conv.bias
             stride, padding, dilation = conv.stride[::-1], conv.padding[::-1], conv.dilation[::-1]
             made.append(F.conv2d(part, weight, bias, stride, padding, dilation))
         else:
-            assert isinstance(branch, LargestBranch)
             made.append(_Largest.apply(part, branch.stride))
-    y = norm_together([branch.last_norm for branch in branches], torch.cat(made, 1))
-    return torch.cat([y, shortcut(point, x, temporal.stride)], 1).relu_()
+    return made
 
 
 class _Largest(torch.autograd.Function):

@@ -2,9 +2,9 @@
 
 Source: Chen et al., "Channel-wise Topology Refinement Graph Convolution for Skeleton-Based Action
 Recognition", ICCV 2021 (arXiv:2107.12213), in the form of PYSKL and MMAction2 1.2.0, whose weights
-map one-to-one to these; shortcuts around stages start as in MMAction2. Against the authors' code,
-the refined graph is read in the other direction, the data norm is followed by no other change, and
-the temporal convolution ends with a ReLU and has no residual of its own.
+map one-to-one to these; shortcuts around stages start as in MMAction2, the only difference of the
+two. Against the authors' code, the refined graph is read in the other direction, from sender to
+receiver, and the temporal convolution ends with a ReLU.
 
 Axes: N clips, M persons, R = N x M rows, T frames (S = ceil(T / stride) of them come out), V joints
 (U as senders, W as receivers), C channels in, O out, K neighbour subsets of the graph, Q channels
