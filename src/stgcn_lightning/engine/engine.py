@@ -11,7 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 # a family's own folded form is known once its file is imported
-from stgcn_lightning.engine import compiling, folded_stgcn, folded_stgcnpp  # noqa: F401
+from stgcn_lightning.engine import (  # noqa: F401
+    compiling,
+    folded_msg3d,
+    folded_stgcn,
+    folded_stgcnpp,
+)
 from stgcn_lightning.engine.convert import convert
 from stgcn_lightning.engine.folded import folded_form
 from stgcn_lightning.engine.folded_on_cpu import STGCNOnCPU

@@ -206,7 +206,8 @@ def project_then_gather(
         frames: F.
         stride: frames from one window to the next.
     """
-    (R, T, V, _), windows = x.shape, Windows(x.shape[1], frames, stride)
+    R, T, V, _ = x.shape
+    windows = Windows(T, frames, stride)
     W, E = len(gather), len(bias)
     y = x.new_empty(R, windows.number, W, E)
     room = windows.room(x, V * len(weight))
