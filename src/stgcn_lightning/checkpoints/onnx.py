@@ -32,13 +32,16 @@ for name in ("onnx_ir", "onnxscript"):
 def to_onnx(model: Backbone) -> bytes:
     """The ONNX file of `model`: clips (N, M, T, V, C) in, logits (N, classes) out.
 
-    N, M and T are free, and no node says on which machine it was made. The folded form is exported,
-    in which no node normalises; of a family without one, the model itself.
+    N and T are free, and M where the family does not tell places apart; no node says on which
+    machine it was made. The folded form is exported, in which no node normalises; of a family
+    without one, the model itself.
     """
     plain = plain_copy(model).eval()
     folded = folded_form(plain)
     N, M, T = (torch.export.Dim(name) for name in "NMT")
-    clips = torch.zeros(3, 2, 37, model.joints, model.channels)  # 0 and 1 would be constants
+    M = M if model.persons is None else None
+    persons = model.persons or 2
+    clips = torch.zeros(3, persons, 37, model.joints, model.channels)  # 0 and 1 would be constants
     return onnx_bytes(
         plain if folded is None else folded,
         (clips,),
@@ -102,12 +105,13 @@ def parity(model: Backbone, content: bytes, persons: int) -> list[dict[str, floa
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
     shape = (model.joints, model.channels)
-    mean, deviation = torch.zeros(shape), torch.ones(shape)
+    places = (1 if model.persons is None else persons, 1, *shape)
+    mean, deviation = torch.zeros(places), torch.ones(places)
     norm = getattr(model, "data_norm", None)
     if isinstance(norm, nn.BatchNorm1d) and norm.num_features == mean.numel():
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        mean, deviation = norm.running_mean.view(shape), norm.running_var.sqrt().view(shape)
+        mean, deviation = norm.running_mean.view(places), norm.running_var.sqrt().view(places)
     cases: list[dict[str, float]] = []
     for T, N in product(PARITY_FRAMES, PARITY_CLIPS):
         clips = mean + deviation * torch.randn(N, persons, T, *shape, generator=generator)

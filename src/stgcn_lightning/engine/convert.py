@@ -18,7 +18,7 @@ FASTER = {
     one.plain_class: one
     for one in (
         *(RowNorm1d, RowNorm2d, RowNorm3d, GatherFirst, GraphConv, Pointwise, Stage),
-        *(windows.GraphConv, windows.WindowConv),
+        *(windows.GraphConv, windows.TemporalConv, windows.WindowConv),
     )
 }
 

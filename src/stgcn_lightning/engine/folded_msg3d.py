@@ -152,7 +152,7 @@ class FoldedWindow(nn.Module):
         onto = onto + self.bias_out
         if not (self.quick and by_rows(x)):
             y = self.gathered(x).relu_()  # R, S, W, E
-            y = y.reshape(*onto.shape[:3], -1)  # R, S, V, F E
+            y = y.reshape(*y.shape[:2], -1, self.collapse.shape[1])  # R, S, V, F E
             return onto + F.linear(y, self.collapse)
         for row, out in zip(x.contiguous().split(1), onto, strict=True):
             if self.narrow:

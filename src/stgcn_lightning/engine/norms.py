@@ -4,11 +4,12 @@ Axes: R rows (distinct persons), G norm groups of clips, F features, P positions
 statistic with a row (frames x joints).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.engine.persons import Rows
@@ -129,6 +130,28 @@ class RowNorm3d(RowNorm, nn.BatchNorm3d):
     """`RowNorm` of (R, F) and three more axes."""
 
     plain_class = nn.BatchNorm3d
+
+
+def norm_together(norms: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """What norms make of the channels that each one has of a CPU's (R, F, T, V), in one pass."""
+    parts = [norm for norm in norms if isinstance(norm, RowNorm)]
+    weight, shift = torch.cat([one.weight for one in parts]), torch.cat([one.bias for one in parts])
+    first, rows = parts[0], parts[0].current.rows
+    if not first.training:
+        statistics = (torch.cat([getattr(one, name) for one in parts])
+                      for name in ("running_mean", "running_var"))  # fmt: skip
+        return F.batch_norm(x, *statistics, weight, shift, eps=first.eps)
+    if rows is None:
+        first._refuse_recomputation()
+        y, mean, var = _PlainNorm.apply(x, weight, shift, first.eps)  # pyright: ignore[reportGeneralTypeIssues]
+        mean, var, persons = mean[None], var[None], mean.new_tensor([len(x)])
+    else:
+        y, mean, var = norm_of_groups(x, weight, shift, rows, first.eps)
+        persons = rows.persons
+    widths = [one.num_features for one in parts]
+    for one, *moved in zip(parts, mean.split(widths, 1), var.split(widths, 1), strict=True):
+        one._move(*moved, persons * (x.shape[2] * x.shape[3]))
+    return y
 
 
 class _RowNorm(torch.autograd.Function):
