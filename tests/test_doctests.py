@@ -20,6 +20,7 @@ MODULES = (
     "evaluation.published",
     "evaluation.scores",
     "graph",
+    "models.msg3d",
     "models.stgcn",
     "models.stgcnpp",
     "predictor",

@@ -8,6 +8,7 @@ from stgcn_lightning.checkpoints import onnx as exporting
 from stgcn_lightning.checkpoints.onnx import PARITY_CLIPS, PARITY_FRAMES, agrees, parity, to_onnx
 from stgcn_lightning.engine.folded import fold
 from stgcn_lightning.models.backbone import Backbone
+from stgcn_lightning.models.msg3d import MSG3D
 from stgcn_lightning.models.parts import Head, Shortcut
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.models.stgcnpp import STGCNPP
@@ -115,7 +116,7 @@ class Toy(Backbone):
         return self.norm(self.frames(x.permute(0, 3, 1, 2))).relu_().mean((2, 3))
 
 
-@pytest.mark.parametrize("family", [STGCNPP, Toy])
+@pytest.mark.parametrize("family", [STGCNPP, MSG3D, Toy])
 def test_other_families_agree_as_well(family, shallow):
     torch.manual_seed(0)
     width = {} if family is Toy else {"base_channels": 8}

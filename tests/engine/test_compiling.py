@@ -40,11 +40,11 @@ def graphs(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["stgcn", "stgcnpp", "toy"])
+@pytest.mark.parametrize("family", ["stgcn", "stgcnpp", "msg3d", "toy"])
 def test_compiled_steps_are_the_same_in_few_graphs(family, shallow, small, graphs):
     # a branch of one channel has no memory layout of its own, in which torch's tracing errs
-    make_wide = functools.partial(make, base_channels=12, family="stgcnpp")
-    model = {"stgcn": lambda: small, "toy": toy, "stgcnpp": make_wide}[family]()
+    make_wide = functools.partial(make, base_channels=12, family=family)
+    model = {"stgcn": lambda: small, "toy": toy}.get(family, make_wide)()
     eager = Engine(model.float())
     traced = Engine(deepcopy(model), compile_mode="default")
     generator = torch.Generator().manual_seed(0)
