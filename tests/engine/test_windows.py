@@ -50,7 +50,7 @@ def test_short_and_wide_clips_train_as_the_padded_batch(frames, channels):
 
 
 def test_fewer_numbers_are_kept_for_the_backward_pass():
-    """Neither windows nor what is gathered for 13 distances: some times the output, not hundreds."""
+    """Neither the windows nor what is gathered from every distance."""
     x = torch.randn(2, 16, 20, 5, requires_grad=True)
     joined = torch.ones(5, 5).bool()
     kept: dict[str, int] = {}
