@@ -39,7 +39,7 @@ def to_onnx(model: Backbone) -> bytes:
     plain = plain_copy(model).eval()
     folded = folded_form(plain)
     N, M, T = (torch.export.Dim(name) for name in "NMT")
-    M = M if model.persons is None else None
+    M = M if model.persons is None else torch.export.Dim.STATIC
     persons = model.persons or 2
     clips = torch.zeros(3, persons, 37, model.joints, model.channels)  # 0 and 1 would be constants
     return onnx_bytes(
