@@ -149,11 +149,13 @@ class FoldedWindow(nn.Module):
 
     def forward(self, x: Tensor, onto: Tensor) -> Tensor:
         """(R, T, V, C), to be added to (R, S, V, O), which is written over."""
-        onto = onto + self.bias_out
+        onto = onto.contiguous()
+        onto += self.bias_out
         if not (self.quick and by_rows(x)):
             y = self.gathered(x).relu_()  # R, S, W, E
             y = y.reshape(*y.shape[:2], -1, self.collapse.shape[1])  # R, S, V, F E
-            return onto + F.linear(y, self.collapse)
+            onto += F.linear(y, self.collapse)
+            return onto
         for row, out in zip(x.contiguous().split(1), onto, strict=True):
             if self.narrow:
                 y = self.gathered(row)
