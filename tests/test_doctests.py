@@ -23,6 +23,7 @@ MODULES = (
     "models.aagcn",
     "models.dgstgcn",
     "models.protogcn",
+    "models.msg3d",
     "models.stgcn",
     "models.stgcnpp",
     "predictor",

@@ -42,9 +42,7 @@ def graphs(monkeypatch):
 @pytest.mark.slow
 # torch's compiler looks at the input's gradient, and hides the warning where it is one
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-@pytest.mark.parametrize(
-    "family", ["stgcn", "stgcnpp", "aagcn", "ctrgcn", "dgstgcn", "protogcn", "toy"]
-)
+@pytest.mark.parametrize("family", [*registry.names(), "toy"])
 def test_compiled_steps_are_the_same_in_few_graphs(family, shallow, small, graphs):
     # a branch of one channel has no memory layout of its own, in which torch's tracing errs
     make_wide = functools.partial(make, base_channels=12, family=family)

@@ -12,9 +12,10 @@ from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.engine.folded import Folded, fold
 from stgcn_lightning.engine.folded_on_cpu import STGCNOnCPU
 from stgcn_lightning.graph import adjacency
+from stgcn_lightning.models import registry
 from stgcn_lightning.models.stgcn import STGCN
 
-FAMILIES = ["stgcn", "stgcnpp", "agcn", "aagcn", "ctrgcn", "dgstgcn", "protogcn"]
+FAMILIES = registry.names()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -32,9 +33,10 @@ def test_the_folded_form_equals_the_padded_batch(alone, most, family, monkeypatc
         assert_near(form(clips), expected, 1e-12)
 
 
+@pytest.mark.parametrize("family", ["stgcnpp", "msg3d"])
 @pytest.mark.parametrize(("channels", "base_channels"), [(6, 6), (3, 7), (9, 12)])
-def test_branches_of_any_width_fold(channels, base_channels):
-    model = make(channels=channels, base_channels=base_channels, family="stgcnpp").eval()
+def test_branches_of_any_width_fold(channels, base_channels, family):
+    model = make(channels=channels, base_channels=base_channels, family=family).eval()
     clips = pairs(2, 1, channels=channels)
     with torch.no_grad():
         for quick in (True, False):

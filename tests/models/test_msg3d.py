@@ -95,13 +95,23 @@ def test_places_are_normalised_apart():
         model(clips[:, :1])
 
 
-def test_the_learned_edges_are_given_and_learned_ones():
+def test_the_learned_edges_are_in_units_of_the_given_ones():
     model = small()
+    with torch.no_grad():
+        model.stages[2].graph.edge_offset[1, 0, 1] = 1 / 6  # to the third that joint 1 receives
     edges = model.learned_edges()
-    assert edges.shape == (3, 13, 5, 5)
-    graph = model.stages[2].graph
-    assert torch.equal(edges[2], graph.adjacency + graph.edge_offset)
+    assert edges.shape == (3, 1, 5, 5)
+    assert edges[0, 0, 0, 1].item() == pytest.approx(1, abs=1e-5)
+    assert edges[2, 0, 0, 1].item() == pytest.approx(1.5, abs=1e-5)
+    assert not edges[:, :, 0, 2:].any()
     assert not edges.requires_grad
+
+
+@pytest.mark.parametrize(("persons", "channels"), [(2, 3), (1, 4)])
+def test_options_are_read_off_the_weights(persons, channels):
+    model = small(persons=persons, channels=channels)
+    found = MSG3D.options_of(model.state_dict())
+    assert found == {"base_channels": 6, "persons": persons}
 
 
 def test_a_width_that_leaves_a_branch_empty_is_refused():

@@ -242,7 +242,8 @@ def check_graph(state: Mapping[str, Tensor], model: Backbone) -> None:
 
 def _in_mmaction2(name: str) -> str:
     """MMAction2's name for one of PYSKL, of a wrapped model, or of one without its recognizer."""
-    name = re.sub(r"^(A$|data_bn\.|(gcn|net)\.\d)", r"backbone.\1", name.removeprefix("module."))
+    name = name.removeprefix("module.")
+    name = re.sub(r"^(A$|data_bn\.|(gcn|net)\.\d|(sgcn|gcn3d|tcn)\d)", r"backbone.\1", name)
     return name.replace("cls_head.fc_cls.", "cls_head.fc.")
 
 

@@ -20,7 +20,7 @@ FASTER = {
         *(frames_first.GraphConv, frames_first.Pointwise, frames_first.Stage),
         *(adaptive.Attention, adaptive.GraphConv, adaptive.Stage),
         *(joints_first.CTRStage, joints_first.PPStage),
-        *(windows.GraphConv, windows.WindowConv),
+        *(windows.GraphConv, windows.TemporalConv, windows.WindowConv),
         *dynamic_graphs.FASTER,
     )
 }

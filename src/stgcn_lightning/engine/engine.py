@@ -16,6 +16,7 @@ from stgcn_lightning.engine import (  # noqa: F401
     folded_aagcn,
     folded_ctrgcn,
     folded_dgstgcn,
+    folded_msg3d,
     folded_stgcn,
     folded_stgcnpp,
 )

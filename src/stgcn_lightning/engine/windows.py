@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stgcn_lightning.engine.norms import norm_together
 from stgcn_lightning.models import msg3d
-from stgcn_lightning.models.parts import channels_first, channels_last
+from stgcn_lightning.models.parts import channels_first, channels_last, largest
 
 NARROW = 8  # input channels below which windows are gathered before they are projected
 
@@ -72,6 +73,30 @@ class WindowConv(msg3d.WindowConv):
         y = y.reshape(*y.shape[:2], V, -1)  # R, S, V, F E
         y = F.linear(y, collapse_of(self.collapse.weight), self.collapse.bias)
         return self.norm(channels_first(y))
+
+
+class TemporalConv(msg3d.TemporalConv):
+    """MS-G3D's temporal convolution: one product into its branches, two norms over all of them."""
+
+    plain_class = msg3d.TemporalConv
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, S, V)."""
+        if not by_rows(x):
+            return super().forward(x)
+        *several, point = self.branches
+        weight, bias = (
+            torch.cat([getattr(branch.project, name) for branch in several])
+            for name in ("weight", "bias")
+        )
+        y = channels_first(F.linear(channels_last(x), weight, bias))
+        y = norm_together([branch.norm for branch in several], y).relu_()
+        *dilated, pooled = y.split(len(y[0]) // len(several), 1)
+        ys = [branch.conv(part) for branch, part in zip(several, dilated, strict=False)]
+        ys += [largest(pooled, several[-1].stride), point.project(x)]
+        y = norm_together([*(branch.last_norm for branch in several), point.norm], torch.cat(ys, 1))
+        y = y + self.residual(x)
+        return y.relu_() if self.rectify else y
 
 
 def gather_of(edges: Tensor, frames: int) -> Tensor:
@@ -206,7 +231,8 @@ def project_then_gather(
         frames: F.
         stride: frames from one window to the next.
     """
-    (R, _, V, _), windows = x.shape, Windows(x.shape[1], frames, stride)
+    R, T, V, _ = x.shape
+    windows = Windows(T, frames, stride)
     W, E = len(gather), len(bias)
     y = x.new_empty(R, windows.number, W, E)
     room = windows.room(x, V * len(weight))

@@ -281,11 +281,20 @@ class MSG3D(Backbone):
         return x.mean((2, 3))
 
     def learned_edges(self) -> Tensor:
-        """(stages, K, V, W): the edges of each stage within a frame, given plus learned."""
-        stages = [stage for stage in self.stages if isinstance(stage, Stage)]
-        return torch.stack([stage.graph.edges().detach() for stage in stages])
+        """(stages, 1, V, W): edges of the skeleton within a frame, in units of the given weight."""
+        edges = []
+        for stage in self.stages:
+            assert isinstance(stage, Stage)
+            given, now = (one[1].detach() for one in (stage.graph.adjacency, stage.graph.edges()))
+            edges.append(torch.where(given > 0, now / given, 0))
+        return torch.stack(edges)[:, None]
 
     @classmethod
     def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The width of a `state_dict`."""
-        return {"base_channels": len(state["stages.0.graph.norm.bias"])}
+        """Width and persons of a `state_dict`."""
+        distances, joints, _ = state["stages.0.graph.adjacency"].shape
+        channels = state["stages.0.graph.project.weight"].shape[1] // distances
+        return {
+            "base_channels": len(state["stages.0.graph.norm.bias"]),
+            "persons": len(state["data_norm.bias"]) // (joints * channels),
+        }

@@ -101,8 +101,9 @@ def contents(path: Path) -> dict[str, Any]:
 def model_like(state: Mapping[str, Tensor]) -> Backbone | None:
     """A model that weights without a card fit; None where its graph is not among them."""
     family = family_of_ours(state)
-    graphs = [value for name, value in state.items() if name.endswith("adjacency")]
-    if family is None or not graphs or graphs[0].ndim != 3:
+    named = (value for name, value in state.items() if name.endswith("adjacency"))
+    graphs = [value for value in named if value.ndim == 3]
+    if family is None or not graphs:
         return None
     options = family.options_of(state)
     return registry.build(registry.name_of(family), graphs[0], len(state[HEAD]), **options)
