@@ -21,6 +21,13 @@ BACKBONE_OPTIONS = {
     "base_channels": fields.stated_number(
         "channels of the first stages, doubled twice", int, 1, 10_000
     ),
+    "prototypes": fields.stated_number("prototypes of ProtoGCN", int, 1, 100_000),
+    "contrast_weight": fields.stated_number(
+        "weight of the loss that ProtoGCN adds to the cross entropy", float, 0, 1e30
+    ),
+    "prototype_dropout": fields.stated_number(
+        "probability with which a number that prototypes make is dropped", float, 0, 1
+    ),
 }
 
 
