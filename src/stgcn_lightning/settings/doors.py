@@ -252,7 +252,7 @@ class ExportSettings(Settings):
         "weights to export", NAMED, check_checkpoint, null="none"
     )
     format: Any = fields.anything(
-        "what to export to", "onnx, onnx_continual, safetensors, mmaction2"
+        "what to export to", "onnx, onnx_continual, safetensors, mmaction2, pyskl"
     )
     out: Any = fields.anything("file of the model; its sidecar ends in .json", "a path")
 
