@@ -37,7 +37,7 @@ from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.leading import described_as_published, described_by
 from stgcn_lightning.jobs.sidecar import describe, describe_step, known_stream
 from stgcn_lightning.models.backbone import Backbone
-from stgcn_lightning.settings.compose import filled, trained
+from stgcn_lightning.settings.compose import filled, merged, trained
 from stgcn_lightning.settings.doors import ExportSettings, Trained
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.terminal import console, shown
@@ -102,7 +102,8 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
         known = described_by(Card.from_dict(card, checkpoint))
     else:
         published = described_as_published(checkpoint, settings.benchmark_named)
-        known = dict(settings.reference) | published
+        data = merged(settings.reference.get("data", {}), published.get("data", {}))
+        known = {**settings.reference, **published, "data": data}
     whole = filled(known, settings.given)
     refuse_unknown(whole, checkpoint)
     what = trained(whole)
