@@ -1,22 +1,32 @@
 """Every experiment composes and instantiates, on data that has its shape."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import shared
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
-from stgcn_lightning.evaluation.published import published_top1
+from stgcn_lightning.evaluation.published import experiments, published_figures, published_top1
 from stgcn_lightning.jobs.building import build
 from stgcn_lightning.jobs.trainers import build_trainer
 from stgcn_lightning.launching.composing import composed
+from stgcn_lightning.launching.resolvers import register_resolvers
 from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.shipped import CONF, benchmark_tables
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.mmaction2 import write_annotations
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+HERE = {file.stem for file in (CONF / "model").glob("*.yaml")}
+PUBLISHED = {name: one for name, one in experiments().items() if one["model"] in HERE}
+# of every family one experiment of each dimension: streams and protocols change no module
+INSTANTIATED = sorted(
+    {(one["model"], one["benchmark"][-2:]): name for name, one in PUBLISHED.items()}.values()
+)
 BENCHMARKS = sorted(file.stem for file in (CONF / "benchmark").glob("[!_]*.yaml"))
 STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 NTU = [name for name in BENCHMARKS if name.startswith("ntu")]
@@ -65,7 +75,55 @@ def test_the_grid_is_complete():
     assert cells <= set(EXPERIMENTS)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_family_has_an_experiment_for_what_was_published_of_it():
+    count = Counter(one["model"] for one in experiments().values() if "ntu" in one["benchmark"])
+    assert count == {
+        "stgcn": 32, "stgcnpp": 32, "agcn": 8, "aagcn": 32, "ctrgcn": 32, "msg3d": 32,
+        "dgstgcn": 16, "protogcn": 24,
+    }  # fmt: skip
+    for name, one in experiments().items():
+        assert name == f"{one['model']}/{one['benchmark']}_{one['stream']}"
+        known = published_figures(one["model"], one["benchmark"], one["stream"])
+        fused = published_figures(one["model"], one["benchmark"], "four_stream")
+        assert known or fused
+    assert experiments()["dgstgcn/ntu60_xview_3d_joint"]["recipe"] == "pyskl"
+    assert experiments()["protogcn/ntu120_xset_3d_k_bone_motion"]["recipe"] == "protogcn"
+
+
+@pytest.mark.parametrize("family", sorted({one["model"] for one in PUBLISHED.values()}))
+def test_a_published_experiment_is_its_groups_and_nothing_else(family):
+    """All of them compose; of each benchmark one is composed by hand as well."""
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        seen = set()
+        for name, one in PUBLISHED.items():
+            if one["model"] != family:
+                continue
+            cfg = compose("train", [f"experiment={name}"])
+            assert (cfg.model.name, cfg.benchmark.name) == (family, one["benchmark"])
+            assert cfg.stream.name == one["stream"]
+            assert "normalise" in cfg.skeleton or "2d" in name
+            if one["benchmark"] not in seen:
+                seen.add(one["benchmark"])
+                by_hand = compose("train", [f"{group}={value}" for group, value in one.items()])
+                assert cfg == by_hand
+
+
+def test_published_experiments_are_found_by_patterns_and_by_our_doors_alone(tmp_path):
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        found = hydra.config_loader.get_group_options("experiment")
+        assert set(experiments()) < set(found)
+        assert set(EXPERIMENTS) < set(found)
+    (tmp_path / "other.yaml").write_text("a: 1\n")
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        loader = GlobalHydra.instance().hydra.config_loader
+        assert loader.get_group_options("experiment") == []
+
+
+@pytest.mark.parametrize("name", [*EXPERIMENTS, *INSTANTIATED])
 def test_experiment_composes_and_instantiates(name, files, tmp_path):
     cfg = composed("train", f"experiment={name}", f"run_dir={tmp_path}", "trainer=cpu")
     cfg.data.store_dir = str(tmp_path / "stores")

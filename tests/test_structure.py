@@ -47,7 +47,7 @@ ROOMS = {
     "engine evaluation report checkpoints optimisation recognizer callbacks predictor settings "
     "shipped",
     "shipped": "errors skeleton",
-    "launching": "errors ranks distributed terminal shipped files settings jobs",
+    "launching": "errors ranks distributed terminal shipped files evaluation settings jobs",
     # the front doors
     "train": "launching",
     "test": "launching",

@@ -1,4 +1,6 @@
-"""Our launcher, where Hydra looks for plugins: it takes them from this namespace package alone.
+"""Our launcher and the published experiments, where Hydra looks for plugins.
+
+Hydra takes them from this namespace package alone.
 
 Every program with Hydra in this environment imports this file, so that the file imports little.
 """
@@ -7,10 +9,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 
 class ProcessLauncher(Launcher):
@@ -81,3 +87,69 @@ class ProcessLauncher(Launcher):
             raise errors[0]
         assert returned.status == JobStatus.COMPLETED
         return returned
+
+
+class PublishedExperiments(ConfigSource):
+    """Composes ``experiment=FAMILY/BENCHMARK_STREAM`` for everything that somebody published.
+
+    There is no file of these experiments: each chooses the groups that its name says, and the
+    recipe that its figure was reached with. The names follow from `evaluation/published.yaml`.
+    """
+
+    @staticmethod
+    def scheme() -> str:
+        """How the search path names this source."""
+        return "published"
+
+    def available(self) -> bool:
+        """It ships with the package."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Whether a path is that of the experiments."""
+        return config_path in ("", "experiment")
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether a path is that of an experiment."""
+        return self._cell(config_path) is not None
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """The experiments, for `--help` and ``glob(...)``."""
+        if config_path == "experiment" and results_filter in (None, ObjectType.CONFIG):
+            from stgcn_lightning.evaluation.published import experiments
+
+            return sorted(experiments())
+        return ["experiment"] if not config_path and results_filter != ObjectType.CONFIG else []
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The experiment of a path."""
+        cell = self._cell(config_path)
+        if cell is None:
+            raise ConfigLoadError(f"Config not found : {config_path}")
+        defaults = [{f"override /{group}": name} for group, name in cell.items()]
+        return ConfigResult(
+            config=OmegaConf.create({"defaults": defaults}),
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider,
+            header={"package": "_global_"},
+        )
+
+    def _cell(self, config_path: str) -> dict[str, str] | None:
+        group, _, name = config_path.removesuffix(".yaml").partition("/")
+        if group != "experiment" or "/" not in name:
+            return None
+        from stgcn_lightning.evaluation.published import experiments
+
+        return experiments().get(name)
+
+
+class PublishedExperimentsOfOurDoors(SearchPathPlugin):
+    """Lets our own configuration, and no other program's, find the published experiments."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add them where conf/ of this package is the main folder."""
+        from stgcn_lightning.shipped import CONF
+
+        main = [one.path for one in search_path.get_path() if one.provider == "main"]
+        if str(CONF) in [str(path).removeprefix("file://") for path in main]:
+            search_path.append("stgcn_lightning", f"{PublishedExperiments.scheme()}://")

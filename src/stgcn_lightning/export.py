@@ -1,4 +1,4 @@
-"""Give a checkpoint to other programs: ONNX, safetensors or MMAction2.
+"""Give a checkpoint to other programs: ONNX, safetensors, MMAction2 or PYSKL.
 
 python -m stgcn_lightning.export --help
 """

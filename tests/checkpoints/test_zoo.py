@@ -272,6 +272,7 @@ def test_a_published_file_name_tells_what_it_was_trained_on():
         "dimension": "3d",
         "normalise": "3d",
     }
+    assert card_of(Path("pyskl/dgstgcn/ntu60_xsub_3dkp/j.pth"))["normalise"] == "3d_centred"
     assert entry_of(Path("ntu60_xview_3dkp/bm.pth")) is None  # two families have such a file
 
 

@@ -234,7 +234,7 @@ def test_a_published_checkpoint_of_another_stream_is_refused_before_it_is_downlo
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["format=onnx, onnx_continual, safetensors, mmaction2"]),
+        ([], ["format=onnx, onnx_continual, safetensors, mmaction2, pyskl"]),
         (["format=onxn"], ["did you mean onnx"]),
         (["fromat=onnx"], ["there is no key fromat: did you mean format"]),
         (["format=onnx", "checkpoint=absent.ckpt"], ["there is no file absent.ckpt"]),

@@ -14,6 +14,7 @@ from stgcn_lightning.engine.convert import convert
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.engine.modes import COMPILE_MODES
 from stgcn_lightning.engine.persons import distinct
+from stgcn_lightning.models import registry
 
 # torch's own tracing (2.13) makes an instance of the class of our batch norm
 pytestmark = pytest.mark.filterwarnings(

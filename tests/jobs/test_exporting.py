@@ -11,7 +11,7 @@ import pytest
 import torch
 from helpers import CHECKOUT, GOLDEN, shared, skeleton, three_stages
 
-from stgcn_lightning.checkpoints.names import to_reference
+from stgcn_lightning.checkpoints.names import ours_alone, to_reference
 from stgcn_lightning.checkpoints.safetensors import read_safetensors
 from stgcn_lightning.checkpoints.weights import read_weights
 from stgcn_lightning.data.normalise import normalise
@@ -25,6 +25,7 @@ from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.exporting import export
 from stgcn_lightning.launching.composing import composed
+from stgcn_lightning.models import registry
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.settings.compose import settings_of
 
@@ -87,6 +88,31 @@ def test_mmaction2_names_come_back_bit_for_bit():
     assert type(saved["state_dict"]) is collections.OrderedDict
     assert saved["meta"]["dataset_meta"]["classes"][0] == "sit_down"
     assert saved["meta"]["experiment_name"] == "synthetic_bone"
+
+
+@pytest.mark.parametrize("family", registry.names())
+def test_pyskl_names_come_back_bit_for_bit(family):
+    model = save_ours("benchmark=synthetic_3d", f"model={family}", *TINY, "model.base_channels=8")
+    run("checkpoint=ours.ckpt", "format=pyskl", "out=theirs.pth")
+    saved = read_checkpoint("theirs.pth")["state_dict"]
+    assert {name for name in saved if name.startswith("cls_head.fc")} == {
+        "cls_head.fc_cls.weight",
+        "cls_head.fc_cls.bias",
+    }
+    alone = ours_alone(type(model))
+    equal(
+        {name: value for name, value in model.state_dict().items() if name not in alone},
+        read_weights(Path("theirs.pth"))[0],
+    )
+
+
+def test_a_checkpoint_of_pyskl_comes_back_bit_for_bit():
+    if "ctrgcn" not in registry.names():
+        pytest.skip("there is no ctrgcn here")
+    theirs = shared("interop-families/pyskl_ctrgcn_tiny_bone_2d.pth")
+    run("experiment=ctrgcn/ntu60_xsub_2d_bone", "benchmark.classes=4", "model.base_channels=8",
+        f"checkpoint={theirs}", "format=pyskl", "out=again.pth")  # fmt: skip
+    equal(read_checkpoint(theirs)["state_dict"], read_checkpoint("again.pth")["state_dict"])
 
 
 @pytest.mark.parametrize(

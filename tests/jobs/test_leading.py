@@ -88,6 +88,9 @@ def test_a_published_file_is_known_by_its_name():
     found = led(asked(), None, Path("anywhere") / entry.filename)
     assert (found.benchmark.name, found.stream.name) == ("ntu120_xset_3d", "joint_motion")
     assert (found.model.name, found.skeleton.name) == ("stgcnpp", "ntu25")
+    assert (found.benchmark.normalise, found.data.test_sampling) == ("3d", "pyskl")
+    found = led(asked(), None, Path("pyskl/dgstgcn/ntu60_xsub_3dkp/j.pth"))
+    assert (found.benchmark.normalise, found.data.test_sampling) == ("3d_centred", "dgstgcn")
 
 
 def test_a_checkpoint_without_a_card_is_what_the_keys_say():

@@ -1,9 +1,18 @@
-"""What `tests/doors/test_reproduce_door.py` does not show: a reproduction by several ranks."""
+"""What `tests/doors/test_reproduce_door.py` does not show: ranks, recipes and the zoo."""
 
 import json
 
 import forked
 import pytest
+
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs.reproducing import (
+    differing_from_published,
+    of_the_zoo,
+    say_setting,
+)
+from stgcn_lightning.launching.composing import composed
+from stgcn_lightning.settings.compose import settings_of
 
 SMALL = [
     "trainer=ddp_cpu",
@@ -33,3 +42,88 @@ def test_ranks_reproduce_together(tmp_path):
         for rank in (0, 1)
     )
     assert figures["result"] == others["result"], "both ranks know the same"
+
+
+def reproduction(*overrides):
+    return settings_of("reproduce", composed("reproduce", "run_dir=run", *overrides))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (["model=dgstgcn", "benchmark=ntu60_xsub_3d"], (150, "3d_centred")),
+        (["model=dgstgcn", "benchmark=ntu60_xview_3d"], (150, "3d")),
+        (["model=protogcn", "benchmark=ntu60_xview_3d"], (150, "3d_centred")),
+        (["model=stgcnpp", "benchmark=ntu60_xsub_3d"], (16, "3d")),
+        (["model=dgstgcn", "benchmark=ntu60_xsub_2d"], (16, "2d")),  # of which nobody published
+        (["model=dgstgcn", "benchmark=ntu60_xsub_3d", "recipe=strong"], (24, "3d")),
+    ],
+)
+def test_a_reproduction_takes_the_recipe_that_was_published_unless_one_is_given(chosen, expected):
+    found = reproduction(*chosen)
+    assert (found.recipe.epochs, found.benchmark.normalise) == expected
+
+
+def test_settings_of_a_stream_are_its_own_in_a_reproduction():
+    whole = reproduction("model=protogcn", "benchmark=ntu120_xsub_3d")
+    parts = {
+        stream: whole.part("train", {"stream.name": stream, "resume": "auto", "test_after": True})
+        for stream in ("joint", "bone", "k_bone")
+    }
+    options = [dict(part.model.options) for part in parts.values()]
+    assert [one["prototypes"] for one in options] == [400, 100, 100]
+    assert [one["contrast_weight"] for one in options] == [0.2, 0.3, 0.1]
+    assert [part.recipe.drop_limb for part in parts.values()] == [0, 0, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "differing"),
+    [
+        (["model=stgcn"], ""),
+        (["model=stgcn", "seed=3", "model.compile=default", "data.workers=2"], ""),
+        (["model=stgcn", "recipe.epochs=3", "data.test_clips=2"],
+         "data.test_clips=2, recipe.epochs=3"),
+        (["model=dgstgcn"], ""),
+        (["model=protogcn"], ""),
+        (["model=protogcn", "stream=k_bone"], ""),
+        (["model=protogcn", "model.base_channels=64"], "model.base_channels=64"),
+        (["model=stgcn", "recipe.epochs=3", "checkpoints=zoo"], ""),
+    ],
+)  # fmt: skip
+def test_a_setting_is_judged_by_that_of_the_family(chosen, differing, capsys):
+    settings = reproduction("benchmark=ntu60_xsub_3d", *chosen)
+    assert differing_from_published(settings) == differing
+    say_setting(settings)
+    said = capsys.readouterr().out
+    assert said.startswith("setting: not the one" if differing else "setting: the one with which ")
+    assert differing in said
+
+
+def test_another_recipe_than_the_published_one_is_said(capsys):
+    say_setting(reproduction("benchmark=ntu60_xsub_3d", "model=dgstgcn", "recipe=mmaction2"))
+    said = capsys.readouterr().out
+    assert "published on ntu60_xsub_3d (recipe=pyskl): benchmark.normalise=3d, " in said
+    assert "recipe.epochs=16" in said
+    say_setting(reproduction("benchmark=synthetic", "model=dgstgcn"))
+    assert capsys.readouterr().out == ""
+
+
+def test_the_zoo_gives_every_family_its_own_checkpoints():
+    names = of_the_zoo(reproduction("benchmark=ntu60_xview_3d", "model=dgstgcn"), ["joint", "bone"])
+    assert names == {
+        "joint": "zoo:dgstgcn/ntu60_xview_3d_joint",
+        "bone": "zoo:dgstgcn/ntu60_xview_3d_bone",
+    }
+    with pytest.raises(BadInput, match="nobody publishes checkpoints for ntu60_xsub_3d of protog"):
+        of_the_zoo(reproduction("benchmark=ntu60_xsub_3d", "model=protogcn"), ["joint"])
+
+
+@pytest.mark.parametrize(
+    ("model", "folder"), [("stgcn", "ntu60_xsub_2d"), ("stgcnpp", "stgcnpp_ntu60_xsub_2d")]
+)
+def test_a_folder_tells_models_apart(model, folder):
+    chosen = [f"model={model}", "benchmark=ntu60_xsub_2d"]
+    cfg = composed("reproduce", *chosen, with_hydra=True)
+    assert cfg.hydra.run.dir == f"runs/reproduce/{folder}"
+    cfg = composed("train", *chosen, with_hydra=True)
+    assert cfg.hydra.run.dir.startswith(f"runs/{folder}_joint/")

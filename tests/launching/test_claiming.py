@@ -49,8 +49,8 @@ def keep_a_checkpoint(folder):
     (folder / "checkpoints" / "last.ckpt").touch()
 
 
-# reproduce is made of runs; inspect writes nothing, and has no folder
-@pytest.mark.parametrize("door", sorted(TASKS.keys() - {"reproduce", "inspect"}))
+# reproduce is made of runs; inspect and zoo write nothing, and have no folder
+@pytest.mark.parametrize("door", sorted(TASKS.keys() - {"reproduce", "inspect", "zoo"}))
 def test_each_job_of_a_second_has_a_folder_of_its_own(begin, door):
     jobs = [begin(door) for _ in range(3)]
     assert len(set(jobs)) == 3

@@ -13,7 +13,11 @@ from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.settings.references import DESCRIBED
 from stgcn_lightning.shipped import CONF
 
-EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("[!_]*.yaml"))
+EXPERIMENTS = [
+    *sorted(file.stem for file in (CONF / "experiment").glob("[!_]*.yaml")),
+    *("stgcnpp/ntu60_xsub_2d_bone", "dgstgcn/ntu60_xview_3d_joint"),
+    "protogcn/ntu60_xsub_3d_k_bone",
+]
 
 
 def settings(door, *overrides):

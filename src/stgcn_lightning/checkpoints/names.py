@@ -240,6 +240,15 @@ def check_graph(state: Mapping[str, Tensor], model: Backbone) -> None:
         )
 
 
+def to_pyskl(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """PYSKL's `state_dict` for MMAction2's: the two call the head differently, and nothing else."""
+    return {_in_pyskl(name): value for name, value in theirs.items()}
+
+
+def _in_pyskl(name: str) -> str:
+    return name.replace("cls_head.fc.", "cls_head.fc_cls.")
+
+
 def _in_mmaction2(name: str) -> str:
     """MMAction2's name for one of PYSKL, of a wrapped model, or of one without its recognizer."""
     name = name.removeprefix("module.")

@@ -37,6 +37,7 @@ class Entry(NamedTuple):
     stream: str
     file: str  # below the address of the source
     sha256: str  # its first digits; empty where none are published
+    normalise: str  # as benchmark.normalise
 
     @property
     def family(self) -> str:
@@ -58,6 +59,11 @@ class Entry(NamedTuple):
     def dimension(self) -> str:
         """2d or 3d."""
         return self.benchmark.rsplit("_", 1)[-1]
+
+    @property
+    def test_sampling(self) -> str:
+        """Whose law of clips its figure was reached by, as data.test_sampling."""
+        return "dgstgcn" if self.model == "dgstgcn" else self.source
 
     @property
     def filename(self) -> str:
@@ -133,7 +139,9 @@ def _entries(file: Path) -> list[Entry]:
                     key_points=whole["key_points"][dimension],
                 )
                 cell = table["family"], table.get("practice", ""), benchmark, stream
-                found.append(Entry(table["source"], *cell, path, sha))
+                centred = benchmark in table.get("centred", ())
+                normalise = f"{dimension}_centred" if centred else dimension
+                found.append(Entry(table["source"], *cell, path, sha, normalise))
     return found
 
 
@@ -242,5 +250,5 @@ def card_of(checkpoint: Path) -> dict[str, str]:
         "benchmark": entry.benchmark,
         "stream": entry.stream,
         "dimension": entry.dimension,
-        "normalise": entry.dimension,
+        "normalise": entry.normalise,
     }

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+REFERENCE = "mmaction2"  # the recipe where none is chosen
 TABLE = Path(__file__).with_name("published.yaml")
 
 
@@ -51,6 +52,32 @@ def published_top1(model: str, benchmark: str, run: str) -> Published | None:
 def published_rows() -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     """Model -> benchmark -> source -> top-1 in % by stream or fusion."""
     return _table()["figures"]
+
+
+@cache
+def experiments() -> dict[str, dict[str, str]]:
+    """FAMILY/BENCHMARK_STREAM -> options of the groups, for every stream that was published.
+
+    A stream was also published if a fusion with it was.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for model, rows in published_rows().items():
+        for benchmark, row in rows.items():
+            runs = dict.fromkeys(run for figures in row.values() for run in figures)
+            streams = [one for run in runs for one in _table()["fusions"].get(run, [run])]
+            chosen = {"model": model, "benchmark": benchmark, "recipe": recipe_of(model, benchmark)}
+            for stream in dict.fromkeys(streams):
+                found[f"{model}/{benchmark}_{stream}"] = chosen | {"stream": stream}
+    return found
+
+
+def recipe_of(model: str, benchmark: str) -> str:
+    """The recipe of conf/recipe with which the figures to compare with were made.
+
+    Where nobody published any it is that of the reference.
+    """
+    published = benchmark in published_rows().get(model, {})
+    return _table()["recipes"].get(model, REFERENCE) if published else REFERENCE
 
 
 def source_texts() -> dict[str, str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.classes import unnamed
-from stgcn_lightning.checkpoints.names import from_reference, ours_alone, to_reference
+from stgcn_lightning.checkpoints.names import from_reference, ours_alone, to_pyskl, to_reference
 from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, to_onnx
 from stgcn_lightning.checkpoints.onnx_continual import continual_step, step_parity, step_to_onnx
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
@@ -37,7 +37,7 @@ from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.leading import described_as_published, described_by
 from stgcn_lightning.jobs.sidecar import describe, describe_step, known_stream
 from stgcn_lightning.models.backbone import Backbone
-from stgcn_lightning.settings.compose import filled, trained
+from stgcn_lightning.settings.compose import filled, merged, trained
 from stgcn_lightning.settings.doors import ExportSettings, Trained
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.terminal import console, shown
@@ -47,12 +47,14 @@ SUFFIXES = {
     "onnx_continual": ".onnx",
     "safetensors": ".safetensors",
     "mmaction2": ".pth",
+    "pyskl": ".pth",
 }
 PACKAGES = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "onnx_continual": ("onnx", "onnxscript", "onnxruntime"),
     "safetensors": ("safetensors",),
     "mmaction2": (),
+    "pyskl": (),
 }
 
 
@@ -100,7 +102,8 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
         known = described_by(Card.from_dict(card, checkpoint))
     else:
         published = described_as_published(checkpoint, settings.benchmark_named)
-        known = dict(settings.reference) | published
+        data = merged(settings.reference.get("data", {}), published.get("data", {}))
+        known = {**settings.reference, **published, "data": data}
     whole = filled(known, settings.given)
     refuse_unknown(whole, checkpoint)
     what = trained(whole)
@@ -210,6 +213,19 @@ def write_safetensors(model: Backbone, card: dict[str, Any], file: BinaryIO) -> 
 
 def write_mmaction2(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write the names and shapes of MMAction2, in the form of MMEngine's checkpoints."""
+    return write_reference(model, card, file, to_reference(type(model), model.state_dict()))
+
+
+def write_pyskl(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+    """Write the names and shapes of PYSKL, which calls the head otherwise than MMAction2."""
+    theirs = to_pyskl(to_reference(type(model), model.state_dict()))
+    return write_reference(model, card, file, theirs)
+
+
+def write_reference(
+    model: Backbone, card: dict[str, Any], file: BinaryIO, theirs: Mapping[str, Tensor]
+) -> dict[str, Any]:
+    """Write weights by foreign names, and read them back."""
     own = ours_alone(type(model))
     state = {name: value for name, value in model.state_dict().items() if name not in own}
     meta = {
@@ -218,7 +234,6 @@ def write_mmaction2(model: Backbone, card: dict[str, Any], file: BinaryIO) -> di
         "stgcn_lightning_version": version("stgcn_lightning"),
     }
     content = io.BytesIO()  # torch names the records of a file after its temporary name
-    theirs = to_reference(type(model), model.state_dict())
     torch.save({"meta": meta, "state_dict": OrderedDict(theirs)}, content)
     file.write(content.getvalue())
     file.flush()
@@ -241,4 +256,5 @@ WRITERS: dict[str, Callable[[Backbone, dict[str, Any], BinaryIO], dict[str, Any]
     "onnx_continual": write_onnx_continual,
     "safetensors": write_safetensors,
     "mmaction2": write_mmaction2,
+    "pyskl": write_pyskl,
 }

@@ -6,6 +6,7 @@ import lightning
 import torch
 
 from stgcn_lightning import ranks
+from stgcn_lightning.evaluation.published import published_figures
 from stgcn_lightning.jobs.building import Built
 from stgcn_lightning.jobs.trainers import unvalidated
 from stgcn_lightning.recognizer import Recognizer
@@ -80,8 +81,11 @@ def print_first_screen(
         name = torch.cuda.get_device_name(device)
     else:
         name = f"{device.type.upper()}, {counted(torch.get_num_threads(), 'thread', 'threads')}"
+    names = settings.model.name, settings.benchmark.name, settings.stream.name
+    known = [f"{one.top1:.2f} by {one.source}" for one in published_figures(*names)]
     for key, value in {
         "training": f"{settings.benchmark.name}, {settings.stream.name} stream",
+        **({"published": f" top-1 of {settings.model.name}: {', '.join(known)}"} if known else {}),
         "samples": samples,
         "recipe": optimizer_line(settings),
         "steps": f"{epochs} of {passes}, {steps:,} x {run.batch.together} clips per epoch",

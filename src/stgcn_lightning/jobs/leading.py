@@ -75,7 +75,11 @@ def described_as_published(checkpoint: Path, find: FindBenchmark) -> dict[str, A
     entry = entry_of(checkpoint)
     if entry is None:
         return {}
-    return dict(find(entry.benchmark, model=entry.model) or {}) | {"stream": {"name": entry.stream}}
+    known = merged(
+        find(entry.benchmark, model=entry.model) or {},
+        {"benchmark": {"normalise": entry.normalise}, "stream": {"name": entry.stream}},
+    )
+    return known | {"data": {"test_sampling": entry.test_sampling}}
 
 
 def data_of(card: Card, settings: TestSettings, checkpoint: Path) -> dict[str, Any]:

@@ -19,13 +19,20 @@ from stgcn_lightning.data.names import FOUR_STREAMS, STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.figures import figures_of
 from stgcn_lightning.evaluation.fusion import PRESETS, fuse
-from stgcn_lightning.evaluation.published import Published, published_figures, source_texts
+from stgcn_lightning.evaluation.published import (
+    Published,
+    published_figures,
+    published_rows,
+    recipe_of,
+    source_texts,
+)
 from stgcn_lightning.evaluation.reproduction import Row, rows_of, to_json, to_markdown, to_table
 from stgcn_lightning.evaluation.scores import Scores, read_scores, write_scores
 from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.figures import write_figures
 from stgcn_lightning.jobs.keeping import keep_settings, settings_that_count
+from stgcn_lightning.jobs.leading import COMPUTED
 from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
@@ -35,6 +42,12 @@ from stgcn_lightning.settings.groups import Model
 from stgcn_lightning.terminal import console, shown
 
 SETTINGS = "settings.json"
+COUNTING: dict[str, tuple[str, ...]] = {  # groups whose keys make a setting; empty: all of them
+    "model": (),
+    "data": ("clip_frames", "test_clips", "persons", "frame_order"),
+    "benchmark": ("normalise",),
+    "recipe": (),
+}
 
 
 def reproduce(settings: ReproduceSettings) -> dict[str, float]:
@@ -48,6 +61,7 @@ def reproduce(settings: ReproduceSettings) -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     if ranks.global_rank() == 0:
         keep_settings(folder / SETTINGS, settings_that_count(settings, checkpoints))
+    say_setting(settings)
     runs: dict[str, list[Scores]] = {}
     for stream in checkpoints:
         runs[stream] = [scores_of_run(settings, stream, n, checkpoints[stream]) for n in seeds]
@@ -160,7 +174,7 @@ def report(settings: ReproduceSettings, rows: list[Row], seeds: list[int], sampl
         by = f"published by {sources[0]}"
         notes.append(f"{by}; reproduced: the published figure is in our interval")
         notes += [f"{source}: {source_texts()[source]}" for source in sources]
-    if others := differing_from_published(settings, rows):
+    if others := differing_from_published(settings):
         notes.append(f"not the published setting ({others}): the difference says little")
     put_aside(folder, seeds)
     for name, text in {
@@ -178,20 +192,34 @@ def width_of(model: Model) -> str:
     return "" if width is None else f"{width} base channels, "
 
 
-def differing_from_published(settings: ReproduceSettings, rows: list[Row]) -> str:
-    """Settings other than the published ones, where figures are compared; else empty."""
-    if not any(row.published for row in rows):
+def differing_from_published(settings: ReproduceSettings) -> str:
+    """Settings other than those that the figures to compare with were made with; empty if none is.
+
+    Of a published checkpoint nothing but what tests it counts.
+    """
+    model, benchmark = settings.model.name, settings.benchmark.name
+    if benchmark not in published_rows().get(model, {}):
         return ""
-    data, recipe = settings.data, settings.recipe
-    chosen = {  # key -> its value, and the published one
-        "model.base_channels": (settings.model.options.get("base_channels"), 64),
-        "data.clip_frames": (data.clip_frames, 100),
-        "data.test_clips": (data.test_clips, 10),
-    }
-    if not settings.checkpoints:
-        chosen["recipe.epochs"] = recipe.epochs, 16
-        chosen["recipe.train_passes_per_epoch"] = recipe.train_passes_per_epoch, 5
-    return ", ".join(f"{key}={ours}" for key, (ours, known) in chosen.items() if ours != known)
+    known = settings.published(recipe_of(model, benchmark))
+    differing: list[str] = []
+    for group, keys in COUNTING.items():
+        ours, theirs = thawed(settings.composed[group]), known[group]
+        if group == "recipe" and settings.checkpoints:
+            continue
+        for key in keys or [one for one in theirs if one not in COMPUTED and one[0] != "_"]:
+            if ours.get(key) != theirs.get(key):
+                differing.append(f"{group}.{key}={ours.get(key)}")
+    return ", ".join(differing)
+
+
+def say_setting(settings: ReproduceSettings) -> None:
+    """Say before anything is trained whether it is as it was published."""
+    model, benchmark = settings.model.name, settings.benchmark.name
+    if benchmark not in published_rows().get(model, {}):
+        return
+    recipe, others = recipe_of(model, benchmark), differing_from_published(settings)
+    known = f"the one with which {model} was published on {benchmark} (recipe={recipe})"
+    console.print(f"setting: not {known}: {others}" if others else f"setting: {known}")
 
 
 def put_aside(folder: Path, seeds: list[int]) -> None:

@@ -10,6 +10,7 @@ from string import Template
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
+from stgcn_lightning.evaluation.published import experiments
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.launching.sentences import is_override
 from stgcn_lightning.shipped import CONF
@@ -34,4 +35,19 @@ def help_of(door: str, overrides: Sequence[str]) -> str:
 def groups_of_conf() -> list[tuple[str, list[str]]]:
     """The groups of conf/ and their options, sorted."""
     folders = sorted(one for one in CONF.iterdir() if one.is_dir() and one.name != "hydra")
-    return [(one.name, sorted(file.stem for file in one.glob("[!_]*.yaml"))) for one in folders]
+    groups = [(one.name, sorted(file.stem for file in one.glob("[!_]*.yaml"))) for one in folders]
+    place = [name for name, _ in groups].index("experiment") + 1
+    return [*groups[:place], *published_groups(), *groups[place:]]
+
+
+def published_groups() -> list[tuple[str, list[str]]]:
+    """The published experiments: a line for the benchmarks and streams of each family."""
+    cells: dict[str, dict[str, dict[str, None]]] = {}
+    for cell in experiments().values():
+        found = cells.setdefault(cell["model"], {"benchmark": {}, "stream": {}})
+        for group, names in found.items():
+            names[cell[group]] = None
+    return [
+        (f"experiment={family}/BENCHMARK_STREAM", [" ".join(found["benchmark"]), *found["stream"]])
+        for family, found in cells.items()
+    ]

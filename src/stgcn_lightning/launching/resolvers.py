@@ -6,7 +6,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from stgcn_lightning.evaluation.published import recipe_of
 from stgcn_lightning.launching.claiming import named_by_time, run_dir
+
+MODEL = "stgcn"  # where none is chosen
 
 
 def register_resolvers() -> None:
@@ -15,14 +18,18 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("run_dir", run_dir, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("new_folder", named_by_time, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("cache_folder", cache_folder, replace=True)
-    OmegaConf.register_new_resolver("given_names", given_names, replace=True)
+    OmegaConf.register_new_resolver("run_name", run_name, replace=True)
     OmegaConf.register_new_resolver("by_optimizer", by_optimizer, replace=True)
+    OmegaConf.register_new_resolver("published_recipe", recipe_of, replace=True)
     OmegaConf.register_new_resolver("no_wandb_account", no_wandb_account, replace=True)
 
 
-def given_names(*names: str | None) -> str:
-    """Those names that are given, joined; ``test`` where the checkpoint says all of them."""
-    return "_".join(name for name in names if name) or "test"
+def run_name(model: str | None, *names: str | None) -> str:
+    """The names that are given, joined; ``test`` where a checkpoint says all of them.
+
+    The model that is trained where none is chosen goes without saying.
+    """
+    return "_".join(name for name in (None if model == MODEL else model, *names) if name) or "test"
 
 
 def by_optimizer(name: Any, sgd: Any, adamw: Any) -> Any:

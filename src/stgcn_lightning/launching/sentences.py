@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stgcn_lightning.errors import BadInput, nearest
+from stgcn_lightning.evaluation.published import experiments
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import keys_of
 from stgcn_lightning.settings.trainer import OPEN, REFUSED
@@ -73,10 +74,13 @@ def is_override(argument: str) -> bool:
 
 
 def _no_option(found: re.Match[str], _: str) -> str:
-    path, group, listed = found["path"], found["group"], _options(found["group"])
+    path, group, name = found["path"], found["group"], found["name"]
+    if path.startswith("experiment/"):  # FAMILY/BENCHMARK_STREAM is one name
+        group, _, name = path.partition("/")
+    listed = _options(group)
     if not listed:
         return f"there is no {path}: no folder of configurations is called {group}"
-    return f"there is no {path}: {nearest(found['name'], listed)}"
+    return f"there is no {path}: {nearest(name, listed)}"
 
 
 def _no_key(found: re.Match[str], door: str) -> str:
@@ -208,8 +212,9 @@ def _fault_in_yaml(error: Exception) -> str:
 
 def _options(group: str) -> list[str]:
     folders = [folder / group for folder in (CONF, *_own_folders())]
-    names = (file.stem for folder in folders for file in folder.glob("*.yaml"))
-    return sorted(name for name in names if not name.startswith("_"))
+    names = [file.stem for folder in folders for file in folder.glob("*.yaml")]
+    published = experiments() if group == "experiment" else ()
+    return sorted(name for name in [*names, *published] if not name.startswith("_"))
 
 
 def _own_folders() -> list[Path]:

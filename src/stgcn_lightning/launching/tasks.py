@@ -44,7 +44,7 @@ TASKS = {
     ),
     "export": Task(
         "stgcn_lightning.jobs.exporting:export",
-        "give a checkpoint to other programs: ONNX, safetensors or MMAction2",
+        "give a checkpoint to other programs: ONNX, safetensors, MMAction2 or PYSKL",
     ),
     "inspect": Task(
         "stgcn_lightning.jobs.inspecting:inspect",

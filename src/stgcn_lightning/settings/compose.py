@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 from stgcn_lightning.settings.doors import DOORS, FindBenchmark, Settings, TestSettings, Trained
 from stgcn_lightning.settings.fields import Row, describe, read, statements
 from stgcn_lightning.settings.frozen import frozen, thawed
-from stgcn_lightning.settings.references import DESCRIBED, benchmark_named, defaults_of
+from stgcn_lightning.settings.references import (
+    DESCRIBED,
+    benchmark_named,
+    defaults_of,
+    groups_of,
+)
 from stgcn_lightning.settings.unknown import refuse_unknown
 
 if TYPE_CHECKING:
@@ -40,8 +45,8 @@ def settings_of(door: str, cfg: "DictConfig", folders: Sequence[str] = ()) -> An
     plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=not led)
     refuse_unknown(classes_of(door), plain, besides=KNOWN)
     if door == "reproduce":
-        part = partial(part_of, cfg)
-        return read(DOORS[door], plain, composed=frozen(plain), part=part)
+        parts = {"part": partial(part_of, cfg), "published": partial(published_setting, plain)}
+        return read(DOORS[door], plain, composed=frozen(plain), **parts)
     if door == "zoo":
         groups = [name for name in ("model", "benchmark", "stream") if plain.get(name)]
         chosen = {name: str(plain[name].get("name")) for name in groups}
@@ -92,6 +97,13 @@ def part_of(whole: "DictConfig", door: str, values: Mapping[str, Any]) -> Settin
     for key, value in values.items():
         OmegaConf.update(part, key, value, force_add=True)
     return settings_of(door, part)
+
+
+def published_setting(plain: Mapping[str, Any], recipe: str) -> dict[str, Any]:
+    """The groups of a reproduction as files have them, of its model and benchmark with a recipe."""
+    chosen = {group: str(plain[group]["name"]) for group in ("model", "benchmark", "stream")}
+    groups = ("model", "data", "benchmark", "recipe")
+    return groups_of(groups, chosen | {"recipe": recipe}, (), plain["downloads"])
 
 
 def stated(groups: Mapping[str, Any]) -> dict[str, Any]:

@@ -197,9 +197,11 @@ class ReproduceSettings(Common):
     Attributes:
         part: (door, {key: value}) -> settings of a run that is a part of this one; see
             `compose.settings_of`.
+        published: name of a recipe -> what its files and those of the model and benchmark say.
     """
 
     part: Callable[[str, Mapping[str, Any]], Any]
+    published: Callable[[str], Mapping[str, Any]]
     logger: Mapping[str, Object] | None = _loggers()
     callbacks: Mapping[str, Object] | None = _callbacks()
     streams: Any = fields.anything("streams; null: the four without k_bone", "a list of streams")
@@ -250,7 +252,7 @@ class ExportSettings(Settings):
         "weights to export", NAMED, check_checkpoint, null="none"
     )
     format: Any = fields.anything(
-        "what to export to", "onnx, onnx_continual, safetensors, mmaction2"
+        "what to export to", "onnx, onnx_continual, safetensors, mmaction2, pyskl"
     )
     out: Any = fields.anything("file of the model; its sidecar ends in .json", "a path")
 

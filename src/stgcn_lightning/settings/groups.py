@@ -13,15 +13,9 @@ from stgcn_lightning.engine.modes import COMPILE_MODES
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.models import registry
 from stgcn_lightning.settings import fields
+from stgcn_lightning.settings.backbones import BACKBONE_OPTIONS
 from stgcn_lightning.settings.frozen import frozen, thawed
 from stgcn_lightning.terminal import shown_value
-
-# arguments of our backbones' constructors whose values are checked before anything is read
-BACKBONE_OPTIONS = {
-    "base_channels": fields.stated_number(
-        "channels of the first stages, doubled twice", int, 1, 10_000
-    ),
-}
 
 
 def check_subjects(key: str, value: Any) -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.models.registry import OURS
 from stgcn_lightning.settings import fields
-from stgcn_lightning.settings.groups import BACKBONE_OPTIONS, Model
+from stgcn_lightning.settings.backbones import BACKBONE_OPTIONS
+from stgcn_lightning.settings.groups import Model
 from stgcn_lightning.terminal import shown_value
 
 SWEEP = ("devices_per_job",)
