@@ -38,7 +38,8 @@ def to_onnx(model: Backbone) -> bytes:
     """
     plain = plain_copy(model).eval()
     folded = folded_form(plain)
-    N, M, T = (torch.export.Dim(name) for name in "NMT")
+    N, M = (torch.export.Dim(name) for name in "NM")
+    T = torch.export.Dim("T", min=5)  # two are left after strides of 4: 1 would be a constant
     M = M if model.persons is None else torch.export.Dim.STATIC
     persons = model.persons or 2
     clips = torch.zeros(3, persons, 37, model.joints, model.channels)  # 0 and 1 would be constants
