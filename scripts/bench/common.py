@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from omegaconf import OmegaConf
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from stgcn_lightning.engine.engine import Engine
-from stgcn_lightning.models import registry
+from stgcn_lightning.models import parts, registry
 from stgcn_lightning.models.backbone import Backbone, plain_copy
 from stgcn_lightning.skeleton import Skeleton
 
@@ -97,6 +98,24 @@ def plain(model: Backbone) -> Contender:
     return model, list(model.parameters())
 
 
+class AsConvolution(parts.Pointwise):
+    """A 1x1 convolution in the memory order of PYSKL and MMAction2, channel by channel."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
+        weight = self.weight[..., None, None]
+        return F.conv2d(input.contiguous(), weight, self.bias, (self.stride, 1))
+
+
+def published(model: Backbone) -> Contender:
+    """A copy of the model that computes as the published code does: convolutions throughout."""
+    model = plain_copy(model)
+    for module in model.modules():
+        if type(module) is parts.Pointwise:
+            module.__class__ = AsConvolution
+    return model, list(model.parameters())
+
+
 def make_clips(
     dimension: str, shape: tuple[int, ...], alone: float, persons: int = 2, frames: int = 100
 ) -> Tensor:
@@ -112,12 +131,12 @@ def contender(name: str, model: Backbone) -> Contender:
     """Another implementation with the weights of `model`.
 
     Args:
-        name: ``plain``, or ``module:function``, which makes it of the model; modules are looked for
-            in the working directory as well.
+        name: ``plain``, ``published``, or ``module:function``, which makes it of the model; modules
+            are looked for in the working directory as well.
         model: in training or evaluation mode.
     """
-    if name == "plain":
-        return plain(model)
+    if name in ("plain", "published"):
+        return {"plain": plain, "published": published}[name](model)
     sys.path.insert(0, os.getcwd())
     module, _, function = name.partition(":")
     return getattr(importlib.import_module(module), function)(model)
