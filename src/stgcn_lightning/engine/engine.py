@@ -129,6 +129,7 @@ class Engine:
             BadInput: the clips have other joints or channels than the model was built for.
         """
         self.model.check(clips)
+        self._more = None
         moving = self.model.training or torch.is_grad_enabled() or normalises_by_batch(self.model)
         return self._train(clips, present) if moving else self._evaluate(clips, present)
 
@@ -170,7 +171,8 @@ class Engine:
             learning = compiling.training_features_of
             learning = compiling.compiled(mode, learning) if mode else learning
             pooled, more = learning(self.model, x)
-        self._more = None if more is None else more[rows.of_person]
+        if more is not None:
+            self._more = more[rows.of_person]
         return self.model.classify(pooled[rows.of_person])
 
     def further_loss(self, logits: Tensor, labels: Tensor) -> Tensor | None:
