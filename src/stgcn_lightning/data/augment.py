@@ -136,9 +136,9 @@ def changed(frames: Tensor, changes: Changes) -> Tensor:
     """
     turns, joints = changes
     if turns is not None:
-        x, y, z = frames.float().split(1, dim=-1)  # S, K, V, 1
-        ends = turns.mT[:, :, None, None].unbind(1)  # S, 1, 1, 3 of each axis: where it goes
-        frames = x * ends[0] + y * ends[1] + z * ends[2]
+        frames, ends = frames.float(), turns.mT[:, :, None, None]  # S, 3, 1, 1, 3: of each axis
+        x, y, z = frames[..., :1], frames[..., 1:2], frames[..., 2:]  # S, K, V, 1
+        frames = x * ends[:, 0] + y * ends[:, 1] + z * ends[:, 2]
     if joints is not None:
         S, K, V, C = frames.shape
         frames = torch.cat([frames, frames.new_zeros(S, K, 1, C)], 2)
@@ -188,7 +188,8 @@ def limbs_of(skeleton: Skeleton) -> list[list[int]]:
         [[4, 5, 6, 7, 21, 22], [12, 13, 14, 15]]
     """
     limbs: dict[int, list[int]] = {}
-    for side in zip(*skeleton.left_right, strict=True):  # left joints, right joints
+    pairs = skeleton.left_right
+    for side in ([left for left, _ in pairs], [right for _, right in pairs]):
         for joint in side:
             first = joint
             while (parent := skeleton.bone_parents[first]) in side and parent != first:
