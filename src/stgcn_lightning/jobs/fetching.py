@@ -1,8 +1,8 @@
 """The files that settings name, downloaded if they are published ones."""
 
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from stgcn_lightning.checkpoints.weights import checkpoint_in
 from stgcn_lightning.checkpoints.zoo import (
@@ -55,5 +55,5 @@ def refuse_other_model(named: str, entry: Entry, model: str) -> NoReturn:
 
 def downloads_of(chosen: groups.Downloads) -> Downloads:
     """Where published files come from and go to, as `files.downloads` takes it."""
-    known = {field.name: getattr(chosen, field.name) for field in fields(Downloads)}
-    return Downloads(**known | {"folder": path_of("downloads.folder", chosen.folder)})
+    where: dict[str, Any] = {"folder": path_of("downloads.folder", chosen.folder)}
+    return Downloads(**asdict(chosen) | where)
