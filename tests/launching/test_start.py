@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import CHECKOUT, LEGACY
 
+from stgcn_lightning.evaluation.published import experiments
 from stgcn_lightning.launching.tasks import TASKS
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.mmaction2 import write_annotations
@@ -70,12 +71,16 @@ def test_what_needs_no_job_is_answered_without_pytorch(tmp_path, door, arguments
 
 @pytest.mark.parametrize("door", TASKS)
 def test_help_is_that_of_hydra_without_private_options(tmp_path, door):
-    """With another flag beside it, Hydra answers itself."""
+    """With another flag beside it, Hydra answers itself, and lists each published experiment."""
     ours, hydras = (
         python(tmp_path, "-m", f"stgcn_lightning.{door}", "--help", *more).stdout
         for more in ([], ["--run"])
     )
-    assert ours == re.sub(r"(?<=: )(?:_\w+, )+|, _\w+(?=, |$)", "", hydras, flags=re.MULTILINE)
+    files = re.sub(r", \w+/\w+(?=, |$)", "", hydras, flags=re.MULTILINE)
+    rest, families = re.subn(r"experiment=\w+/BENCHMARK_STREAM: .*\n", "", ours)
+    private = r"(?<=: )(?:_\w+, )+|, _\w+(?=, |$)"
+    assert rest == re.sub(private, "", files, flags=re.MULTILINE)
+    assert families == len({one["model"] for one in experiments().values()})
 
 
 def test_help_shows_the_values_that_are_given_and_explains_what_is_misspelt(tmp_path):

@@ -1,6 +1,5 @@
 """The files that settings name, downloaded if they are published ones."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
