@@ -1,5 +1,6 @@
 """The files that settings name, downloaded if they are published ones."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
