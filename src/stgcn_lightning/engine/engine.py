@@ -71,8 +71,9 @@ class Evaluation:
                     self.form.prepare(T)
                 if self.places:
                     zeros = self.form.normalise_clips(zeros[None])[0]
+                features = self.form.features(zeros)  # makes what is kept for so many frames
                 with Widest() as widest:
-                    features = self.form.features(zeros)
+                    self.form.features(zeros)
             self.absent[T] = features, max(1, widest.bytes // places)
         return self.absent[T]
 
