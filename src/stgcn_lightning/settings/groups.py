@@ -20,6 +20,13 @@ BACKBONE_OPTIONS = {
     "base_channels": fields.stated_number(
         "channels of the first stages, doubled twice", int, 1, 10_000
     ),
+    "prototypes": fields.stated_number("prototypes of a ProtoGCN's graphs", int, 1, 100_000),
+    "prototype_dropout": fields.stated_number(
+        "share of the numbers that prototypes make that dropout sets to zero", float, 0, 1
+    ),
+    "contrast_weight": fields.stated_number(
+        "weight of the loss by prototypes, added to the cross entropy", float, 0, 1000
+    ),
 }
 
 
