@@ -203,6 +203,26 @@ def beside_neighbour(
     return f"  {ours:27.2f}  {other:5.2f}  {ratio(busy, 'other', 'ours'):5.2f}"
 
 
+def kept_for_backward(side: Contender, clips: Tensor, bf16: bool = False) -> float:
+    """Megabytes kept for the backward pass."""
+    forward, parameters = side
+    known = {parameter.untyped_storage().data_ptr() for parameter in parameters}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    half = torch.autocast("cpu", torch.bfloat16, enabled=bf16)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), half:
+        loss = forward(clips).sum()
+    size = sum(kept.values()) / 1e6
+    loss.backward()
+    return size
+
+
 class Operations(TorchDispatchMode):
     """While it is active: counts what autograd and the model dispatch, as `total`."""
 

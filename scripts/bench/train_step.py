@@ -48,6 +48,7 @@ from common import (
     contender,
     floor,
     keep_memory,
+    kept_for_backward,
     load_skeleton,
     machine,
     make_clips,
@@ -116,7 +117,9 @@ def race(choice: argparse.Namespace) -> None:
             }
             times = take_turns(steps, choice.rounds)
             took = {side: 1000 * statistics.median(times[side]) for side in steps}
-            kept = [activations(sides[side], clips, choice.bf16) for side in ("ours", "other")]
+            kept = [
+                kept_for_backward(sides[side], clips, choice.bf16) for side in ("ours", "other")
+            ]
             counted = [operations(steps[side]) for side in ("ours", "other")]
             least = 1000 * floor(steps["ours"], rate)
             more = f"  {counted[0]:5} {counted[1]:4}  {least:10.0f}  {least / took['ours']:5.2f}"
@@ -165,26 +168,6 @@ def operations(run: Callable[[], None]) -> int:
     with Operations() as counted:
         run()
     return counted.total
-
-
-def activations(side: Contender, clips: Tensor, bf16: bool) -> float:
-    """Megabytes kept for the backward pass."""
-    forward, parameters = side
-    known = {parameter.untyped_storage().data_ptr() for parameter in parameters}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in known:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    half = torch.autocast("cpu", torch.bfloat16, enabled=bf16)
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), half:
-        loss = forward(clips).sum()
-    size = sum(kept.values()) / 1e6
-    loss.backward()
-    return size
 
 
 def read_data(choice: argparse.Namespace) -> None:
