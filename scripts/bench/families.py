@@ -94,8 +94,8 @@ def measured(families: list[str], rounds: int) -> list[Cost]:
             "step": 1000 * times[f"{family} step"] / BATCH,
         }
         gmac = count_macs(model, 100, 2) / 1e9
-        sizes = {"parameters": count_parameters(model), "gmac": gmac}
-        rows.append(Cost(NAMES[family], known.top1, known.source, **sizes, **each))
+        size = count_parameters(model)
+        rows.append(Cost(NAMES[family], known.top1, known.source, size, gmac, **each))
     return rows
 
 

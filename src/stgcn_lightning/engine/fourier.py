@@ -53,8 +53,8 @@ class FourierConv(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
         order = memory_order(input)
-        frames_first = order is not None and order[0] == 2
-        if not frames_first or input.is_cuda or torch.compiler.is_compiling():
+        known = order is not None and order[0] == 2  # the frames first
+        if not known or input.is_cuda or torch.compiler.is_compiling():
             return super().forward(input)
         x = input.permute(order)
         y = x.flatten(1, 2)

@@ -146,9 +146,11 @@ def norm_together(norms: Sequence[nn.Module], x: Tensor) -> Tensor:
     weight, shift = torch.cat([one.weight for one in parts]), torch.cat([one.bias for one in parts])
     first, rows = parts[0], parts[0].current.rows
     if not first.training:
-        statistics = (torch.cat([getattr(one, name) for one in parts])
-                      for name in ("running_mean", "running_var"))  # fmt: skip
-        return F.batch_norm(x, *statistics, weight, shift, eps=first.eps)
+        mean, var = (
+            torch.cat([getattr(one, name) for one in parts])
+            for name in ("running_mean", "running_var")
+        )
+        return F.batch_norm(x, mean, var, weight, shift, eps=first.eps)
     first._check_rows(x)
     with torch.autocast(x.device.type, enabled=False):
         if rows is None:
@@ -158,8 +160,9 @@ def norm_together(norms: Sequence[nn.Module], x: Tensor) -> Tensor:
             y, mean, var = norm_of_groups(x, weight, shift, rows, first.eps)
             persons = rows.persons
     widths = [one.num_features for one in parts]
-    for one, *moved in zip(parts, mean.split(widths, 1), var.split(widths, 1), strict=True):
-        one._move(*moved, persons * (x.shape[2] * x.shape[3]))
+    n, means, vars = persons * (x.shape[2] * x.shape[3]), mean.split(widths, 1), var.split(widths, 1)
+    for one, its_mean, its_var in zip(parts, means, vars, strict=True):
+        one._move(its_mean, its_var, n)
     return y
 
 

@@ -70,16 +70,19 @@ class GraphConv(nn.Module):
         K, embedded = len(adjacency), out_channels // EMBEDDED
         self.adjacency = nn.Parameter(adjacency.clone())  # K, V, V: from joint, to joint
         self.strength = nn.Parameter(torch.zeros(1))  # of what the clip itself adds to it
-        self.sender = nn.ModuleList(Pointwise(channels, embedded) for _ in range(K))
-        self.receiver = nn.ModuleList(Pointwise(channels, embedded) for _ in range(K))
-        self.project = nn.ModuleList(Pointwise(channels, out_channels) for _ in range(K))
+        send, receive, project = (
+            [Pointwise(channels, width) for _ in range(K)]
+            for width in (embedded, embedded, out_channels)
+        )
+        self.sender, self.receiver = nn.ModuleList(send), nn.ModuleList(receive)
+        self.project = nn.ModuleList(project)
         self.norm = nn.BatchNorm2d(out_channels)
         self.down = residual_around(channels, out_channels)
-        for embed in (*self.sender, *self.receiver):
+        for embed in (*send, *receive):
             kaiming_fan_out(embed)
-        for project in self.project:
-            nn.init.normal_(project.weight, std=(2 / (K * out_channels * channels)) ** 0.5)
-            nn.init.zeros_(project.bias)
+        for one in project:
+            nn.init.normal_(one.weight, std=(2 / (K * out_channels * channels)) ** 0.5)
+            nn.init.zeros_(one.bias)
         nn.init.constant_(self.norm.weight, 1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,12 +120,11 @@ class Attention(nn.Module):
         self.excite = nn.Linear(channels // 2, channels)
         nn.init.xavier_normal_(self.joints.weight)
         nn.init.normal_(self.squeeze.weight, std=(2 / channels) ** 0.5)
-        for starts_at_zero in (
-            self.frames.weight,
-            self.excite.weight,
-            *(part.bias for part in self.children()),
-        ):
-            nn.init.zeros_(starts_at_zero)
+        nn.init.zeros_(self.frames.weight)
+        nn.init.zeros_(self.excite.weight)
+        for part in (self.joints, self.frames, self.squeeze, self.excite):
+            assert part.bias is not None
+            nn.init.zeros_(part.bias)
 
     def forward(self, y: Tensor) -> Tensor:
         """(R, O, T, V) -> the same."""
