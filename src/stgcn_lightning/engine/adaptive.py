@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.frames_first import AddAndRectify
 from stgcn_lightning.engine.orders import JOINTS_SECOND, ROWS_SECOND, undone
 from stgcn_lightning.engine.products import project, project_back, weight_back
@@ -32,7 +33,7 @@ class GraphConv(aagcn.GraphConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, T, V)."""
-        if x.is_cuda or torch.compiler.is_compiling():
+        if left_plain(x):
             return super().forward(x)
         first = x.permute(JOINTS_SECOND).contiguous()  # R, V, T, C
         given = (first, *stacked(self))
@@ -72,7 +73,7 @@ class Stage(aagcn.Stage):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        if x.is_cuda or torch.compiler.is_compiling():
+        if left_plain(x):
             return super().forward(x)
         y = self.graph(x)
         if self.attention is not None:
@@ -88,7 +89,7 @@ class Attention(aagcn.Attention):
 
     def forward(self, y: Tensor) -> Tensor:
         """(R, O, T, V) -> the same."""
-        if y.is_cuda or torch.compiler.is_compiling():
+        if left_plain(y):
             return super().forward(y)
         first = y.permute(ROWS_SECOND).contiguous()  # T, R, V, O
         with torch.autocast("cpu", enabled=False):

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.orders import AS_MATRIX, CHANNELS_LAST, undone
 from stgcn_lightning.engine.persons import Rows
 from stgcn_lightning.errors import UnfitModel
@@ -72,7 +73,7 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
         ones = x.new_ones(x.shape[1]) if self.weight is None else self.weight
         shift = torch.zeros_like(ones) if self.bias is None else self.bias
         with torch.autocast(x.device.type, enabled=False):  # statistics in float32 or better
-            if x.is_cuda or torch.compiler.is_compiling():
+            if left_plain(x):
                 y, mean, var = _RowNorm.apply(  # pyright: ignore[reportGeneralTypeIssues]
                     x, ones, shift, rows.group, rows.share, self.eps
                 )
@@ -160,8 +161,9 @@ def norm_together(norms: Sequence[nn.Module], x: Tensor) -> Tensor:
             y, mean, var = norm_of_groups(x, weight, shift, rows, first.eps)
             persons = rows.persons
     widths = [one.num_features for one in parts]
-    n, means, vars = persons * (x.shape[2] * x.shape[3]), mean.split(widths, 1), var.split(widths, 1)
-    for one, its_mean, its_var in zip(parts, means, vars, strict=True):
+    n = persons * (x.shape[2] * x.shape[3])
+    moments = zip(mean.split(widths, 1), var.split(widths, 1), strict=True)
+    for one, (its_mean, its_var) in zip(parts, moments, strict=True):
         one._move(its_mean, its_var, n)
     return y
 
