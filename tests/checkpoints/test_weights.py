@@ -47,6 +47,14 @@ def test_another_width_says_which_one_to_set(tmp_path, name):
         load(model, other.state_dict(), tmp_path / "x.ckpt")
 
 
+@pytest.mark.parametrize("name", ["agcn", "ctrgcn", "msg3d"])
+def test_another_number_of_places_says_which_one_to_set(tmp_path, name):
+    graph = torch.ones(3, 5, 5)
+    model, other = (registry.build(name, graph, 2, base_channels=8, persons=M) for M in (2, 1))
+    with pytest.raises(BadInput, match=r"has 1 persons: set data.persons=1"):
+        load(model, other.state_dict(), tmp_path / "x.ckpt")
+
+
 def test_weights_of_other_channels_are_named(tmp_path):
     graph = torch.ones(3, 5, 5)
     model, other = (STGCN(graph, 2, channels=channels, base_channels=4) for channels in (3, 2))

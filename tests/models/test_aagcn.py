@@ -118,12 +118,12 @@ def test_against_pyskl_names_and_shapes_are_equal(tag):
 
 @pytest.mark.parametrize("family", [AGCN, AAGCN])
 def test_the_learned_edges_are_the_adjacencies(family):
-    model = family(torch.rand(3, 5, 5), classes=3, base_channels=8)
+    model = family(torch.rand(3, 5, 5), classes=3, base_channels=8, persons=1)
     edges = model.learned_edges()
     assert edges.shape == (10, 3, 5, 5)
     assert torch.equal(edges[4], model.stages[4].graph.adjacency)
     assert not edges.requires_grad
-    assert family.options_of(model.state_dict()) == {"base_channels": 8}
+    assert family.options_of(model.state_dict()) == {"base_channels": 8, "persons": 1}
 
 
 def test_a_width_without_an_embedding_is_refused():

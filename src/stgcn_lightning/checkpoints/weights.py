@@ -211,7 +211,8 @@ def refuse_other_options(
     for option, value in found.items():
         if value != configured.get(option, value):
             name = option.replace("_", " ")
-            raise BadInput(f"{checkpoint} has {value} {name}: set model.{option}={value}")
+            group = "data" if option in registry.OFFERED else "model"
+            raise BadInput(f"{checkpoint} has {value} {name}: set {group}.{option}={value}")
 
 
 def refuse_other_size(

@@ -27,11 +27,10 @@ from stgcn_lightning.models.parts import (
     kaiming_fan_out,
     residual_around,
     stage_sizes,
-    time_conv,
 )
 from stgcn_lightning.models.staged import Staged, check_width, persons_of
+from stgcn_lightning.models.stgcn import FRAMES_SEEN, TemporalConv
 
-FRAMES_SEEN = 9  # by one temporal convolution, and by the attention to frames
 EMBEDDED = 4  # of so many channels out, one is embedded
 
 # our name -> that of MMAction2 and PYSKL
@@ -130,19 +129,6 @@ class Attention(nn.Module):
         y = y + y * self.frames(y.mean(3)).sigmoid()[..., None]
         weights = self.excite(self.squeeze(y.mean((2, 3))).relu_()).sigmoid()  # R, O
         return y + y * weights[..., None, None]
-
-
-class TemporalConv(nn.Module):
-    """Convolve each joint over neighbouring frames and normalise; joints do not mix."""
-
-    def __init__(self, channels: int, stride: int):
-        super().__init__()
-        self.conv = time_conv(channels, FRAMES_SEEN, stride=stride)
-        self.norm = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(R, C, T, V) -> (R, C, ceil(T / stride), V)."""
-        return self.norm(self.conv(x))
 
 
 class Stage(nn.Module):

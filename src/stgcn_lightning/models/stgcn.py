@@ -22,7 +22,7 @@ from stgcn_lightning.models.parts import (
 )
 from stgcn_lightning.models.staged import Staged
 
-FRAMES_SEEN = 9  # by one temporal convolution
+FRAMES_SEEN = 9  # by one temporal convolution, and by AAGCN's attention to frames
 
 # our name -> that of MMAction2 and PYSKL
 FOREIGN_NAMES = (
