@@ -9,6 +9,7 @@ import pytest
 from helpers import shared
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 from stgcn_lightning.evaluation.published import experiments, published_figures, published_top1
 from stgcn_lightning.jobs.building import build
@@ -121,6 +122,14 @@ def test_published_experiments_are_found_by_patterns_and_by_our_doors_alone(tmp_
     with initialize_config_dir(str(tmp_path), version_base="1.3"):
         loader = GlobalHydra.instance().hydra.config_loader
         assert loader.get_group_options("experiment") == []
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_what_resolve_of_cfg_prints_is_what_is_read(name):
+    cfg = composed("train", f"benchmark={name}")
+    read = OmegaConf.to_container(cfg.benchmark, resolve=True)
+    OmegaConf.resolve(cfg)
+    assert cfg.benchmark == read
 
 
 @pytest.mark.parametrize("name", [*EXPERIMENTS, *INSTANTIATED])
