@@ -16,10 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.frames_first import AddAndRectify
 from stgcn_lightning.engine.orders import JOINTS_SECOND, ROWS_SECOND, undone
 from stgcn_lightning.engine.products import project, project_back, weight_back
 from stgcn_lightning.models import aagcn
+from stgcn_lightning.models.parts import Pointwise
 
 TO_ROWS = undone(ROWS_SECOND)
 
@@ -31,7 +33,7 @@ class GraphConv(aagcn.GraphConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, T, V)."""
-        if x.is_cuda or torch.compiler.is_compiling():
+        if left_plain(x):
             return super().forward(x)
         first = x.permute(JOINTS_SECOND).contiguous()  # R, V, T, C
         given = (first, *stacked(self))
@@ -71,7 +73,7 @@ class Stage(aagcn.Stage):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        if x.is_cuda or torch.compiler.is_compiling():
+        if left_plain(x):
             return super().forward(x)
         y = self.graph(x)
         if self.attention is not None:
@@ -87,7 +89,7 @@ class Attention(aagcn.Attention):
 
     def forward(self, y: Tensor) -> Tensor:
         """(R, O, T, V) -> the same."""
-        if y.is_cuda or torch.compiler.is_compiling():
+        if left_plain(y):
             return super().forward(y)
         first = y.permute(ROWS_SECOND).contiguous()  # T, R, V, O
         with torch.autocast("cpu", enabled=False):
@@ -113,12 +115,15 @@ class Stacked(NamedTuple):
 
 def stacked(graph: aagcn.GraphConv) -> Stacked:
     """The weights of `graph`, with the way back to them."""
-    embed = [*graph.sender, *graph.receiver]
+    embed, projects = (
+        [one for one in layers if isinstance(one, Pointwise)]
+        for layers in ((*graph.sender, *graph.receiver), graph.project)
+    )
     return Stacked(
         torch.cat([one.weight for one in embed]),
         torch.cat([one.bias for one in embed]),
-        torch.stack([one.weight.t() for one in graph.project]),
-        torch.stack([one.bias for one in graph.project]).sum(0),
+        torch.stack([one.weight.t() for one in projects]),
+        torch.stack([one.bias for one in projects]).sum(0),
     )
 
 
@@ -238,8 +243,11 @@ class Gates(NamedTuple):
 
 def weights_of(attention: aagcn.Attention) -> list[Tensor]:
     """Eight tensors: weight and bias for joints, frames, and of both products for channels."""
-    parts = (attention.joints, attention.frames, attention.squeeze, attention.excite)
-    return [tensor for part in parts for tensor in (part.weight, part.bias)]
+    made = []
+    for part in (attention.joints, attention.frames, attention.squeeze, attention.excite):
+        assert part.bias is not None
+        made += part.weight, part.bias
+    return made
 
 
 def gates(y: Tensor, weights: Sequence[Tensor]) -> Gates:

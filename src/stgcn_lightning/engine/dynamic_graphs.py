@@ -3,8 +3,7 @@
 What is sent along graphs lies in memory as (R, C, T, V), where a channel's frames are one matrix,
 everything else as (R, T, V, C); the products in between change from one to the other, so that
 nothing is copied. The graphs of a clip, as large as its activations, are made again in the backward
-pass instead of being kept. Branches along time are projected and normalised together: narrow ones
-leave vector instructions half empty.
+pass instead of being kept. Branches along time begin together (`branches.py`).
 
 Axes: R rows, T frames (S come out), V joints (W as receivers), C channels in, O out, K subsets of m
 channels.
@@ -14,16 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stgcn_lightning.engine.norms import norm_together
+from stgcn_lightning.engine.branches import along_time, of_several_frames
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.models import dgstgcn, protogcn
-from stgcn_lightning.models.parts import (
-    DilatedBranch,
-    LargestBranch,
-    Pointwise,
-    channels_first,
-    channels_last,
-    largest,
-)
+from stgcn_lightning.models.parts import Pointwise, channels_first, channels_last
 
 
 class GraphConv(dgstgcn.GraphConv):
@@ -33,7 +26,7 @@ class GraphConv(dgstgcn.GraphConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, T, W)."""
-        if left_alone(x):
+        if left_plain(x):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             p, q = self.senders_and_receivers(x)  # R, K, m, V
@@ -45,7 +38,7 @@ class GraphConv(dgstgcn.GraphConv):
 
     def along(self, x: Tensor, relations: Tensor) -> Tensor:
         """(R, C, T, V), (R, K, m, V, W) -> (R, O, T, W)."""
-        if left_alone(x):
+        if left_plain(x):
             return super().along(x, relations)
         sent = self.sent(x)
         edges = (self.adjacency[:, None] + relations).to(sent.dtype)
@@ -95,33 +88,17 @@ class TemporalConv(dgstgcn.TemporalConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, C, S, V)."""
-        if left_alone(x):
+        if left_plain(x):
             return super().forward(x)
-        *many, point = self.branches
-        branches = [one for one in many if isinstance(one, DilatedBranch | LargestBranch)]
-        projects = [branch.project for branch in branches]
-        weight = torch.cat([one.weight for one in projects])
-        bias = torch.cat([one.bias for one in projects])
         x = channels_first(_WithMean.apply(channels_last(x)))  # pyright: ignore[reportArgumentType]
-        y = channels_first(F.linear(channels_last(x), weight, bias))
-        y = norm_together([branch.norm for branch in branches], y).relu_()
-        parts = y.split([one.out_features for one in projects], 1)
-        made = [
-            branch.conv(part) if isinstance(branch, DilatedBranch) else largest(part, self.stride)
-            for branch, part in zip(branches, parts, strict=True)
-        ]
-        y = torch.cat([channels_last(part) for part in (*made, point(x))], -1)  # R, S, V + 1, C
+        parts = [*along_time(of_several_frames(self.branches), x), self.branches[-1](x)]
+        y = torch.cat([channels_last(part) for part in parts], -1)  # R, S, V + 1, C
         of_mean = self.of_mean[: y.shape[2] - 1].to(y.dtype)
         y = channels_first(_AddMean.apply(y, of_mean))  # pyright: ignore[reportArgumentType]
         return self.norm(self.project(self.branch_norm(y).relu_()))
 
 
 FASTER = (GraphConv, WideGraphConv, TemporalConv)
-
-
-def left_alone(x: Tensor) -> bool:
-    """Whether the plain formulation serves: compiled, or on a GPU."""
-    return x.is_cuda or torch.compiler.is_compiling()
 
 
 class _Along(torch.autograd.Function):

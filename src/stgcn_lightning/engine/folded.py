@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.models.parts import Shortcut, SubsetLinear
+from stgcn_lightning.models.staged import Staged
 
 
 @functools.singledispatch
@@ -305,3 +306,26 @@ class Folded(nn.Module):
         """Logits (N, classes) of clips (N, M, T, V, C), every person computed."""
         features = self.features(self.normalise_clips(clips).flatten(0, 1))
         return self.classify(features.unflatten(0, clips.shape[:2]))
+
+
+class FoldedOfPlaces(Folded):
+    """`Folded` of a model whose first norm tells the places of persons apart.
+
+    Args:
+        stages: the folded stages; the first one takes what the norm makes.
+        model: whose norm of the input and head are taken.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, stages: Iterable[nn.Module], model: Staged):
+        super().__init__(stages, model.classify)
+        assert model.persons is not None
+        places = model.persons, 1, model.joints, model.channels
+        for name, part in zip(("scale", "shift"), scale_and_shift(model.data_norm), strict=True):
+            self.register_buffer(name, part.view(places).clone())
+
+    def normalise_clips(self, clips: Tensor) -> Tensor:
+        """(N, M, T, V, C) -> the same, every place apart."""
+        return torch.addcmul(self.shift, clips, self.scale)

@@ -18,8 +18,9 @@ from stgcn_lightning.engine.adaptive import (
     stacked,
     weights_of,
 )
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.folded import (
-    Folded,
+    FoldedOfPlaces,
     fold,
     fold_residual,
     linear_and_norm,
@@ -29,26 +30,16 @@ from stgcn_lightning.engine.fourier import Tiling, convolve, pays
 from stgcn_lightning.models.aagcn import AAGCN, AGCN, Attention, GraphConv, Stage
 
 
-class FoldedAGCN(Folded):
+class FoldedAGCN(FoldedOfPlaces):
     """All stages and the head, for evaluation alone.
 
     Args:
         model: whose present weights are folded.
     """
 
-    scale: Tensor
-    shift: Tensor
-
     def __init__(self, model: AGCN):
-        stages = [FoldedStage(stage) for stage in model.stages if isinstance(stage, Stage)]
-        super().__init__(stages, model.classify)
-        places = (model.persons, 1, model.joints, model.channels)
-        for name, part in zip(("scale", "shift"), scale_and_shift(model.data_norm), strict=True):
-            self.register_buffer(name, part.view(places).clone())
-
-    def normalise_clips(self, clips: Tensor) -> Tensor:
-        """(N, M, T, V, C) -> the same, every place apart."""
-        return torch.addcmul(self.shift, clips, self.scale)
+        stages = [stage for stage in model.stages if isinstance(stage, Stage)]
+        super().__init__((FoldedStage(stage) for stage in stages), model)
 
     def features(self, x: Tensor) -> Tensor:
         """Normalised persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
@@ -106,7 +97,7 @@ class FoldedStage(nn.Module):
 
     def in_frequencies(self, y: Tensor) -> bool:
         """Whether the convolution is made of products of frequencies."""
-        if y.is_cuda or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        if left_plain(y, autocast=True):
             return False
         return pays(y.dtype, None, *self.weight.shape[:2], self.stride)
 
@@ -165,15 +156,10 @@ class FoldedAttention(nn.Module):
         return attend(y, gates(y, list(self.weights)))
 
 
-@fold.register
+@fold.register(AGCN)
+@fold.register(AAGCN)
 @torch.no_grad()
 def fold_agcn(model: AGCN, *, quick: bool = False) -> FoldedAGCN:
     """See `fold`."""
     with torch.autocast(model.classify.weight.device.type, enabled=False):
         return FoldedAGCN(model)
-
-
-@fold.register
-def fold_aagcn(model: AAGCN, *, quick: bool = False) -> FoldedAGCN:
-    """See `fold`."""
-    return fold_agcn(model, quick=quick)

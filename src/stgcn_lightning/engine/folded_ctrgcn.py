@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from stgcn_lightning.engine.folded import (
     Folded,
+    FoldedOfPlaces,
     fold,
     fold_residual,
     linear_and_norm,
@@ -39,22 +40,12 @@ def fold_ctrgcn(model: CTRGCN, *, quick: bool = False) -> Folded:
         return FoldedCTRGCN(model)
 
 
-class FoldedCTRGCN(Folded):
+class FoldedCTRGCN(FoldedOfPlaces):
     """All stages and the head, for evaluation alone."""
-
-    scale: Tensor
-    shift: Tensor
 
     def __init__(self, model: CTRGCN):
         stages = [stage for stage in model.stages if isinstance(stage, Stage)]
-        super().__init__([FoldedStage(stage) for stage in stages], model.classify)
-        of_places = model.persons, 1, model.joints, model.channels
-        for name, part in zip(("scale", "shift"), scale_and_shift(model.data_norm), strict=True):
-            self.register_buffer(name, part.view(of_places).clone())
-
-    def normalise_clips(self, clips: Tensor) -> Tensor:
-        """(N, M, T, V, C), every place of persons apart."""
-        return torch.addcmul(self.shift, clips, self.scale)
+        super().__init__((FoldedStage(stage) for stage in stages), model)
 
     def features(self, x: Tensor) -> Tensor:
         """Normalised persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
@@ -104,11 +95,7 @@ class FoldedGraphConv(nn.Module):
         subsets = [subset for subset in graph.subsets if isinstance(subset, Subset)]
         into = [part for one in subsets for part in (one.send, one.receive)]
         scale, shift = scale_and_shift(graph.norm)
-        down = None
-        if isinstance(graph.down, Shortcut):
-            past = graph.down.project
-            down, more = linear_and_norm(past.weight, past.bias, graph.down.norm)
-            shift = shift + more
+        down, more = fold_residual(graph.down) or (None, 0)
         mix = [mixing(one.refine, graph.alpha) for one in subsets]  # K of (O, P)
         bias = [one.project.bias * scale for one in subsets]  # K of (O,)
         weight = torch.stack([one.project.weight for one in subsets], 1)  # O, K, C
@@ -120,7 +107,7 @@ class FoldedGraphConv(nn.Module):
             "mix": torch.stack([torch.block_diag(*rows) for rows in zip(*mix, strict=True)]),
             "mix_bias": received_bias(mix, bias),
             "weight": (weight * scale[:, None, None]).flatten(0, 1),  # O K, C
-            "shift": shift[:, None],
+            "shift": (shift + more)[:, None],
             "down": down,
         }.items():
             self.register_buffer(name, value)

@@ -12,17 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.folded import (
     Folded,
     FoldedFirst,
+    FoldedOfPlaces,
     FoldedTimeConv,
     fold,
+    fold_residual,
     linear_and_norm,
     scale_and_shift,
 )
 from stgcn_lightning.engine.windows import (
     NARROW,
-    by_rows,
     by_subset,
     collapse_of,
     gather_of,
@@ -38,25 +40,9 @@ from stgcn_lightning.models.parts import DilatedBranch, LargestBranch, Shortcut,
 @torch.no_grad()
 def fold_msg3d(model: MSG3D, *, quick: bool = False) -> Folded:
     """See `fold`; `quick` computes row by row on a CPU."""
+    stages = [stage for stage in model.stages if isinstance(stage, Stage)]
     with torch.autocast(model.classify.weight.device.type, enabled=False):
-        return FoldedMSG3D(model, quick)
-
-
-class FoldedMSG3D(Folded):
-    """All stages, the head, and the norm of places before them."""
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, model: MSG3D, quick: bool):
-        stages = [stage for stage in model.stages if isinstance(stage, Stage)]
-        super().__init__((FoldedStage(stage, quick) for stage in stages), model.classify)
-        for name, part in zip(("scale", "shift"), scale_and_shift(model.data_norm), strict=True):
-            self.register_buffer(name, part.view(model.persons, 1, model.joints, -1))  # M, 1, V, C
-
-    def normalise_clips(self, clips: Tensor) -> Tensor:
-        """See `Backbone.normalise_clips`."""
-        return torch.addcmul(self.shift, clips, self.scale)
+        return FoldedOfPlaces((FoldedStage(stage, quick) for stage in stages), model)
 
 
 class FoldedStage(nn.Module):
@@ -106,7 +92,7 @@ class FoldedGather(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, V, C) -> (R, T, V, O)."""
-        if self.quick and by_rows(x):
+        if self.quick and not left_plain(x, autocast=True):
             y = gather_then_project(x.contiguous(), self.gather, self.weight, self.bias)
         else:
             gathered = torch.matmul(self.gather, x)  # R, T, V K, C
@@ -151,7 +137,7 @@ class FoldedWindow(nn.Module):
         """(R, T, V, C), to be added to (R, S, V, O), which is written over."""
         onto = onto.contiguous()
         onto += self.bias_out
-        if not (self.quick and by_rows(x)):
+        if not self.quick or left_plain(x, autocast=True):
             y = self.gathered(x).relu_()  # R, S, W, E
             y = y.reshape(*y.shape[:2], -1, self.collapse.shape[1])  # R, S, V, F E
             onto += F.linear(y, self.collapse)
@@ -219,11 +205,9 @@ class FoldedTemporal(nn.Module):
         self.register_buffer("weight_in", torch.cat(weights))  # 5 b, C
         self.register_buffer("bias_in", torch.cat(biases))
         self.identity, self.rectify = isinstance(temporal.residual, nn.Identity), temporal.rectify
-        if isinstance(temporal.residual, Shortcut):  # the last branch is added to its last channels
-            residual = temporal.residual
-            weight, bias = linear_and_norm(
-                residual.project.weight, residual.project.bias, residual.norm
-            )
+        residual = fold_residual(temporal.residual)
+        if residual is not None:  # the last branch is added to its last channels
+            weight, bias = residual
             weight[-len(point) :] += point
             bias[-len(point) :] += bias_point
             point, bias_point = weight, bias

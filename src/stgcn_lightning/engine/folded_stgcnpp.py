@@ -18,7 +18,7 @@ from stgcn_lightning.engine.folded import (
     linear_and_norm,
     scale_and_shift,
 )
-from stgcn_lightning.models.parts import DilatedBranch, LargestBranch, Pointwise, Shortcut, largest
+from stgcn_lightning.models.parts import DilatedBranch, LargestBranch, Pointwise, largest
 from stgcn_lightning.models.stgcnpp import STGCNPP, Stage, TemporalConv
 
 
@@ -38,11 +38,7 @@ def fold_stgcnpp(model: STGCNPP, *, quick: bool = False) -> Folded:
 
 def fold_stage(stage: Stage, order: Order, input_norm: nn.BatchNorm1d | None) -> FoldedStage:
     """The evaluation form of one stage; `input_norm` comes before the first one."""
-    graph, down = stage.graph, None
-    if isinstance(graph.down, Shortcut):
-        project = graph.down.project
-        down = linear_and_norm(project.weight, project.bias, graph.down.norm)
-    shortcut = fold_residual(stage.residual)
+    graph, shortcut = stage.graph, fold_residual(stage.residual)
     return FoldedStage(
         fold_graph(
             graph.adjacency,
@@ -50,7 +46,7 @@ def fold_stage(stage: Stage, order: Order, input_norm: nn.BatchNorm1d | None) ->
             graph.norm,
             order,
             input_norm=input_norm,
-            down=down,
+            down=fold_residual(graph.down),
             identity=isinstance(graph.down, nn.Identity),
         ),
         FoldedBranches(stage.temporal, None if shortcut is None else shortcut[1]),

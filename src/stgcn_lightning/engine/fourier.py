@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_lightning.engine.choices import faster
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.orders import memory_order, undone
 
 WIDE = 64  # channels from which it is faster
@@ -53,8 +54,7 @@ class FourierConv(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
         order = memory_order(input)
-        frames_first = order is not None and order[0] == 2
-        if not frames_first or input.is_cuda or torch.compiler.is_compiling():
+        if order is None or order[0] != 2 or left_plain(input):  # not with the frames first
             return super().forward(input)
         x = input.permute(order)
         y = x.flatten(1, 2)

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.orders import memory_order, undone
 from stgcn_lightning.engine.products import (
     by_convolution,
@@ -38,7 +39,7 @@ class GraphConv(stgcn.GraphConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, T, V)."""
-        if x.is_cuda or torch.compiler.is_compiling():
+        if left_plain(x):
             return super().forward(x)
         edges, project = self.edges(), self.project
         x = x.permute(2, 3, 0, 1).contiguous()  # T, V, R, C
@@ -72,7 +73,7 @@ class Stage(stgcn.Stage):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        if x.is_cuda or torch.compiler.is_compiling():
+        if left_plain(x):
             return super().forward(x)
         y = self.temporal(self.graph(x))
         residual = None if self.residual is None else self.residual(x)
@@ -106,7 +107,7 @@ class Pointwise(parts.Pointwise):
     def forward(self, input: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
         order = memory_order(input)
-        if order is None or input.is_cuda or torch.compiler.is_compiling():
+        if order is None or left_plain(input):
             return super().forward(input)
         kept_frames = (slice(None),) * order.index(2) + (slice(None, None, self.stride),)
         x = input.permute(order)[kept_frames]  # sliced so, its gradient has this order too

@@ -10,15 +10,15 @@ Axes: R rows, T frames (S of them come out), V joints (U as senders, W as receiv
 O out, K subsets, Q channels of a refinement, P = Q + 2 rows of (D, 1, A), b of a branch.
 """
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stgcn_lightning.engine.branches import OfSeveralFrames, begun, last_norms, of_several_frames
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.norms import norm_together
 from stgcn_lightning.models import ctrgcn, stgcnpp
-from stgcn_lightning.models.parts import DilatedBranch, LargestBranch, Pointwise, Shortcut
+from stgcn_lightning.models.parts import DilatedBranch, Pointwise, Shortcut
 
 
 class CTRStage(ctrgcn.Stage):
@@ -28,7 +28,7 @@ class CTRStage(ctrgcn.Stage):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, S, V)."""
-        if is_for_others(x):
+        if left_plain(x, autocast=True):
             return super().forward(x)
         x = x.transpose(2, 3).contiguous()  # R, C, V, T
         y = along_time(self.temporal, refined_graph_conv(self.graph, x))
@@ -46,7 +46,7 @@ class PPStage(stgcnpp.Stage):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, S, V)."""
-        if is_for_others(x):
+        if left_plain(x, autocast=True):
             return super().forward(x)
         x = x.transpose(2, 3).contiguous()  # R, C, V, T
         y = along_time_pp(self.temporal, graph_conv(self.graph, x))
@@ -55,11 +55,6 @@ class PPStage(stgcnpp.Stage):
         elif self.residual is not None:
             y = y + x
         return y.relu_().transpose(2, 3)
-
-
-def is_for_others(x: Tensor) -> bool:
-    """Whether the plain formulation computes x: on a GPU, compiled, under autocast."""
-    return x.is_cuda or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
 
 
 def graph_conv(graph: stgcnpp.GraphConv, x: Tensor) -> Tensor:
@@ -170,35 +165,26 @@ def gather(h: Tensor, edges: Tensor, bias: Tensor) -> Tensor:
 
 def along_time(temporal: ctrgcn.TemporalConv, x: Tensor) -> Tensor:
     """CTR-GCN's branches: (R, C, V, T) -> (R, C, V, S)."""
-    *branches, point = temporal.branches
+    branches, point = of_several_frames(temporal.branches), temporal.branches[-1]
     assert isinstance(point, Shortcut)
-    y = torch.cat(of_several_frames(branches, x), 1)
-    y = norm_together([branch.last_norm for branch in branches], y)
+    y = norm_together(last_norms(branches), torch.cat(of_branches(branches, x), 1))
     return torch.cat([y, shortcut(point, x, temporal.stride)], 1).relu_()
 
 
 def along_time_pp(temporal: stgcnpp.TemporalConv, x: Tensor) -> Tensor:
     """ST-GCN++'s branches: (R, C, V, T) -> (R, C, V, S)."""
-    *branches, point = temporal.branches
+    branches, point = of_several_frames(temporal.branches), temporal.branches[-1]
     assert isinstance(point, Pointwise)
     frame = project(x[..., :: temporal.stride], point.weight, point.bias)
-    y = torch.cat([*of_several_frames(branches, x), frame], 1)
+    y = torch.cat([*of_branches(branches, x), frame], 1)
     y = temporal.branch_norm(y).relu_()
     return temporal.norm(project(y, temporal.project.weight, temporal.project.bias))
 
 
-def of_several_frames(branches: Sequence[nn.Module], x: Tensor) -> list[Tensor]:
-    """Branches that see more than a frame, by one product into all: (R, C, V, T) -> (R, b, V, S).
-
-    The norms behind them are left out.
-    """
-    known = [one for one in branches if isinstance(one, DilatedBranch | LargestBranch)]
-    weights, biases = zip(*((one.project.weight, one.project.bias) for one in known), strict=True)
-    y = project(x, torch.cat(weights), torch.cat(biases))
-    y = norm_together([one.norm for one in known], y).relu_()
+def of_branches(branches: list[OfSeveralFrames], x: Tensor) -> list[Tensor]:
+    """Each branch but for the norm behind it: (R, C, V, T) -> (R, b, V, S)."""
     made = []
-    parts = y.split([len(bias) for bias in biases], 1)
-    for branch, part in zip(known, parts, strict=True):
+    for branch, part in zip(branches, begun(branches, x, project), strict=True):
         if isinstance(branch, DilatedBranch):
             conv = branch.conv
             weight, bias = conv.weight.transpose(2, 3), conv.bias

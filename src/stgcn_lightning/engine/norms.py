@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.orders import AS_MATRIX, CHANNELS_LAST, undone
 from stgcn_lightning.engine.persons import Rows
 from stgcn_lightning.errors import UnfitModel
@@ -72,7 +73,7 @@ class RowNorm(nn.modules.batchnorm._BatchNorm):
         ones = x.new_ones(x.shape[1]) if self.weight is None else self.weight
         shift = torch.zeros_like(ones) if self.bias is None else self.bias
         with torch.autocast(x.device.type, enabled=False):  # statistics in float32 or better
-            if x.is_cuda or torch.compiler.is_compiling():
+            if left_plain(x):
                 y, mean, var = _RowNorm.apply(  # pyright: ignore[reportGeneralTypeIssues]
                     x, ones, shift, rows.group, rows.share, self.eps
                 )
@@ -146,9 +147,11 @@ def norm_together(norms: Sequence[nn.Module], x: Tensor) -> Tensor:
     weight, shift = torch.cat([one.weight for one in parts]), torch.cat([one.bias for one in parts])
     first, rows = parts[0], parts[0].current.rows
     if not first.training:
-        statistics = (torch.cat([getattr(one, name) for one in parts])
-                      for name in ("running_mean", "running_var"))  # fmt: skip
-        return F.batch_norm(x, *statistics, weight, shift, eps=first.eps)
+        mean, var = (
+            torch.cat([getattr(one, name) for one in parts])
+            for name in ("running_mean", "running_var")
+        )
+        return F.batch_norm(x, mean, var, weight, shift, eps=first.eps)
     first._check_rows(x)
     with torch.autocast(x.device.type, enabled=False):
         if rows is None:
@@ -158,8 +161,10 @@ def norm_together(norms: Sequence[nn.Module], x: Tensor) -> Tensor:
             y, mean, var = norm_of_groups(x, weight, shift, rows, first.eps)
             persons = rows.persons
     widths = [one.num_features for one in parts]
-    for one, *moved in zip(parts, mean.split(widths, 1), var.split(widths, 1), strict=True):
-        one._move(*moved, persons * (x.shape[2] * x.shape[3]))
+    n = persons * (x.shape[2] * x.shape[3])
+    moments = zip(mean.split(widths, 1), var.split(widths, 1), strict=True)
+    for one, (its_mean, its_var) in zip(parts, moments, strict=True):
+        one._move(its_mean, its_var, n)
     return y
 
 

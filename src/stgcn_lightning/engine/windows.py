@@ -16,16 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stgcn_lightning.engine.branches import along_time, last_norms, of_several_frames
+from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.engine.norms import norm_together
 from stgcn_lightning.models import msg3d
-from stgcn_lightning.models.parts import channels_first, channels_last, largest
+from stgcn_lightning.models.parts import Shortcut, channels_first, channels_last
 
 NARROW = 8  # input channels below which windows are gathered before they are projected
-
-
-def by_rows(x: Tensor) -> bool:
-    """Whether this is what the functions here are for: a CPU, as it comes, in the type it has."""
-    return not (x.is_cuda or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
 
 
 class GraphConv(msg3d.GraphConv):
@@ -35,7 +32,7 @@ class GraphConv(msg3d.GraphConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, T, V)."""
-        if not by_rows(x) or x.shape[1] < NARROW:
+        if left_plain(x, autocast=True) or x.shape[1] < NARROW:
             return super().forward(x)
         edges, x = self.edges(), channels_last(x).contiguous()
         gather = edges.permute(2, 0, 1).flatten(0, 1)  # V K, V
@@ -51,7 +48,7 @@ class WindowConv(msg3d.WindowConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, S, V)."""
-        if not by_rows(x):
+        if left_plain(x, autocast=True):
             return super().forward(x)
         graph, V = self.graph, x.shape[3]
         edges, weight = graph.edges(), graph.project.weight
@@ -82,19 +79,12 @@ class TemporalConv(msg3d.TemporalConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, S, V)."""
-        if not by_rows(x):
+        if left_plain(x, autocast=True):
             return super().forward(x)
-        *several, point = self.branches
-        weight, bias = (
-            torch.cat([getattr(branch.project, name) for branch in several])
-            for name in ("weight", "bias")
-        )
-        y = channels_first(F.linear(channels_last(x), weight, bias))
-        y = norm_together([branch.norm for branch in several], y).relu_()
-        *dilated, pooled = y.split(len(y[0]) // len(several), 1)
-        ys = [branch.conv(part) for branch, part in zip(several, dilated, strict=False)]
-        ys += [largest(pooled, several[-1].stride), point.project(x)]
-        y = norm_together([*(branch.last_norm for branch in several), point.norm], torch.cat(ys, 1))
+        several, point = of_several_frames(self.branches), self.branches[-1]
+        assert isinstance(point, Shortcut)
+        y = torch.cat([*along_time(several, x), point.project(x)], 1)
+        y = norm_together([*last_norms(several), point.norm], y)
         y = y + self.residual(x)
         return y.relu_() if self.rectify else y
 

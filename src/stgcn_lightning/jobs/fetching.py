@@ -56,4 +56,5 @@ def refuse_other_model(named: str, entry: Entry, model: str) -> NoReturn:
 def downloads_of(chosen: groups.Downloads) -> Downloads:
     """Where published files come from and go to, as `files.downloads` takes it."""
     known: dict[str, Any] = {one.name: getattr(chosen, one.name) for one in fields(Downloads)}
-    return Downloads(**known | {"folder": path_of("downloads.folder", chosen.folder)})
+    known["folder"] = path_of("downloads.folder", chosen.folder)
+    return Downloads(**known)

@@ -18,8 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stgcn_lightning.errors import BadInput
-from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.parts import (
     Head,
     Pointwise,
@@ -27,11 +25,11 @@ from stgcn_lightning.models.parts import (
     channels_first,
     channels_last,
     kaiming_fan_out,
-    normalise_places,
     residual_around,
     stage_sizes,
     time_conv,
 )
+from stgcn_lightning.models.staged import Staged, check_width, persons_of
 
 FRAMES_SEEN = 9  # by one temporal convolution, and by the attention to frames
 EMBEDDED = 4  # of so many channels out, one is embedded
@@ -70,16 +68,19 @@ class GraphConv(nn.Module):
         K, embedded = len(adjacency), out_channels // EMBEDDED
         self.adjacency = nn.Parameter(adjacency.clone())  # K, V, V: from joint, to joint
         self.strength = nn.Parameter(torch.zeros(1))  # of what the clip itself adds to it
-        self.sender = nn.ModuleList(Pointwise(channels, embedded) for _ in range(K))
-        self.receiver = nn.ModuleList(Pointwise(channels, embedded) for _ in range(K))
-        self.project = nn.ModuleList(Pointwise(channels, out_channels) for _ in range(K))
+        send, receive, project = (
+            [Pointwise(channels, width) for _ in range(K)]
+            for width in (embedded, embedded, out_channels)
+        )
+        self.sender, self.receiver = nn.ModuleList(send), nn.ModuleList(receive)
+        self.project = nn.ModuleList(project)
         self.norm = nn.BatchNorm2d(out_channels)
         self.down = residual_around(channels, out_channels)
-        for embed in (*self.sender, *self.receiver):
+        for embed in (*send, *receive):
             kaiming_fan_out(embed)
-        for project in self.project:
-            nn.init.normal_(project.weight, std=(2 / (K * out_channels * channels)) ** 0.5)
-            nn.init.zeros_(project.bias)
+        for one in project:
+            nn.init.normal_(one.weight, std=(2 / (K * out_channels * channels)) ** 0.5)
+            nn.init.zeros_(one.bias)
         nn.init.constant_(self.norm.weight, 1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,12 +118,11 @@ class Attention(nn.Module):
         self.excite = nn.Linear(channels // 2, channels)
         nn.init.xavier_normal_(self.joints.weight)
         nn.init.normal_(self.squeeze.weight, std=(2 / channels) ** 0.5)
-        for starts_at_zero in (
-            self.frames.weight,
-            self.excite.weight,
-            *(part.bias for part in self.children()),
-        ):
-            nn.init.zeros_(starts_at_zero)
+        nn.init.zeros_(self.frames.weight)
+        nn.init.zeros_(self.excite.weight)
+        for part in (self.joints, self.frames, self.squeeze, self.excite):
+            assert part.bias is not None
+            nn.init.zeros_(part.bias)
 
     def forward(self, y: Tensor) -> Tensor:
         """(R, O, T, V) -> the same."""
@@ -178,7 +178,7 @@ class Stage(nn.Module):
         return y.relu_()
 
 
-class AGCN(Backbone):
+class AGCN(Staged):
     """The whole classifier without attention: clips of skeletons in, one logit per class out.
 
     Args:
@@ -216,44 +216,23 @@ class AGCN(Backbone):
         persons: int = 2,
         dropout: float = 0.0,
     ):
-        super().__init__()
-        if base_channels < EMBEDDED:
-            raise BadInput(
-                f"model.base_channels={base_channels} leaves no channel to the embeddings of"
-                f" {self.title}, a quarter of them: set model.base_channels={EMBEDDED} or more"
-            )
+        embeddings = f"the embeddings of {self.title}, a quarter of them"
+        check_width(base_channels, EMBEDDED, embeddings)
         adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
-        self.register_buffer("adjacency", adjacency.clone())  # tells the skeleton, is not read
-        self.joints, self.channels, self.persons = adjacency.shape[-1], channels, persons
-        self.data_norm = nn.BatchNorm1d(persons * self.joints * channels)  # (m V + v) C + c
-        sizes = list(stage_sizes(channels, base_channels))
-        self.stages = nn.ModuleList(
+        stages = [
             Stage(adjacency, *size, attention=self.attention, residual=i > 0)
-            for i, size in enumerate(sizes)
-        )
-        _, width, _ = sizes[-1]
-        self.classify = Head(width, classes, dropout)
-
-    def normalise_clips(self, clips: Tensor) -> Tensor:
-        """(N, M, T, V, C) -> the same: every channel of every joint of every place apart."""
-        return normalise_places(self.data_norm, clips)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Normalised persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
-        x = x.permute(0, 3, 1, 2)  # R, C, T, V
-        for stage in self.stages:
-            x = stage(x)
-        return x.mean((2, 3))
-
-    def learned_edges(self) -> Tensor:
-        """(stages, K, V, W): the adjacency that each stage has learned, which clips add to."""
-        stages = [stage for stage in self.stages if isinstance(stage, Stage)]
-        return torch.stack([stage.graph.adjacency.detach() for stage in stages])
+            for i, size in enumerate(stage_sizes(channels, base_channels))
+        ]
+        head = Head(stages[-1].graph.norm.num_features, classes, dropout)
+        joints = adjacency.shape[-1]
+        super().__init__(stages, head, joints=joints, channels=channels, persons=persons)
+        self.register_buffer("adjacency", adjacency.clone())  # tells the skeleton, is not read
 
     @classmethod
     def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The width of a `state_dict`."""
-        return {"base_channels": len(state["stages.0.graph.norm.bias"])}
+        """Width and persons of a `state_dict`."""
+        channels = state["stages.0.graph.sender.0.weight"].shape[1]
+        return super().options_of(state) | {"persons": persons_of(state, channels)}
 
 
 class AAGCN(AGCN):

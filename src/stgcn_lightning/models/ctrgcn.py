@@ -18,20 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stgcn_lightning.errors import BadInput
-from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.parts import (
     DilatedBranch,
     Head,
     LargestBranch,
     Pointwise,
     Shortcut,
-    channels_first,
     kaiming_fan_out,
-    normalise_places,
     residual_around,
     stage_sizes,
 )
+from stgcn_lightning.models.staged import Staged, check_width, persons_of
 
 REDUCTION = 8  # of the channels, for the refinement of the graph; Q is 8 where C is small
 DILATIONS = (1, 2)  # of the first two branches along time
@@ -144,7 +141,7 @@ class Stage(nn.Module):
         return y if self.residual is None else (y + self.residual(x)).relu_()
 
 
-class CTRGCN(Backbone):
+class CTRGCN(Staged):
     """The whole classifier: clips of skeletons in, one logit per class out.
 
     Args:
@@ -169,6 +166,8 @@ class CTRGCN(Backbone):
     graphs = ("spatial", "stgcn_spatial")
     foreign_names = FOREIGN_NAMES
 
+    adjacency: Tensor
+
     def __init__(
         self,
         adjacency: np.ndarray | Tensor,
@@ -179,46 +178,16 @@ class CTRGCN(Backbone):
         dropout: float = 0.0,
         persons: int = 2,
     ):
-        super().__init__()
-        if base_channels < BRANCHES:
-            raise BadInput(
-                f"model.base_channels={base_channels} leaves no channel to some of CTR-GCN's"
-                f" {BRANCHES} branches: set model.base_channels={BRANCHES} or more"
-            )
+        check_width(base_channels, BRANCHES, f"some of CTR-GCN's {BRANCHES} branches")
         adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
-        self.joints, self.channels, self.persons = adjacency.shape[-1], channels, persons
-        self.adjacency: Tensor
+        sizes, joints = stage_sizes(channels, base_channels), adjacency.shape[-1]
+        stages = [Stage(adjacency, *size, residual=i > 0) for i, size in enumerate(sizes)]
+        head = Head(stages[-1].graph.norm.num_features, classes, dropout)
+        super().__init__(stages, head, joints=joints, channels=channels, persons=persons)
         self.register_buffer("adjacency", adjacency.clone())  # read by nobody, as in the reference
-        self.data_norm = nn.BatchNorm1d(persons * self.joints * channels)  # (m V + v) C + c
-        sizes = list(stage_sizes(channels, base_channels))
-        self.stages = nn.ModuleList(
-            Stage(adjacency, *size, residual=i > 0) for i, size in enumerate(sizes)
-        )
-        _, width, _ = sizes[-1]
-        self.classify = Head(width, classes, dropout)
-
-    def normalise_clips(self, clips: Tensor) -> Tensor:
-        """(N, M, T, V, C), every place of persons by its own statistics."""
-        return normalise_places(self.data_norm, clips)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Normalised persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
-        x = channels_first(x)
-        for stage in self.stages:
-            x = stage(x)
-        return x.mean((2, 3))
-
-    def learned_edges(self) -> Tensor:
-        """(stages, K, V, W): the adjacency that each stage has learned, before clips refine it."""
-        stages = [stage for stage in self.stages if isinstance(stage, Stage)]
-        return torch.stack([stage.graph.adjacency.detach() for stage in stages])
 
     @classmethod
     def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """Width and persons of a `state_dict`."""
-        channels = state["stages.0.graph.down.project.weight"].shape[1]
-        features = state["adjacency"].shape[-1] * channels
-        return {
-            "base_channels": len(state["stages.0.graph.norm.bias"]),
-            "persons": len(state["data_norm.bias"]) // features,
-        }
+        channels = state["stages.0.graph.subsets.0.send.weight"].shape[1]
+        return super().options_of(state) | {"persons": persons_of(state, channels)}

@@ -10,24 +10,15 @@ Axes: N clips, M persons, R = N x M rows, T frames (S = ceil(T / stride) of them
 joints (W as receivers), C channels in, O out, K subsets of m channels each, numbered k m + c.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stgcn_lightning.errors import BadInput
 from stgcn_lightning.models import stgcnpp
-from stgcn_lightning.models.backbone import Backbone
-from stgcn_lightning.models.parts import (
-    Head,
-    Pointwise,
-    Shortcut,
-    normalise_input,
-    residual_around,
-    stage_sizes,
-)
+from stgcn_lightning.models.parts import Head, Pointwise, Shortcut, residual_around, stage_sizes
+from stgcn_lightning.models.staged import Staged, check_width
 
 SUBSETS = 8  # K
 MEAN, STD = 0.04, 0.02  # of the edges at their start
@@ -139,7 +130,7 @@ class Stage(nn.Module):
         return y.relu_()
 
 
-class DGSTGCN(Backbone):
+class DGSTGCN(Staged):
     """The whole classifier: clips of skeletons in, one logit per class out.
 
     Args:
@@ -172,36 +163,12 @@ class DGSTGCN(Backbone):
         base_channels: int = 64,
         dropout: float = 0.0,
     ):
-        super().__init__()
-        if base_channels < SUBSETS:
-            raise BadInput(
-                f"model.base_channels={base_channels} leaves no channel to some of the {SUBSETS}"
-                f" graphs of {self.title}: set model.base_channels={SUBSETS} or more"
-            )
-        self.joints, self.channels = adjacency.shape[-1], channels
-        start = torch.empty(SUBSETS, self.joints, self.joints).normal_(MEAN, STD)  # of every stage
-        self.data_norm = nn.BatchNorm1d(self.joints * channels)  # feature v C + c
-        sizes = list(stage_sizes(channels, base_channels))
-        self.stages = nn.ModuleList(
+        check_width(base_channels, SUBSETS, f"some of the {SUBSETS} graphs of {self.title}")
+        joints = adjacency.shape[-1]
+        start = torch.empty(SUBSETS, joints, joints).normal_(MEAN, STD)  # of every stage
+        stages = [
             Stage(self.graph_conv(start, *size[:2]), *size, first=i == 0)
-            for i, size in enumerate(sizes)
-        )
-        _, width, _ = sizes[-1]
-        self.classify = Head(width, classes, dropout)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
-        x = normalise_input(self.data_norm, x)
-        for stage in self.stages:
-            x = stage(x)
-        return x.mean((2, 3))
-
-    def learned_edges(self) -> Tensor:
-        """(stages, K, V, W): the adjacency that each stage has learned, relations left out."""
-        stages = [stage for stage in self.stages if isinstance(stage, Stage)]
-        return torch.stack([stage.graph.adjacency.detach() for stage in stages])
-
-    @classmethod
-    def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The width of a `state_dict`."""
-        return {"base_channels": len(state["stages.0.graph.norm.bias"])}
+            for i, size in enumerate(stage_sizes(channels, base_channels))
+        ]
+        head = Head(stages[-1].graph.norm.num_features, classes, dropout)
+        super().__init__(stages, head, joints=joints, channels=channels)

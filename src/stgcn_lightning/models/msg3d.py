@@ -19,8 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stgcn_lightning.errors import BadInput
-from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.parts import (
     DilatedBranch,
     Head,
@@ -29,9 +27,9 @@ from stgcn_lightning.models.parts import (
     Shortcut,
     channels_first,
     channels_last,
-    normalise_places,
     residual_around,
 )
+from stgcn_lightning.models.staged import Staged, check_width, persons_of
 
 STRIDES = (1, 2, 2)  # of the stages; a strided one doubles the channels
 DISTANCES = 13  # 0 to 12 edges, within a frame
@@ -213,7 +211,7 @@ class Stage(nn.Module):
         return self.last(y.relu_())
 
 
-class MSG3D(Backbone):
+class MSG3D(Staged):
     """The whole classifier: clips of skeletons in, one logit per class out.
 
     Args:
@@ -250,35 +248,17 @@ class MSG3D(Backbone):
         dropout: float = 0.0,
         persons: int = 2,
     ):
-        super().__init__()
-        if base_channels < BRANCHES:
-            raise BadInput(
-                f"model.base_channels={base_channels} leaves no channel to some of MS-G3D's"
-                f" {BRANCHES} branches: set model.base_channels={BRANCHES} or more"
-            )
+        check_width(base_channels, BRANCHES, f"some of MS-G3D's {BRANCHES} branches")
         joined = (torch.as_tensor(adjacency) != 0).any(0)
         joined = (joined | joined.T).fill_diagonal_(False)
-        self.joints, self.channels, self.persons = len(joined), channels, persons
-        self.register_buffer("adjacency", joined.float())  # V, V: of which skeleton the weights are
-        self.data_norm = nn.BatchNorm1d(persons * self.joints * channels)  # (m V + v) C + c
-        self.stages = nn.ModuleList()
-        width = base_channels
+        stages, inside, width = [], channels, base_channels
         for stride in STRIDES:
             width *= stride
-            self.stages.append(Stage(joined, channels, width, stride))
-            channels = width
-        self.classify = Head(width, classes, dropout)
-
-    def normalise_clips(self, clips: Tensor) -> Tensor:
-        """Normalise every channel of every joint of every place: (N, M, T, V, C) -> the same."""
-        return normalise_places(self.data_norm, clips)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
-        x = channels_first(x)
-        for stage in self.stages:
-            x = stage(x)
-        return x.mean((2, 3))
+            stages.append(Stage(joined, inside, width, stride))
+            inside = width
+        head = Head(width, classes, dropout)
+        super().__init__(stages, head, joints=len(joined), channels=channels, persons=persons)
+        self.register_buffer("adjacency", joined.float())  # V, V: of which skeleton the weights are
 
     def learned_edges(self) -> Tensor:
         """(stages, 1, V, W): edges of the skeleton within a frame, in units of the given weight."""
@@ -292,9 +272,5 @@ class MSG3D(Backbone):
     @classmethod
     def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """Width and persons of a `state_dict`."""
-        distances, joints, _ = state["stages.0.graph.adjacency"].shape
-        channels = state["stages.0.graph.project.weight"].shape[1] // distances
-        return {
-            "base_channels": len(state["stages.0.graph.norm.bias"]),
-            "persons": len(state["data_norm.bias"]) // (joints * channels),
-        }
+        channels = state["stages.0.graph.project.weight"].shape[1] // DISTANCES
+        return super().options_of(state) | {"persons": persons_of(state, channels)}

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from stgcn_lightning.models import dgstgcn
 from stgcn_lightning.models.dgstgcn import DGSTGCN, Stage
-from stgcn_lightning.models.parts import Pointwise, channels_first, channels_last, normalise_input
+from stgcn_lightning.models.parts import Pointwise, channels_first, channels_last
 
 EMBEDDED = 256  # numbers that a graph is compared by
 KEPT = 0.9  # of the memory of a class, when clips of it come
@@ -154,7 +154,7 @@ class ProtoGCN(DGSTGCN):
 
     def training_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features (R, F) of persons (R, T, V, C), and the last stage's relations (R, F, V, W)."""
-        x = normalise_input(self.data_norm, x)
+        x = self.normalised(x)
         *stages, last = self.stages
         for stage in stages:
             x = stage(x)

@@ -8,23 +8,19 @@ Axes: N clips, M persons, R = N x M rows, T frames, V joints (W as receivers), C
 out, K neighbour subsets of the graph.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.parts import (
     Head,
     Shortcut,
     SubsetLinear,
-    normalise_input,
     residual_around,
     stage_sizes,
     time_conv,
 )
+from stgcn_lightning.models.staged import Staged
 
 FRAMES_SEEN = 9  # by one temporal convolution
 
@@ -98,7 +94,7 @@ class Stage(nn.Module):
         return y.relu_()
 
 
-class STGCN(Backbone):
+class STGCN(Staged):
     """The whole classifier: clips of skeletons in, one logit per class out.
 
     Args:
@@ -126,30 +122,13 @@ class STGCN(Backbone):
         base_channels: int = 64,
         dropout: float = 0.0,
     ):
-        super().__init__()
         adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
-        self.joints, self.channels = adjacency.shape[-1], channels
-        self.data_norm = nn.BatchNorm1d(self.joints * channels)  # feature v C + c
-        sizes = list(stage_sizes(channels, base_channels))
-        self.stages = nn.ModuleList(
-            Stage(adjacency, *size, residual=i > 0) for i, size in enumerate(sizes)
-        )
-        _, width, _ = sizes[-1]
-        self.classify = Head(width, classes, dropout)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
-        x = normalise_input(self.data_norm, x)
-        for stage in self.stages:
-            x = stage(x)
-        return x.mean((2, 3))
+        sizes = stage_sizes(channels, base_channels)
+        stages = [Stage(adjacency, *size, residual=i > 0) for i, size in enumerate(sizes)]
+        head = Head(stages[-1].graph.norm.num_features, classes, dropout)
+        super().__init__(stages, head, joints=adjacency.shape[-1], channels=channels)
 
     def learned_edges(self) -> Tensor:
         """(stages, K, V, W): the adjacency of each stage times its edges' importance."""
         stages = [stage for stage in self.stages if isinstance(stage, Stage)]
         return torch.stack([stage.graph.edges().detach() for stage in stages])
-
-    @classmethod
-    def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The width of a `state_dict`."""
-        return {"base_channels": len(state["stages.0.graph.norm.bias"])}

@@ -10,15 +10,10 @@ Axes: N clips, M persons, R = N x M rows, T frames (S = ceil(T / stride) of them
 joints, C channels in, O out, K neighbour subsets of the graph.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stgcn_lightning.errors import BadInput
-from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.models.parts import (
     DilatedBranch,
     Head,
@@ -26,10 +21,10 @@ from stgcn_lightning.models.parts import (
     Pointwise,
     Shortcut,
     SubsetLinear,
-    normalise_input,
     residual_around,
     stage_sizes,
 )
+from stgcn_lightning.models.staged import Staged, check_width
 
 DILATIONS = (1, 2, 3, 4)  # of the first four branches
 BRANCHES = len(DILATIONS) + 2
@@ -118,7 +113,7 @@ class Stage(nn.Module):
         return y.relu_()
 
 
-class STGCNPP(Backbone):
+class STGCNPP(Staged):
     """The whole classifier: clips of skeletons in, one logit per class out.
 
     Args:
@@ -150,35 +145,9 @@ class STGCNPP(Backbone):
         base_channels: int = 64,
         dropout: float = 0.0,
     ):
-        super().__init__()
-        if base_channels < BRANCHES:
-            raise BadInput(
-                f"model.base_channels={base_channels} leaves no channel to some of ST-GCN++'s"
-                f" {BRANCHES} branches: set model.base_channels={BRANCHES} or more"
-            )
+        check_width(base_channels, BRANCHES, f"some of ST-GCN++'s {BRANCHES} branches")
         adjacency = torch.as_tensor(adjacency, dtype=torch.float32)
-        self.joints, self.channels = adjacency.shape[-1], channels
-        self.data_norm = nn.BatchNorm1d(self.joints * channels)  # feature v C + c
-        sizes = list(stage_sizes(channels, base_channels))
-        self.stages = nn.ModuleList(
-            Stage(adjacency, *size, residual=i > 0) for i, size in enumerate(sizes)
-        )
-        _, width, _ = sizes[-1]
-        self.classify = Head(width, classes, dropout)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Persons (R, T, V, C) -> (R, F), the mean over frames and joints."""
-        x = normalise_input(self.data_norm, x)
-        for stage in self.stages:
-            x = stage(x)
-        return x.mean((2, 3))
-
-    def learned_edges(self) -> Tensor:
-        """(stages, K, V, W): the adjacency that each stage has learned."""
-        stages = [stage for stage in self.stages if isinstance(stage, Stage)]
-        return torch.stack([stage.graph.adjacency.detach() for stage in stages])
-
-    @classmethod
-    def options_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The width of a `state_dict`."""
-        return {"base_channels": len(state["stages.0.graph.norm.bias"])}
+        sizes = stage_sizes(channels, base_channels)
+        stages = [Stage(adjacency, *size, residual=i > 0) for i, size in enumerate(sizes)]
+        head = Head(stages[-1].graph.norm.num_features, classes, dropout)
+        super().__init__(stages, head, joints=adjacency.shape[-1], channels=channels)
