@@ -223,7 +223,7 @@ def test_the_recipe_is_the_references():
         ("protogcn", "ntu60_xview_3d", "bone", ("3d_centred", 0, 0.2, 0, 0)),
         ("protogcn", "ntu120_xsub_3d", "joint", ("3d_centred", 0, 0.2, 0.5, 0)),
         ("protogcn", "ntu120_xsub_3d", "k_bone", ("3d_centred", 0, 0.2, 0, 0.2)),
-        ("strong", "ntu60_xsub_3d", "bone", ("3d", 0.2, 0.3, 0, 0)),
+        ("strong", "ntu60_xsub_3d", "bone", ("3d", 0.1, 0.3, 0, 0)),
         ("mmaction2", "ntu60_xsub_3d", "bone", ("3d", 0, 0, 0, 0)),
     ],
 )
