@@ -162,10 +162,10 @@ def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> N
     """
     refuse_diverged(state, checkpoint)
     ours = model.state_dict()
-    state = {name: ours[name] for name in ours_alone(type(model))} | state
+    given, state = state, {name: ours[name] for name in ours_alone(type(model))} | state
     differing = sorted(state.keys() ^ ours.keys())
     if differing:
-        refuse_other_names(state, differing[0], checkpoint)
+        refuse_other_names(given, differing[0], checkpoint)
     configured = type(model).options_of(ours)
     refuse_other_options(type(model).options_of(state), configured, checkpoint)
     for name, value in ours.items():
@@ -210,8 +210,8 @@ def refuse_other_options(
     """Refuse options of a model that the shapes of its weights contradict."""
     for option, value in found.items():
         if value != configured.get(option, value):
-            name = option.replace("_", " ")
-            raise BadInput(f"{checkpoint} has {value} {name}: set model.{option}={value}")
+            name, group = option.replace("_", " "), "data" if option == "persons" else "model"
+            raise BadInput(f"{checkpoint} has {value} {name}: set {group}.{option}={value}")
 
 
 def refuse_other_size(
