@@ -241,8 +241,8 @@ def check_graph(state: Mapping[str, Tensor], model: Backbone) -> None:
         else:
             continue
         raise BadInput(
-            f"the checkpoint was trained on another graph, {difference} (`{name}`): choose the"
-            " skeleton and the graph mode that it was trained with."
+            f"the checkpoint was trained on another graph, {difference} (`{name}`): set "
+            "skeleton=NAME and model.graph=MODE to those that it was trained with"
         )
 
 
