@@ -100,7 +100,6 @@ def own(tmp_path):
         ("train", "seed=${seed}", "the value of seed refers to itself"),
         ("train", "seed=${oc.env:NO_SUCH_NAME}", "variable NO_SUCH_NAME of seed is not set"),
         ("train", "seed=${foo:1}", "${foo:...} of seed is no resolver"),
-        ("train", "recipe=pyskl", "benchmark.normalise=3d_centred is not for 2d key points: set"),
         ("train", "seed=???", "seed is ???, which must be given: seed=VALUE"),
     ],
 )  # fmt: skip

@@ -82,17 +82,6 @@ class Benchmark:
         "keys of reading, and map",
     )
 
-    def __post_init__(self) -> None:
-        """Refuse a normalisation of the other dimension, which a recipe may have set."""
-        other = {"2d": "3d", "3d": "2d"}.get(self.dimension)
-        if other and str(self.normalise) in MODES and self.normalise.startswith(other):
-            fitting = [mode for mode in MODES if not mode.startswith(other)]
-            raise BadInput(
-                f"benchmark.normalise={self.normalise} is not for {self.dimension} key points: set "
-                f"benchmark.normalise={' or '.join(fitting)}, or choose a benchmark and a recipe "
-                "of the same dimension"
-            )
-
 
 @dataclass(frozen=True)
 class Stream:
