@@ -17,7 +17,6 @@ from stgcn_lightning.checkpoints.zoo import zoo_entries
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.launching.devices import environment_of, parts_of
-from stgcn_lightning.launching.doors import open_door
 from stgcn_lightning.launching.sweep import Sweep
 from stgcn_lightning.launching.table import keep_result, runs_in, table
 from stgcn_lightning.shipped import CONF
@@ -184,13 +183,10 @@ def test_jobs_that_would_share_a_run_directory_are_refused(tmp_path, started):
     assert len(jobs) == 1
 
 
-def test_a_pattern_that_matches_nothing_is_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_a_pattern_that_matches_nothing_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train", "-m", "experiment=glob(agcnn/*)"])
-    with pytest.raises(SystemExit, match="2"):
-        open_door("train")
-    said = capsys.readouterr().err
-    assert said.startswith("train: there is nothing that experiment=glob(agcnn/*) matches: ")
+    with pytest.raises(BadInput, match=r"nothing that experiment=glob\(agcnn/\*\) matches: python"):
+        Sweep("train", tmp_path).refuse_none([])
 
 
 def test_a_table_averages_seeds_and_names_failures(tmp_path):
