@@ -183,6 +183,12 @@ def test_jobs_that_would_share_a_run_directory_are_refused(tmp_path, started):
     assert len(jobs) == 1
 
 
+def test_a_pattern_that_matches_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train", "-m", "experiment=glob(agcnn/*)"])
+    with pytest.raises(BadInput, match=r"nothing that experiment=glob\(agcnn/\*\) matches: python"):
+        Sweep("train", tmp_path).refuse_none([])
+
+
 def test_a_table_averages_seeds_and_names_failures(tmp_path):
     for i, (seed, top1) in enumerate(((0, 0.5), (1, 0.7), (2, None))):
         run = tmp_path / f"{i}_x"

@@ -44,10 +44,11 @@ class ProcessLauncher(Launcher):
         Raises:
             Failure: a job has failed, or a signal has ended the sweep; `on_multirun_end` of the
                 callbacks is called before, because Hydra does not then.
-            BadInput: a job cannot be started; none runs any more.
+            BadInput: there is no job, or one cannot be started; none runs any more.
         """
         from stgcn_lightning.launching.processes import Failure
 
+        self.sweep.refuse_none(job_overrides)
         setup_globals()
         returns: list[JobReturn] = []
         try:

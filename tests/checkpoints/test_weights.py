@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import LEGACY
 
-from stgcn_lightning.checkpoints.names import to_reference
+from stgcn_lightning.checkpoints.names import ours_alone, to_reference
 from stgcn_lightning.checkpoints.weights import (
     fine_tune,
     first_not_finite,
@@ -37,6 +37,25 @@ def test_weights_of_another_family_say_which_model_to_choose(tmp_path):
         load(model, other.state_dict(), tmp_path / "x.ckpt")
     with pytest.raises(BadInput, match=r"x.ckpt holds an ST-GCN: set model=stgcn"):
         load(other, model.state_dict(), tmp_path / "x.ckpt")
+
+
+def test_a_family_is_known_without_what_its_reference_s_checkpoints_lack(tmp_path):
+    model = registry.build("dgstgcn", torch.ones(0, 5, 5), 2, base_channels=8)
+    other = registry.build("protogcn", torch.ones(0, 5, 5), 2, base_channels=8)
+    lacking = ours_alone(type(other))
+    state = {name: value for name, value in other.state_dict().items() if name not in lacking}
+    assert lacking
+    with pytest.raises(BadInput, match=r"x.ckpt holds a ProtoGCN: set model=protogcn"):
+        load(model, state, tmp_path / "x.ckpt")
+    with pytest.raises(BadInput, match=r"x.ckpt holds a DG-STGCN: set model=dgstgcn"):
+        load(other, model.state_dict(), tmp_path / "x.ckpt")
+
+
+def test_other_persons_are_a_key_of_the_data(tmp_path):
+    graph = torch.ones(3, 5, 5)
+    model, other = (registry.build("ctrgcn", graph, 2, persons=persons) for persons in (2, 3))
+    with pytest.raises(BadInput, match=r"has 3 persons: set data.persons=3"):
+        load(model, other.state_dict(), tmp_path / "x.ckpt")
 
 
 @pytest.mark.parametrize("name", registry.names())

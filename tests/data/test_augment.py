@@ -151,6 +151,8 @@ def test_numbers_are_uniform_and_have_nothing_to_do_with_the_frames():
 def test_key_points_in_the_plane_are_not_turned(key):
     with pytest.raises(BadInput, match=rf"recipe\.{key}=0\.2 .* 2D: set recipe\.{key}=0, or"):
         Augmenter(Augmentation(**{key: 0.2}), skeleton("coco17"), scored=True)
+    with pytest.raises(BadInput, match=r"set recipe\.scale=0 and recipe\.rotate=0, or"):
+        Augmenter(ALL, skeleton("coco17"), scored=True)
 
 
 @pytest.mark.parametrize("key", ["flip", "drop_limb"])

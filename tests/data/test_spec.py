@@ -13,7 +13,10 @@ RIGHT = {"skeleton": skeleton("coco17"), "dimension": "2d", "normalise": "2d", "
     [
         ({"dimension": "4d"}, "dimension='4d' is none of 2d, 3d"),
         ({"normalise": "minmax"}, "normalise='minmax' is none of 2d, 3d, 3d_centred, none"),
-        ({"normalise": "3d"}, "normalise='3d' is not for 2d key points: give '2d' or 'none'"),
+        (
+            {"normalise": "3d"},
+            "normalise=3d is not for 2d key points: set benchmark.normalise=2d",
+        ),
         ({"classes": ["a", "b"]}, "is no number of classes: give len"),
         ({"classes": 0}, "classes=0 is no number of classes"),
         ({"skeleton": "coco17"}, r"is no Skeleton: give skeleton_named\('coco17'\)"),

@@ -53,7 +53,7 @@ def test_bodies_that_are_changed_at_random_train_other_weights(door):
 def test_2d_key_points_are_not_turned(door):
     flat = [*TINY, "benchmark=synthetic"]
     refused(door("train", *flat, "recipe=strong"), "recipe.scale=0.1", "2D", "recipe.scale=0")
-    refused(door("train", *flat, "recipe=pyskl"), "normalise='3d_centred'", "'2d' or 'none'")
+    refused(door("train", *flat, "recipe=pyskl"), "benchmark.normalise=3d_centred", "2d or none")
 
 
 def test_six_streams_are_fused(door):
@@ -67,4 +67,6 @@ def test_six_streams_are_fused(door):
     weights = {stream: 1 if stream.endswith("motion") else 2 for stream in STREAMS}
     expected = sum(weights[stream] * scores[stream] for stream in STREAMS) / 9
     np.testing.assert_allclose(read_scores("six.npz").scores, expected, atol=1e-6)
-    refused(door("fuse", streams, "preset=four_stream"), "preset=four_stream is for the streams")
+    refused(door("fuse", streams, "preset=four_stream"), "leave out k_bone, k_bone_motion, or")
+    fewer = f"streams={{{files.replace('k_bone:', 'k_bones:')}}}"
+    refused(door("fuse", fewer, "preset=six_stream"), "add k_bone by name and leave out k_bones")

@@ -194,7 +194,7 @@ def test_a_split_that_no_checkpoint_held_out_is_refused(door):
         (["checkpoints=a.ckpt"], ["checkpoints=a.ckpt is neither zoo nor a mapping"]),
         (
             ["checkpoints=zoo"],
-            ["nobody publishes checkpoints for synthetic", "leave out checkpoints"],
+            ["the zoo has no checkpoints for synthetic", "leave out checkpoints"],
         ),
         (["checkpoints={limb: a.ckpt}"], ["limb is none of the streams joint"]),
         (["checkpoints={joint: a.ckpt}"], ["no checkpoint a.ckpt"]),

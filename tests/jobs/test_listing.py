@@ -47,8 +47,10 @@ def test_groups_and_a_text_choose_and_the_table_says_what_is_not_published(capsy
     assert "MMAction2" in out
     assert "4e455ce3" in out
     assert len(json.loads(listed(capsys, "text=Vanilla", "format=json"))) == 16
-    with pytest.raises(BadInput, match="publishes a checkpoint of benchmark=synthetic, text=x: le"):
+    with pytest.raises(BadInput, match="no checkpoint of benchmark=synthetic, text=x: leave one"):
         listed(capsys, "benchmark=synthetic", "text=x")
+    with pytest.raises(BadInput, match="the zoo has no checkpoint of model=protogcn: leave it out"):
+        listed(capsys, "model=protogcn")
 
 
 def test_the_list_is_printed_without_pytorch(tmp_path):

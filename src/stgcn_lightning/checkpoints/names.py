@@ -207,10 +207,16 @@ def is_reference(names: Iterable[str]) -> bool:
 
 
 def family_of_ours(names: Iterable[str]) -> type[Backbone] | None:
-    """The registered family whose tensors have exactly these names; None: no family has."""
+    """The registered family whose tensors have these names; None: no family has.
+
+    Those without counterpart in the reference may be missing: its checkpoints lack them.
+    """
     given = set(names)
-    families = (registry.family_of(name) for name in registry.names())
-    return next((one for one in families if given == _template(one).state_dict().keys()), None)
+    for family in map(registry.family_of, registry.names()):
+        known = _template(family).state_dict().keys()
+        if known - ours_alone(family) <= given <= known:
+            return family
+    return None
 
 
 def check_graph(state: Mapping[str, Tensor], model: Backbone) -> None:
@@ -235,8 +241,8 @@ def check_graph(state: Mapping[str, Tensor], model: Backbone) -> None:
         else:
             continue
         raise BadInput(
-            f"the checkpoint was trained on another graph, {difference} (`{name}`): choose the"
-            " skeleton and the graph mode that it was trained with."
+            f"the checkpoint was trained on another graph, {difference} (`{name}`): set "
+            "skeleton=NAME and model.graph=MODE to those that it was trained with"
         )
 
 

@@ -162,10 +162,10 @@ def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> N
     """
     refuse_diverged(state, checkpoint)
     ours = model.state_dict()
-    state = {name: ours[name] for name in ours_alone(type(model))} | state
+    given, state = state, {name: ours[name] for name in ours_alone(type(model))} | state
     differing = sorted(state.keys() ^ ours.keys())
     if differing:
-        refuse_other_names(state, differing[0], checkpoint)
+        refuse_other_names(given, differing[0], checkpoint)
     configured = type(model).options_of(ours)
     refuse_other_options(type(model).options_of(state), configured, checkpoint)
     for name, value in ours.items():

@@ -83,12 +83,16 @@ class Augmenter:
 
     def __init__(self, augmentation: Augmentation, skeleton: Skeleton, *, scored: bool):
         self.much, self.V = augmentation, skeleton.num_joints
-        for key in ("scale", "rotate"):
-            if scored and (value := getattr(augmentation, key)):
-                raise BadInput(
-                    f"recipe.{key}={value:g} changes bodies in space, and these key points are 2D: "
-                    f"set recipe.{key}=0, or train on a 3D benchmark"
-                )
+        spatial = {
+            key: value for key in ("scale", "rotate") if (value := getattr(augmentation, key))
+        }
+        if scored and spatial:
+            given = " and ".join(f"recipe.{key}={value:g}" for key, value in spatial.items())
+            raise BadInput(
+                f"{given} {'change' if len(spatial) > 1 else 'changes'} bodies in space, and these "
+                f"key points are 2D: set {' and '.join(f'recipe.{key}=0' for key in spatial)}, or "
+                "train on a 3D benchmark"
+            )
         for key in ("flip", "drop_limb"):
             if not skeleton.left_right and (value := getattr(augmentation, key)):
                 raise BadInput(

@@ -54,8 +54,9 @@ class StoreSpec:
         fitting = [mode for mode in MODES if mode.startswith((self.dimension, "none"))]
         if self.normalise not in fitting:
             raise BadInput(
-                f"normalise={self.normalise!r} is not for {self.dimension} key points: give "
-                f"{' or '.join(map(repr, fitting))}"
+                f"benchmark.normalise={self.normalise} is not for {self.dimension} key points: set "
+                f"benchmark.normalise={' or '.join(fitting)}, or choose a benchmark and a recipe "
+                "of one dimension"
             )
         if (
             isinstance(self.classes, bool)

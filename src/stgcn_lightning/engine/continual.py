@@ -54,7 +54,7 @@ def continual_stages(model: Backbone) -> list[FoldedStage]:
     if not stages or len(known) < len(stages):
         raise BadInput(
             f"{type(model).__name__} has no continual form, ST-GCN and ST-GCN++ have one: answer "
-            "for windows of frames, continual=False"
+            "for windows of frames, continual=False, or export their form, format=onnx"
         )
     return known
 

@@ -207,11 +207,14 @@ def weights_of(
     if preset is not None:
         if preset not in PRESETS:
             raise BadInput(f"preset={preset} is none of {', '.join(PRESETS)}")
-        if set(PRESETS[preset]) != set(streams):
+        absent = [name for name in PRESETS[preset] if name not in streams]
+        foreign = [name for name in streams if name not in PRESETS[preset]]
+        remedies = [f"add {', '.join(absent)} by name"] * bool(absent)
+        remedies += [f"leave out {', '.join(foreign)}"] * bool(foreign)
+        if remedies:
             raise BadInput(
-                f"preset={preset} is for the streams {', '.join(PRESETS[preset])}, but there are "
-                f"scores of {', '.join(streams)}: give scores of each under its name, or "
-                "weights='{NAME: WEIGHT, ...}'"
+                f"preset={preset} is for the streams {', '.join(PRESETS[preset])}: "
+                f"{' and '.join(remedies)}, or give weights='{{NAME: WEIGHT, ...}}'"
             )
         return PRESETS[preset]
     if weights is None:

@@ -38,8 +38,8 @@ def list_zoo(settings: ZooSettings) -> None:
             text
         )
         raise BadInput(
-            f"nobody publishes a checkpoint of {', '.join(asked)}: leave one of them out to see "
-            "what there is"
+            f"the zoo has no checkpoint of {', '.join(asked)}: leave "
+            f"{'one of them' if len(asked) > 1 else 'it'} out to see what there is"
         )
     rows = [row_of(entry) for entry in entries]
     if settings.format == "json":

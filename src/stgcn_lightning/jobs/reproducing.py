@@ -316,7 +316,7 @@ def of_the_zoo(settings: ReproduceSettings, streams: Sequence[str]) -> dict[str,
     names = {stream: f"{model}/{benchmark}_{stream}" for stream in streams}
     if absent := [stream for stream, name in names.items() if zoo_entry(name) is None]:
         raise BadInput(
-            f"nobody publishes checkpoints for {benchmark} of {model}, stream {absent[0]}: leave "
+            f"the zoo has no checkpoints for {benchmark} of {model}, stream {absent[0]}: leave "
             "out checkpoints to train, or give checkpoints='{joint: FILE, bone: FILE}'"
         )
     return {stream: ZOO + name for stream, name in names.items()}

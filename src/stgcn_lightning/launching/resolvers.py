@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 from stgcn_lightning.evaluation.published import recipe_of
 from stgcn_lightning.launching.claiming import named_by_time, run_dir
@@ -14,7 +14,7 @@ MODEL = "stgcn"  # where none is chosen
 
 def register_resolvers() -> None:
     """Make the resolvers of conf/ known: `first`, `run_dir`, `new_folder` and others."""
-    OmegaConf.register_new_resolver("first", lambda n, items: items[:n], replace=True)
+    OmegaConf.register_new_resolver("first", first, replace=True)
     OmegaConf.register_new_resolver("run_dir", run_dir, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("new_folder", named_by_time, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("cache_folder", cache_folder, replace=True)
@@ -22,6 +22,11 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("by_optimizer", by_optimizer, replace=True)
     OmegaConf.register_new_resolver("published_recipe", recipe_of, replace=True)
     OmegaConf.register_new_resolver("no_wandb_account", no_wandb_account, replace=True)
+
+
+def first(n: int, items: ListConfig) -> ListConfig:
+    """The first ``n`` items: no plain list, which ``--resolve`` refuses."""
+    return ListConfig(items[:n])
 
 
 def run_name(model: str | None, *names: str | None) -> str:

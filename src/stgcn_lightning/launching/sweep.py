@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,6 +125,15 @@ class Sweep:
                 SIGNALLED + self.signals[0],
                 f"stopped by {signal.Signals(self.signals[0]).name}; the same command with "
                 f"resume=auto hydra.sweep.dir={shown(self.folder)} goes on",
+            )
+
+    def refuse_none(self, jobs: Sequence[Any]) -> None:
+        """Refuse a sweep without jobs, which a pattern makes that matches nothing."""
+        if not jobs:
+            patterns = [part for part in sys.argv if "glob(" in part]
+            raise BadInput(
+                f"there is nothing that {' and '.join(patterns)} matches: "
+                f"python -m stgcn_lightning.{self.door} --help lists the names"
             )
 
     def check(self) -> None:
