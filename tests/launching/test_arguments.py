@@ -13,7 +13,7 @@ from stgcn_lightning.launching.arguments import refuse_unused, with_recordings
         ("train", "stream=[joint,bone]", "stream=joint,bone with -m sweeps over them"),
         ("train", "trainer=[cpu, ddp]", "trainer takes one name"),
         ("train", "+stream=bone", "a group is chosen without plus signs: stream=bone"),
-        ("train", "+streams=bone", "but fuse: did you mean stream"),
+        ("train", "+streams=bone", "but fuse, reproduce: did you mean stream"),
         ("train", "++seeds=[0,1]", "but reproduce: did you mean seed"),
         ("train", "run_dir=here", "set hydra.run.dir=here"),
         ("train", "hydra.run.dir=", "names no folder"),
