@@ -98,7 +98,7 @@ def test_another_graph_is_refused_and_rounding_is_not(small):
         check_graph(state | {name: state[name].to(dtype).float()}, small)
     with pytest.raises(BadInput, match=r"another graph, with edges that differ by up to 0.01 \("):
         check_graph(state | {name: state[name] + 1e-2}, small)
-    with pytest.raises(BadInput, match=r"= \(3, 17, 17\) instead of \(2, 5, 5\).*choose the skel"):
+    with pytest.raises(BadInput, match=r"= \(3, 17, 17\) instead of \(2, 5, 5\).*set skel"):
         check_graph(state | {name: torch.zeros(3, 17, 17)}, small)
 
 
@@ -119,7 +119,7 @@ def test_a_learned_adjacency_may_differ_from_the_skeleton_s():
     name = "stages.0.graph.adjacency"
     state = model.state_dict()
     check_graph(state | {name: state[name] + 1}, model)
-    with pytest.raises(BadInput, match=r"= \(3, 17, 17\) instead of \(3, 5, 5\).*choose the skel"):
+    with pytest.raises(BadInput, match=r"= \(3, 17, 17\) instead of \(3, 5, 5\).*set skel"):
         check_graph(state | {name: torch.zeros(3, 17, 17)}, model)
 
 
