@@ -84,17 +84,19 @@ def test_the_answers_are_those_of_a_test_for_every_stream_and_the_fusion(door, p
         compare(content, read_scores(f"{name}.npz"))
     spread = np.ptp(read_scores("joint.npz").scores, axis=0).max()
     assert spread > 0.1  # the answers differ from sample to sample
-    for how, names in (
-        ("preset=four_stream", FOUR_STREAMS),
-        ("preset=six_stream", STREAMS),
-        ("weights={joint: 3, joint_motion: 0, bone: 1, bone_motion: 2}", FOUR_STREAMS),
+    for number, (how, names) in enumerate(
+        (
+            ("preset=four_stream", FOUR_STREAMS),
+            ("preset=six_stream", STREAMS),
+            ("weights={joint: 3, joint_motion: 0, bone: 1, bone_motion: 2}", FOUR_STREAMS),
+        )
     ):
         several = "{" + ", ".join(f"{name}: {files[name]}" for name in names) + "}"
         scores = "{" + ", ".join(f"{name}: {name}.npz" for name in names) + "}"
-        status, _, err = door("fuse", f"streams={scores}", how, f"scores=fused_{how[7:10]}.npz")
+        status, _, err = door("fuse", f"streams={scores}", how, f"scores=fused_{number}.npz")
         assert status == 0, err
         content, _ = predict(f"checkpoint={several}", how, *common)
-        compare(content, read_scores(f"fused_{how[7:10]}.npz"))
+        compare(content, read_scores(f"fused_{number}.npz"))
         assert content["weights"]["joint"] in (2, 3)
 
 
