@@ -90,7 +90,7 @@ def test_missing_annotations_say_where_to_get_them(door):
         (["streams={joint: a.npz}", "scores=a.txt"], ["must end in .npz"]),
         (["streams={joint: a.npz}", "scores=/proc/no/a.npz"], ["choose another folder"]),
         (["streams={a: a.npz, b: ./a.npz}"], ["a and b are one file, ./a.npz: name each"]),
-        (["streams={joint: a.npz}", "preset=two_stream"], ["for the streams joint, bone: add bone by name"]),
+        (["streams={joint: a.npz}", "preset=two_stream"], ["joint, bone: add bone by name"]),
         (["streams={joint: .}"], ["joint=. is a folder: give a file, the scores.npz of a test"]),
     ],
 )
