@@ -9,16 +9,15 @@ losses are not compared: a ReLU that flips moves them more than a mistake would.
 import json
 import runpy
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
-from helpers import GOLDEN, learn
-from torch import Tensor
+from goldens import Case, hold_evaluation, hold_four_steps, hold_training
+from helpers import GOLDEN
 from torch.utils.flop_counter import FlopCounterMode
 
-from stgcn_lightning.checkpoints.names import foreign_names, from_reference, to_reference
+from stgcn_lightning.checkpoints.names import from_reference, to_reference
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
@@ -50,20 +49,6 @@ GMAC = {
     "dgstgcn": (1.69, 2.50),
     "protogcn": (5.17, 7.70),
 }
-
-
-@dataclass
-class Case:
-    """One tag's model with the deterministic weights, its inputs, and the reference's answers."""
-
-    family: str
-    state: dict[str, Tensor]  # by the reference's names
-    model: Backbone  # float32, in training mode
-    run: Backbone | Engine
-    x: Tensor  # 4, 2, 100, V, 3
-    x37: Tensor  # 3, 2, 37, V, 3
-    labels: Tensor
-    golden: np.lib.npyio.NpzFile
 
 
 def make(family: str, layout: str, classes: int) -> Backbone:
@@ -102,61 +87,17 @@ def case_of(tag: str, way: Callable[[Backbone], Backbone | Engine]) -> Case:
     return Case(family, state, model, way(model), x, x37, labels, golden)
 
 
-def relative(ours: Tensor, theirs: np.ndarray) -> float:
-    """Largest difference, in units of the largest figure."""
-    return float(np.abs(ours.detach().numpy() - theirs).max() / np.abs(theirs).max())
+def test_against_pyskl_evaluation_logits(case):
+    hold_evaluation(case)
 
 
-def test_against_pyskl_evaluation_logits_in_float32(case):
-    with torch.inference_mode():
-        case.model.eval()
-        assert relative(case.run(case.x), case.golden["eval_logits"]) < 1e-4
-        assert relative(case.run(case.x37), case.golden["eval_logits_T37"]) < 1e-4
-
-
-def test_against_pyskl_evaluation_logits_in_float64(case):
-    with torch.inference_mode():
-        case.model.double().eval()
-        assert relative(case.run(case.x.double()), case.golden["eval_logits64"]) < 1e-9
-        assert relative(case.run(case.x37.double()), case.golden["eval_logits_T37_64"]) < 1e-9
-
-
-def test_against_pyskl_training_logits_in_float32(case):
-    with torch.no_grad():
-        logits = case.run(case.x)
-    assert relative(logits, case.golden["train_logits"]) < TRAINED.get(case.family, 1e-4)
+def test_against_pyskl_training_logits_and_the_first_loss_in_float32(case):
+    hold_training(case, TRAINED.get(case.family, 1e-4))
 
 
 @pytest.mark.slow
 def test_against_pyskl_four_steps_of_training_in_float64(case):
-    model, x, golden = case.model.double(), case.x.double(), case.golden
-    optimiser = torch.optim.SGD(
-        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
-    )
-    losses = []
-    for step in range(4):
-        logits, loss = learn(case.run, x, case.labels)
-        optimiser.zero_grad()
-        loss.backward()
-        losses.append(loss.item())
-        if step == 0:
-            assert relative(logits, golden["train_logits64"]) < 1e-9
-            names = foreign_names(type(model))
-            found = dict(model.named_parameters())
-            norms = {names[n]: 0.0 if p.grad is None else p.grad.norm().item()
-                     for n, p in found.items()}  # fmt: skip
-            for name, norm in zip(golden["grad_names"], golden["grad_norms64"], strict=True):
-                assert norms.pop(str(name)) == pytest.approx(norm, rel=1e-9, abs=1e-9), name
-            assert not norms
-            stats = {names[n]: b.norm().item() for n, b in model.named_buffers()
-                     if "running" in n}  # fmt: skip
-            assert stats == pytest.approx(
-                dict(zip(golden["stat_names"], golden["stat_norms64"], strict=True)), rel=1e-9
-            )
-        optimiser.step()
-    assert losses[:3] == pytest.approx(list(golden["losses64"][:3]), rel=1e-9)
-    later = LATER.get(case.family, 1e-9)
-    assert losses == pytest.approx(list(golden["losses64"]), rel=later)
+    hold_four_steps(case, LATER.get(case.family, 1e-9))
 
 
 def test_a_round_trip_through_the_reference_s_names_keeps_every_bit(case):

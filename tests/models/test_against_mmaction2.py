@@ -8,19 +8,15 @@ compared in float64 only: in float32 a ReLU that flips moves them more than a mi
 
 import json
 import runpy
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from goldens import Case, hold_evaluation, hold_four_steps, hold_training
 from helpers import GOLDEN
 
-from stgcn_lightning.checkpoints.names import foreign_names, from_reference
+from stgcn_lightning.checkpoints.names import from_reference
 from stgcn_lightning.models import registry
-from stgcn_lightning.models.backbone import Backbone
-from stgcn_lightning.models.stgcnpp import STGCNPP
 
 FILL = runpy.run_path(str(GOLDEN / "fill.py"))
 
@@ -28,18 +24,6 @@ FILL = runpy.run_path(str(GOLDEN / "fill.py"))
 GRAPHS = {"stgcn": "stgcn_spatial", "stgcnpp": "spatial"}
 LAYOUTS = {"ntu": "nturgb+d"}
 TAGS = ["stgcn_coco", "stgcn_ntu", "stgcn_openpose", "stgcnpp_coco", "stgcnpp_ntu"]
-
-
-@dataclass
-class Case:
-    """One tag's model with the deterministic weights, its inputs, and the reference's answers."""
-
-    model: Backbone  # float32, in training mode
-    run: Callable[[torch.Tensor], torch.Tensor]  # logits, by the model itself or an engine
-    x: torch.Tensor  # 4, 2, 100, V, 3
-    x37: torch.Tensor  # 3, 2, 37, V, 3
-    labels: torch.Tensor
-    golden: np.lib.npyio.NpzFile
 
 
 @pytest.fixture(params=TAGS)
@@ -62,62 +46,17 @@ def case(request, way) -> Case:
     model = registry.build(family, graph, classes)
     model.load_state_dict(from_reference(type(model), state))
     x, x37, labels = map(torch.from_numpy, FILL["inputs"](joints, classes))
-    return Case(model, way(model), x, x37, labels, golden)
+    return Case(family, state, model, way(model), x, x37, labels, golden)
 
 
-def relative(ours: torch.Tensor, theirs: np.ndarray) -> float:
-    """Largest difference, in units of the largest figure."""
-    return float(np.abs(ours.detach().numpy() - theirs).max() / np.abs(theirs).max())
-
-
-def test_evaluation_logits_in_float32(case):
-    with torch.inference_mode():
-        case.model.eval()
-        assert relative(case.run(case.x), case.golden["eval_logits"]) < 1e-4
-        assert relative(case.run(case.x37), case.golden["eval_logits_T37"]) < 1e-4
-
-
-def test_evaluation_logits_in_float64(case):
-    with torch.inference_mode():
-        case.model.double().eval()
-        assert relative(case.run(case.x.double()), case.golden["eval_logits64"]) < 1e-9
-        assert relative(case.run(case.x37.double()), case.golden["eval_logits_T37_64"]) < 1e-9
+def test_evaluation_logits(case):
+    hold_evaluation(case)
 
 
 def test_training_logits_and_the_first_loss_in_float32(case):
-    with torch.no_grad():
-        logits = case.run(case.x)
-    assert relative(logits, case.golden["train_logits"]) < 1e-4
-    loss = F.cross_entropy(logits, case.labels).item()
-    assert loss == pytest.approx(case.golden["losses"][0], rel=1e-4)
+    hold_training(case, 1e-4)
 
 
 @pytest.mark.slow
 def test_four_steps_of_training_in_float64(case):
-    model, x, golden = case.model.double(), case.x.double(), case.golden
-    optimiser = torch.optim.SGD(
-        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
-    )
-    losses = []
-    for step in range(4):
-        logits = case.run(x)
-        loss = F.cross_entropy(logits, case.labels)
-        optimiser.zero_grad()
-        loss.backward()
-        losses.append(loss.item())
-        if step == 0:
-            assert relative(logits, golden["train_logits64"]) < 1e-9
-            names = foreign_names(type(model))
-            norms = {names[n]: p.grad.norm().item() for n, p in model.named_parameters()}
-            assert norms.keys() == set(golden["grad_names"])
-            for name, norm in zip(golden["grad_names"], golden["grad_norms64"], strict=True):
-                assert norms[name] == pytest.approx(norm, rel=1e-9, abs=1e-9), name
-            stats = {names[n]: b.norm().item() for n, b in model.named_buffers()
-                     if "running" in n}  # fmt: skip
-            assert stats == pytest.approx(
-                dict(zip(golden["stat_names"], golden["stat_norms64"], strict=True)), rel=1e-9
-            )
-        optimiser.step()
-    later = 1e-8 if isinstance(model, STGCNPP) else 1e-9
-    assert losses[:3] == pytest.approx(list(golden["losses64"][:3]), rel=1e-9)
-    assert losses == pytest.approx(list(golden["losses64"]), rel=later)
+    hold_four_steps(case, 1e-8 if case.family == "stgcnpp" else 1e-9)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from goldens import relative
 from helpers import GOLDEN, learn
-from test_against_families import FILL, case_of, relative
+from test_against_families import FILL, case_of
 from torch import Tensor
 
 from stgcn_lightning.checkpoints.names import from_reference, ours_alone, to_reference

@@ -16,7 +16,7 @@ from torch import Tensor
 from stgcn_lightning.engine.branches import along_time, of_several_frames
 from stgcn_lightning.engine.devices import left_plain
 from stgcn_lightning.models import dgstgcn, protogcn
-from stgcn_lightning.models.parts import Pointwise, channels_first, channels_last
+from stgcn_lightning.models.parts import channels_first, channels_last
 
 
 class GraphConv(dgstgcn.GraphConv):
@@ -44,10 +44,6 @@ class GraphConv(dgstgcn.GraphConv):
         edges = (self.adjacency[:, None] + relations).to(sent.dtype)
         y = torch.bmm(sent.flatten(0, 1), edges.flatten(0, 2))
         return self.received(y.view(sent.shape), x)
-
-    def on_average(self, layer: Pointwise, x: Tensor) -> Tensor:
-        """The mean over frames comes first: (R, C, T, V) -> (R, K m, V)."""
-        return dgstgcn.GraphConv.on_average(self, layer, x)
 
     def senders_and_receivers(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What joints are on average: (R, C, T, V) -> twice (R, K, m, V)."""

@@ -73,9 +73,8 @@ def after_test(built: Built, answers: Answers, also: Sequence[Figure]) -> AfterT
     """What the report of a test shows."""
     settings, store = built.settings, built.data.store
     scores, numbers = answers.scores, answers.numbers
-    edges, before = built.model.learned_edges(), built.model.edges_before_training()
-    graph = adjacency(settings.skeleton, settings.model.graph)
-    start = graph if before is None else before.cpu().numpy()
+    edges = built.model.learned_edges()
+    start = adjacency(settings.skeleton, settings.model.graph)
     persons = store.num_persons[numbers].clamp(max=settings.data.persons).numpy()
     samples = numbers.numpy()
     skeleton = settings.skeleton

@@ -25,6 +25,7 @@ from stgcn_lightning.models.parts import (
     channels_first,
     channels_last,
     kaiming_fan_out,
+    rectified_sum,
     residual_around,
     stage_sizes,
 )
@@ -158,10 +159,7 @@ class Stage(nn.Module):
         y = self.graph(x)
         if self.attention is not None:
             y = self.attention(y)
-        y = self.temporal(y)
-        if self.residual is not None:
-            y = y + self.residual(x)
-        return y.relu_()
+        return rectified_sum(self.temporal(y), self.residual, x)
 
 
 class AGCN(Staged):

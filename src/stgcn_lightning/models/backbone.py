@@ -117,10 +117,6 @@ class Backbone(nn.Module):
         """The learned weight of every edge, (layers, K, V, V), for the report; None: no edges."""
         return None
 
-    def edges_before_training(self) -> Tensor | None:
-        """What `learned_edges` were, (K, V, V); None: the adjacency that the model was built on."""
-        return None
-
     def draws_random_numbers(self) -> bool:
         """Whether equal persons may differ in training: true with dropout before the head.
 

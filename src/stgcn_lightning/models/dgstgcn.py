@@ -17,7 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from stgcn_lightning.models import stgcnpp
-from stgcn_lightning.models.parts import Head, Pointwise, Shortcut, residual_around, stage_sizes
+from stgcn_lightning.models.parts import (
+    Head,
+    Pointwise,
+    Shortcut,
+    rectified_sum,
+    residual_around,
+    stage_sizes,
+)
 from stgcn_lightning.models.staged import Staged, check_width
 
 SUBSETS = 8  # K
@@ -124,10 +131,7 @@ class Stage(nn.Module):
 
     def after_graph(self, y: Tensor, x: Tensor) -> Tensor:
         """What the graph made (R, O, T, V) of the stage's input (R, C, T, V) -> (R, O, S, V)."""
-        y = self.temporal(y)
-        if self.residual is not None:
-            y = y + self.residual(x)
-        return y.relu_()
+        return rectified_sum(self.temporal(y), self.residual, x)
 
 
 class DGSTGCN(Staged):

@@ -127,6 +127,11 @@ def residual_around(
     return Shortcut(channels, out_channels, stride, kaiming=kaiming)
 
 
+def rectified_sum(y: Tensor, residual: Shortcut | nn.Identity | None, x: Tensor) -> Tensor:
+    """How a stage ends: ReLU of what it made (R, O, S, V) and its residual of (R, C, T, V)."""
+    return (y if residual is None else y + residual(x)).relu_()
+
+
 def kaiming_fan_out(layer: nn.Conv2d | nn.Linear) -> None:
     """Start a convolution as MMAction2 does: normal, std sqrt(2 / (channels out x frames))."""
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

@@ -16,6 +16,7 @@ from stgcn_lightning.models.parts import (
     Head,
     Shortcut,
     SubsetLinear,
+    rectified_sum,
     residual_around,
     stage_sizes,
     time_conv,
@@ -88,10 +89,7 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, ceil(T / stride), V)."""
-        y = self.temporal(self.graph(x))
-        if self.residual is not None:
-            y = y + self.residual(x)
-        return y.relu_()
+        return rectified_sum(self.temporal(self.graph(x)), self.residual, x)
 
 
 class STGCN(Staged):

@@ -21,6 +21,7 @@ from stgcn_lightning.models.parts import (
     Pointwise,
     Shortcut,
     SubsetLinear,
+    rectified_sum,
     residual_around,
     stage_sizes,
 )
@@ -107,10 +108,7 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, O, S, V)."""
-        y = self.temporal(self.graph(x))
-        if self.residual is not None:
-            y = y + self.residual(x)
-        return y.relu_()
+        return rectified_sum(self.temporal(self.graph(x)), self.residual, x)
 
 
 class STGCNPP(Staged):
