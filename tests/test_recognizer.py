@@ -12,6 +12,7 @@ from stgcn_lightning.data.datamodule import Batch, Feed, SkeletonData
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.errors import BadInput, NotFinite
 from stgcn_lightning.graph import adjacency
+from stgcn_lightning.models import registry
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.optimisation import cosine
 from stgcn_lightning.recipe import Optimisation
@@ -158,6 +159,21 @@ def test_label_smoothing_reaches_the_loss_of_training_alone():
         ]
     assert losses[0.0][0] != losses[0.5][0]
     assert losses[0.0][1] == losses[0.5][1]
+
+
+def test_the_loss_of_a_family_s_own_is_learned_from_and_logged():
+    losses = {}
+    for weight in (0.0, 0.5):
+        torch.manual_seed(0)
+        none = adjacency(skeleton("coco17"), "none")
+        options = {"base_channels": 8, "prototypes": 3, "contrast_weight": weight}
+        model = registry.build("protogcn", none, CLASSES, **options)
+        fitted = trainer(max_epochs=1)
+        fitted.fit(Recognizer(model, optimisation=Optimisation(lr=0.0)), *[loader(batch())] * 2)
+        losses[weight] = fitted.callback_metrics
+    further = losses[0.5]["train/further_loss"]
+    assert further > 0
+    torch.testing.assert_close(losses[0.5]["train/loss"], losses[0.0]["train/loss"] + further)
 
 
 def test_training_on_the_device_s_frames_gives_the_same_weights(make_store, tmp_path):

@@ -11,10 +11,12 @@ from helpers import GOLDEN
 
 from stgcn_lightning.checkpoints.names import (
     check_graph,
+    family_of_ours,
     family_of_reference,
     foreign_names,
     from_reference,
     is_reference,
+    ours_alone,
     to_reference,
 )
 from stgcn_lightning.errors import BadInput
@@ -152,3 +154,13 @@ def test_finding_names_draws_no_random_numbers_and_imports_no_compiler():
         "assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_family_is_known_by_its_names_as_a_whole(name):
+    family = registry.family_of(name)
+    state = set(family(torch.ones(3, 5, 5), 4, base_channels=8).state_dict())
+    assert family_of_ours(state) is family
+    assert family_of_ours(state - ours_alone(family)) is family
+    assert family_of_ours(state - {"classify.bias"}) is None
+    assert family_of_ours(state | {"another"}) is None

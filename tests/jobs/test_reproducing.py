@@ -10,6 +10,7 @@ from stgcn_lightning.jobs.reproducing import (
     differing_from_published,
     of_the_zoo,
     say_setting,
+    streams_of,
 )
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
@@ -62,6 +63,10 @@ def reproduction(*overrides):
 def test_a_reproduction_takes_the_recipe_that_was_published_unless_one_is_given(chosen, expected):
     found = reproduction(*chosen)
     assert (found.recipe.epochs, found.benchmark.normalise) == expected
+
+
+def test_streams_are_shown_in_the_order_of_published_tables():
+    assert streams_of(reproduction("streams=[k_bone,bone,joint]")) == ["joint", "bone", "k_bone"]
 
 
 def test_settings_of_a_stream_are_its_own_in_a_reproduction():

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import torch
+from helpers import skeleton
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.models import registry
@@ -62,6 +63,13 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_all():
         registry.family_of("stgncpp")
     with pytest.raises(BadInput, match=r"no model os.system: choose from stgcn, stgcnpp"):
         registry.family_of("os.system")
+
+
+def test_a_graph_that_a_family_does_not_start_from_is_refused():
+    body = skeleton("coco17")
+    assert registry.graph_of("stgcn", body, "binary_adj").shape == (1, 17, 17)
+    with pytest.raises(BadInput, match=r"model.graph=spatial is none that .* set model.graph=none"):
+        registry.graph_of("dgstgcn", body, "spatial")
 
 
 def test_an_option_that_a_family_lacks_is_named():
