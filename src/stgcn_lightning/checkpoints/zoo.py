@@ -206,8 +206,8 @@ def checkpoint_file(text: str, downloads: Downloads, console: Console) -> Path:
 
 def _meant(text: str) -> str:
     """What a name that there is not may have meant."""
-    names = [shortest_name(entry) for entry in _entries(TABLE)]
-    near = nearest(text.removeprefix(ZOO), names)
+    names = [ZOO + shortest_name(entry) for entry in _entries(TABLE)]
+    near = nearest(text, names)
     if near.startswith("did you mean"):
         return near
     return f"python -m stgcn_lightning.zoo lists all {len(names)}, such as {names[1]}"
