@@ -178,8 +178,14 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             assert known is not None
             at = place(row), known.top1
             panel.scatter(*at, s=36, color="#2a6f97", zorder=3)
+            left = row["family"] == "stgcn"  # beside 2s-AGCN
             panel.annotate(
-                NAMES[row["family"]], at, xytext=(6, 3), textcoords="offset points", fontsize=9
+                NAMES[row["family"]],
+                at,
+                xytext=(-6, 3) if left else (6, 3),
+                textcoords="offset points",
+                fontsize=9,
+                ha="right" if left else "left",
             )
         panel.set_xlabel(title)
         panel.set_xlim(0, 1.25 * max(map(place, rows)))

@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import torch
 from engine_models import make, pairs
 
@@ -29,6 +31,18 @@ def test_persons_are_computed_in_parts_that_fit(monkeypatch):
         monkeypatch.setitem(memory.ROWS_BYTES, False, 4 * widest)
         torch.testing.assert_close(run(clips), expected)
     assert rows == [4, 4, 2]
+
+
+def test_windows_of_one_row_at_a_time_do_not_count_as_if_of_all_rows():
+    """MS-G3D's nodes of a window, (100 + 2, V K E) numbers, are of one row."""
+    model, clips = make(family="msg3d").eval(), pairs(2, 1)
+    with torch.no_grad():
+        quick, plain = Engine(model), Engine(deepcopy(model))
+        quick(clips)
+        plain.evaluation().form.narrower = 1
+        plain(clips)
+        rows = [run.evaluation().absent_persons(clips)[1] for run in (quick, plain)]
+    assert 4 * rows[0] <= rows[1] < 4 * rows[0] + 4
 
 
 def test_one_person_is_computed_however_little_memory_there_is(monkeypatch):

@@ -21,7 +21,7 @@ from stgcn_lightning.engine import (  # noqa: F401
     folded_stgcnpp,
 )
 from stgcn_lightning.engine.convert import convert
-from stgcn_lightning.engine.folded import folded_form
+from stgcn_lightning.engine.folded import Folded, folded_form
 from stgcn_lightning.engine.folded_on_cpu import STGCNOnCPU
 from stgcn_lightning.engine.memory import Widest, rows_at_once
 from stgcn_lightning.engine.norms import RowNorm
@@ -58,7 +58,7 @@ class Evaluation:
         self.absent: dict[int, tuple[Tensor, int]] = {}
 
     def absent_persons(self, clips: Tensor) -> tuple[Tensor, int]:
-        """Features of an absent person, and bytes of the widest tensor on the way there.
+        """Features of an absent person, and bytes of a row in the widest tensor on the way there.
 
         The features are (1, F), or (M, F) where places are told apart.
         """
@@ -74,7 +74,8 @@ class Evaluation:
                 features = self.form.features(zeros)  # makes what is kept for so many frames
                 with Widest() as widest:
                     self.form.features(zeros)
-            self.absent[T] = features, max(1, widest.bytes // places)
+            rows = places * (self.form.narrower if isinstance(self.form, Folded) else 1)
+            self.absent[T] = features, max(1, widest.bytes // rows)
         return self.absent[T]
 
 

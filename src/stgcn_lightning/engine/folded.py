@@ -284,7 +284,13 @@ class Folded(nn.Module):
     Args:
         stages: the folded stages; the first one takes the raw input.
         classify: the model's head, which is copied.
+
+    Attributes:
+        narrower: its widest tensor, which may be made of one row alone, is so many times as wide as
+            what is made of all rows.
     """
+
+    narrower = 1
 
     def __init__(self, stages: Iterable[nn.Module], classify: nn.Linear):
         super().__init__()

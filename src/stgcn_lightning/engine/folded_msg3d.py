@@ -42,7 +42,10 @@ def fold_msg3d(model: MSG3D, *, quick: bool = False) -> Folded:
     """See `fold`; `quick` computes row by row on a CPU."""
     stages = [stage for stage in model.stages if isinstance(stage, Stage)]
     with torch.autocast(model.classify.weight.device.type, enabled=False):
-        return FoldedOfPlaces((FoldedStage(stage, quick) for stage in stages), model)
+        folded = FoldedOfPlaces((FoldedStage(stage, quick) for stage in stages), model)
+    if quick:  # a window's nodes, one row at a time; of all rows there are the stages' channels
+        folded.narrower = 4
+    return folded
 
 
 class FoldedStage(nn.Module):
