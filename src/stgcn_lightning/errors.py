@@ -1,7 +1,12 @@
-"""The exception that means "what you gave cannot be used", and how its sentences end."""
+"""The exception that means "what you gave cannot be used", and what its sentences are made of."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LETTERS = 60  # of a value in a sentence
+ENTRIES, DEPTH = 4, 3  # of a container in it
+MOST_DIGITS = 20  # of a whole number
 
 
 class BadInput(ValueError):  # noqa: N818 - it names what is wrong with the input, as it is caught
@@ -29,3 +34,51 @@ def nearest(name: str, names: Sequence[str]) -> str:
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"choose from {', '.join(names)}" if len(names) < 40 else "--help lists them all"
+
+
+def brief(value: Any, letters: int = LETTERS) -> str:
+    """A value as Python writes it, cut off after some letters.
+
+    Of a container a few entries are looked at: one whose entries name each other may hold more than
+    any computer could write.
+
+    Examples:
+        >>> brief({"label": [0, 1, 2, 3, 4, 5]})
+        "{'label': [0, 1, 2, 3, ...]}"
+        >>> brief(10**5000)
+        'a number of 16610 bits'
+    """
+    text = " ".join(_written(value, DEPTH, letters).split())
+    return text if len(text) <= letters else f"{text[:letters]}..."
+
+
+def _written(value: Any, depth: int, letters: int) -> str:
+    if isinstance(value, str | bytes):
+        return repr(value[: letters + 1])
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**MOST_DIGITS:
+        return f"a number of {value.bit_length()} bits"
+    if value is None or isinstance(value, bool | int | float | complex):
+        return repr(value)
+    if isinstance(value, Mapping | Sequence | set | frozenset):
+        return _container(value, depth, letters)
+    shape = getattr(value, "shape", None)  # of arrays and tensors
+    if isinstance(shape, tuple):
+        return f"an array of {value.dtype} and shape {brief(tuple(shape))}"
+    return f"a {type(value).__name__}"
+
+
+def _container(value: Any, depth: int, letters: int) -> str:
+    begin, end = {tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}.get(type(value), "[]")
+    if not depth:
+        return f"{begin}...{end}"
+    parts: list[str] = []
+    for key in value:
+        if len(parts) == ENTRIES:
+            parts.append("...")
+            break
+        written = _written(key, depth - 1, letters)
+        if isinstance(value, Mapping):
+            written += f": {_written(value[key], depth - 1, letters)}"
+        parts.append(written)
+    alone = "," if isinstance(value, tuple) and len(parts) == 1 else ""
+    return f"{begin}{', '.join(parts)}{alone}{end}"

@@ -150,7 +150,7 @@ class Recognizer(lightning.LightningModule):
                 " a Recognizer that you have made, or train with Recognizer(card=...)"
             )
         numbers = trained_with(content, path)
-        model = model_of(card, path, dropout=numbers.pop("dropout"))
+        model = model_of(card, state, path, dropout=numbers.pop("dropout"))
         load(model, state, path)
         how = {
             "norm_group": card["model"].get("norm_group"),

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ class Skeleton:
         if normalise is not None:
             if not isinstance(normalise, Mapping):
                 raise BadInput(
-                    f"{about}: `normalise` is {normalise!r}: give centre, body, shoulders, or null."
+                    f"{about}: `normalise` is {brief(normalise)}: give centre, body, shoulders, or "
+                    "null."
                 )
             _check_keys(
                 normalise,
@@ -152,21 +153,21 @@ def _check_keys(table: Mapping[str, Any], expected: Iterable[str], about: str) -
 
 def _list(value: Any, field: str, about: str) -> Sequence[Any]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise BadInput(f"{about}: `{field}` is {value!r}, which is not a list: give a list.")
+        raise BadInput(f"{about}: `{field}` is {brief(value)}, which is not a list: give a list.")
     return value
 
 
 def _name(value: Any, about: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadInput(
-            f"{about}: `joints` has {value!r}, which is no name as YAML reads it: quote names."
+            f"{about}: `joints` has {brief(value)}, which is no name as YAML reads it: quote names."
         )
     return str(value)
 
 
 def _joint(value: Any, field: str, about: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise BadInput(f"{about}: `{field}` has {value!r}, which is not the index of a joint.")
+        raise BadInput(f"{about}: `{field}` has {brief(value)}, which is not the index of a joint.")
     return value
 
 
@@ -176,7 +177,9 @@ def _joints(value: Any, field: str, about: str) -> tuple[int, ...]:
 
 def _pair(value: Any, field: str, about: str) -> tuple[int, int]:
     if len(_list(value, field, about)) != 2:
-        raise BadInput(f"{about}: `{field}` has {list(value)}, which is not a pair of joints.")
+        raise BadInput(
+            f"{about}: `{field}` has {brief(list(value[:3]))}, which is not a pair of joints."
+        )
     return _joint(value[0], field, about), _joint(value[1], field, about)
 
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from helpers import LEGACY, skeleton
 
-from stgcn_lightning.checkpoints.card import Card
+from stgcn_lightning.checkpoints.card import Card, admitted
 from stgcn_lightning.checkpoints.weights import load_model, read_weights
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.archives import Inert
 
 FILE = Path("a.ckpt")
 CARD = {
@@ -41,6 +42,34 @@ def test_the_cards_of_version_0_1_0_are_cards():
     path = LEGACY / "version_0_1_0_finished.ckpt"
     card = Card.from_dict(read_weights(path)[1], path)
     assert (card.benchmark, card.clip_frames, card.synthetic) == ("synthetic", 24, {})
+
+
+def test_a_part_of_a_card_is_admitted_as_it_is():
+    some = {"stream": "bone", "fps": 30.0, "training": {"recipe.lr": 0.1}, "run": {"epochs": 3}}
+    assert admitted(some, FILE) == some
+    assert admitted(None, FILE) == admitted([1], FILE) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"note": object()}, "no table of names, numbers and text"),
+        ({"note": torch.ones(2)}, "no table of names, numbers and text"),
+        ({"note": Inert}, "no table of names, numbers and text"),
+        ({"note": 1 << 99}, "no table of names, numbers and text"),
+        ({"note": "x" * 2000}, "no table of names, numbers and text"),
+        ({7: "note"}, "no table of names, numbers and text"),
+        ({"training": 5}, "training is 5"),
+        ({"run": [1]}, r"run is \[1\]"),
+        ({"model": {"name": 5, "graph": "spatial"}}, "name is 5"),
+        ({"classes": {"a": 1}}, "classes is .*a list of 2 to"),
+        ({"version": 3}, "version is 3"),
+        ({"persons": 10**9}, "persons is 1000000000"),
+    ],
+)
+def test_what_no_card_holds_is_refused_as_soon_as_a_file_is_read(change, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        admitted(CARD | change, FILE)
 
 
 @pytest.mark.parametrize("key", [key for key in CARD if key != "version"])
@@ -96,6 +125,18 @@ def test_no_model_is_made_of_a_width_that_the_weights_have_not(tmp_path, monkeyp
     content = torch.load(LEGACY / "version_0_1_0_finished.ckpt", weights_only=True)
     content["stgcn_lightning"]["model"]["base_channels"] = 10_000
     torch.save(content, tmp_path / "x.ckpt")
-    monkeypatch.setattr("stgcn_lightning.checkpoints.weights.model_of", None)
+    monkeypatch.setattr("stgcn_lightning.models.registry.build", None)
     with pytest.raises(BadInput, match=r"has 2 base channels: set model.base_channels=2"):
+        load_model(tmp_path / "x.ckpt")
+
+
+def test_no_model_is_made_of_more_joints_than_the_weights_can_be_of(tmp_path, monkeypatch):
+    content = torch.load(LEGACY / "version_0_1_0_finished.ckpt", weights_only=True)
+    body = content["stgcn_lightning"]["skeleton"]
+    body["joints"] = [f"joint {i}" for i in range(900)]
+    body["edges"] = [[i, 0] for i in range(1, 900)]
+    body["bone_parents"] = [0] * 900
+    torch.save(content, tmp_path / "x.ckpt")
+    monkeypatch.setattr("stgcn_lightning.models.registry.build", None)
+    with pytest.raises(BadInput, match="a card of 900 joints, which its weights are too few for"):
         load_model(tmp_path / "x.ckpt")

@@ -22,7 +22,7 @@ def test_safetensors_come_back_with_their_card(tmp_path):
 def test_damaged_safetensors_are_refused_in_one_sentence(tmp_path, keep):
     path = tmp_path / "x.safetensors"
     path.write_bytes(safetensors_bytes({"a": torch.ones(9)}, {})[:keep])
-    assert f"{path} is truncated or no safetensors file" in message(read_safetensors, path)
+    assert f"{path} is damaged, or no safetensors file" in message(read_safetensors, path)
 
 
 def test_safetensors_of_others_have_no_card_and_a_damaged_one_is_refused(tmp_path):
@@ -32,7 +32,7 @@ def test_safetensors_of_others_have_no_card_and_a_damaged_one_is_refused(tmp_pat
     path.write_bytes(safetensors.torch.save({"a": torch.ones(9)}, {"format": "pt"}))
     assert read_safetensors(path)[1] == {}
     path.write_bytes(safetensors.torch.save({"a": torch.ones(9)}, {"stgcn_lightning": "{not"}))
-    assert f"{path} is truncated or no safetensors file" in message(read_safetensors, path)
+    assert f"{path} is damaged, or no safetensors file" in message(read_safetensors, path)
 
 
 def test_a_missing_or_unreadable_safetensors_file_is_named(tmp_path, monkeypatch):

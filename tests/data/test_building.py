@@ -16,7 +16,7 @@ from stgcn_lightning.data import building, helpers
 from stgcn_lightning.data.building import Watch, divided
 from stgcn_lightning.data.store import StoreSpec, open_or_build
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files import placed
+from stgcn_lightning.files import instructions, placed
 from stgcn_lightning.shipped import skeleton_named
 from stgcn_lightning.sources.annotations import Annotations, loaded
 from stgcn_lightning.sources.mmaction2 import read_annotations, write_annotations
@@ -70,7 +70,7 @@ def test_helpers_build_the_same_store(
     store = open_or_build(tmp_path / "a.pkl", spec, tmp_path / "together")
     monkeypatch.setattr(building, "cores", lambda: 1)
     alone = open_or_build(tmp_path / "a.pkl", spec, tmp_path / "alone")
-    monkeypatch.setattr(placed, "LONG", 1 << 60)  # nothing stays in the file
+    monkeypatch.setattr(instructions, "LONG", 1 << 60)  # nothing stays in the file
     whole = open_or_build(tmp_path / "a.pkl", spec, tmp_path / "whole")
     assert files(store.folder) == files(alone.folder) == files(whole.folder)
     assert len(store.ids) == (30 if on_bad_sample == "error" else 27)
@@ -133,7 +133,7 @@ def test_numbers_that_are_damaged_in_the_middle_are_refused(tmp_path, with_helpe
     content = pickle.dumps(pickle.loads(path.read_bytes()), 2)
     at = content.index(b"\xc2", len(content) // 2)
     path.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
-    with pytest.raises(BadInput, match=r"a\.pkl is truncated or not a pickle"):
+    with pytest.raises(BadInput, match=r"a\.pkl is damaged, or not a pickle"):
         open_or_build(path, SPECS["3d"], tmp_path / "stores")
 
 

@@ -71,7 +71,7 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     with pytest.raises(BadInput, match=r"no score file .*absent.npz"):
         read_scores(tmp_path / "absent.npz")
     (tmp_path / "text.npz").write_text("no numbers here")
-    with pytest.raises(BadInput, match=r"text.npz is no score file"):
+    with pytest.raises(BadInput, match=r"text.npz cannot be read as .npz"):
         read_scores(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(BadInput, match=r"other.npz is no score file"):

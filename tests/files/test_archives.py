@@ -204,9 +204,9 @@ def test_a_rewritten_checkpoint_is_read(tmp_path):
     [
         (lambda n, c: c if n != "data.pkl" else None, "a zip archive: unpack it"),
         (lambda n, c: b"big" if n == "byteorder" else c, "written on a big-endian machine"),
-        (lambda n, c: c[:-4] if n == "data/0" else c, "truncated .*data/0 is not as torch writes"),
-        (lambda n, c: c if n != "data/0" else None, "truncated or not .*data/0"),
-        (lambda n, c: c[:-9] if n == "data.pkl" else c, "truncated or not a pickle"),
+        (lambda n, c: c[:-4] if n == "data/0" else c, "damaged.*data/0 is not as torch writes"),
+        (lambda n, c: c if n != "data/0" else None, "lacks data/0"),
+        (lambda n, c: c[:-9] if n == "data.pkl" else c, "is truncated"),
         # a longer tensor, an offset, and a stride that leave the storage of six numbers
         (
             lambda n, c: c.replace(b"K\x00K\x06\x85", b"K\x00K\x07\x85"),
@@ -267,9 +267,14 @@ def test_a_checkpoint_of_before_torch_1_6_is_read_and_damage_is_named(tmp_path):
     for one, other in zip(found["views"], saved["views"], strict=True):
         assert torch.equal(one, other)
     content = path.read_bytes()
-    for broken in (content[:-8], content[:400], content.replace(b"\x18\0\0\0\0", b"\xff" * 5)):
+    lengthened = content.replace(b"\x18\0\0\0\0", b"\xff" * 5)
+    for broken, what in (
+        (content[:-8], "damaged"),
+        (content[:400], "truncated"),
+        (lengthened, "damaged"),
+    ):
         path.write_bytes(broken)
-        assert "is truncated or not a pickle" in message(read_checkpoint, path)
+        assert f"{path} is {what}" in message(read_checkpoint, path)
 
 
 @pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")  # which is saved beside it

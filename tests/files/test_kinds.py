@@ -142,5 +142,5 @@ def test_only_a_truncated_file_is_called_truncated(tmp_path):
     path = tmp_path / "x.pkl"
     for cut in (2, 20, len(whole) - 1):
         path.write_bytes(whole[:cut])
-        with pytest.raises(BadInput, match="is truncated or not a pickle"):
+        with pytest.raises(BadInput, match="is truncated: copy or download it again"):
             read_annotations(path)

@@ -11,9 +11,10 @@ import torch
 from hostile import Calls, assembled, save
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files import placed
+from stgcn_lightning.files import instructions
+from stgcn_lightning.files.instructions import walked
 from stgcn_lightning.files.pickles import read_pickle
-from stgcn_lightning.files.placed import ArrayInFile, without_runs
+from stgcn_lightning.files.placed import ArrayInFile
 
 KEYS = ("keypoint", "keypoint_score")
 
@@ -114,9 +115,9 @@ def test_old_protocols_are_read_as_well(tmp_path, protocol):
         same(read_in_place(path), read_pickle(path), file)
 
 
-@pytest.mark.parametrize("block", [64, 1000, placed.BLOCK])
+@pytest.mark.parametrize("block", [64, 1000, instructions.BLOCK])
 def test_the_blocks_in_which_a_file_is_looked_at_change_nothing(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(placed, "BLOCK", block)
+    monkeypatch.setattr(instructions, "BLOCK", block)
     path = save(tmp_path, pickle.dumps(content(), 4))
     with path.open("rb") as file:
         same(read_in_place(path), read_pickle(path), file)
@@ -274,6 +275,5 @@ def test_it_is_told_how_far_it_is(tmp_path):
 def test_what_is_left_of_a_pickle_is_small(tmp_path):
     path = save(tmp_path, pickle.dumps([np.ones(99_999) for _ in range(9)], 4))
     with path.open("rb") as file:
-        short, end = without_runs(file)
-    assert len(short) < 2000
-    assert end == path.stat().st_size
+        assert len(walked(file, in_place=True)) < 2000
+        assert file.tell() == path.stat().st_size

@@ -322,6 +322,19 @@ def test_a_card_that_lacks_something_is_named():
         run("checkpoint=ours.ckpt", "format=mmaction2")
 
 
+def test_a_card_leads_to_no_other_folder_and_nothing_in_it_is_computed(monkeypatch):
+    monkeypatch.setenv("SECRET", "hunter2")
+    save_ours(*TINY)
+    content = torch.load("ours.ckpt", weights_only=True)
+    content["stgcn_lightning"] |= {"benchmark": "../../../${oc.env:SECRET}"}
+    torch.save(content, "ours.ckpt")
+    run("checkpoint=ours.ckpt", "format=mmaction2")
+    written = [path for path in Path().rglob("*") if path.is_file()]
+    assert {path.parent for path in written} == {Path(), Path("runs/export/now")}
+    assert "runs/export/now/oc.env_SECRET__joint.pth" in map(str, written)
+    assert not any(b"hunter2" in path.read_bytes() for path in written)
+
+
 def test_an_onnx_file_that_does_not_agree_is_not_left_behind(monkeypatch, tmp_path):
     save_ours(*TINY)
     case = {"frames": 37, "clips": 3, "difference": 0.5, "largest": 1.0}

@@ -1,4 +1,4 @@
-"""Checkpoints of a run on disk: how they are written (`last_checkpoint` has their names)."""
+"""Checkpoints of a run on disk: written and read (`last_checkpoint` has their names)."""
 
 import io
 import os
@@ -9,11 +9,12 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.writing import write_atomically
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Checkpoints that are only ever seen complete.
+    """Checkpoints that are only ever seen complete, and that execute nothing when they are read.
 
     Lightning itself writes to a temporary folder, maybe on another disk, and copies.
     """
@@ -38,3 +39,13 @@ class CheckpointFiles(TorchCheckpointIO):
             ) from error
         with write_atomically(path) as file:
             file.write(content.getbuffer())
+
+    def load_checkpoint(
+        self, path: str | os.PathLike[str], map_location: Any = None, weights_only: Any = None
+    ) -> dict[str, Any]:
+        """Read it as any checkpoint of anybody, on the CPU; torch's own reader is not called.
+
+        Raises:
+            BadInput: it cannot be read, or is none.
+        """
+        return read_checkpoint(path)

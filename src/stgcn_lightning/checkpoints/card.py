@@ -5,14 +5,14 @@ data: no text in it is a path to open, a module to import or an interpolation to
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from stgcn_lightning.data.names import MISSING, MODES, TEST_SAMPLINGS
-from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.unpickling import shown
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.skeleton import Skeleton
 
 LONGEST = 1000  # letters of a name
@@ -20,6 +20,7 @@ MOST_CLASSES = 1_000_000
 MOST_JOINTS = 1000
 MOST_SUBJECTS = 1_000_000
 MOST_OPTIONS = 1000  # of a model, at all depths
+MOST_VALUES = 3_000_000  # of a card, at all depths
 NOT_PLAIN = 10**9  # options, as which values count that a card must not have
 MOST_NUMBERS = (
     10**8
@@ -109,6 +110,48 @@ class Card:
             frame_order=training.name_or_none("data.frame_order"),
             synthetic=training.sizes("benchmark.synthetic"),
         )
+
+
+def admitted(card: object, path: Path) -> dict[str, Any]:
+    """The card in a checkpoint, of which every key that we use holds what it may hold.
+
+    Some keys may be absent: a module of the user's own writes the card that it is given.
+
+    Args:
+        card: whatever stands in its place in a file of anybody.
+        path: of the checkpoint, for sentences.
+
+    Raises:
+        BadInput: it is no table of plain values, or one of them is none that a card may have.
+    """
+    if not isinstance(card, Mapping):
+        return {}
+    if plain_values(card) > MOST_VALUES:
+        raise BadInput(
+            f"{path} has a card that is no table of names, numbers and text: get it from a source "
+            "you trust"
+        )
+    plain = dict(card)
+    reader = Reader(plain, path)
+    checks: dict[str, Callable[[], object]] = {
+        "model": reader.model,
+        "skeleton": reader.skeleton,
+        "classes": lambda: reader.names("classes", 2, MOST_CLASSES),
+        "dimension": lambda: reader.one_of("dimension", ("2d", "3d")),
+        "normalise": lambda: reader.one_of("normalise", MODES),
+        "missing": lambda: reader.one_of("missing", MISSING),
+        "test_sampling": lambda: reader.one_of("test_sampling", TEST_SAMPLINGS),
+        "held_out_subjects": lambda: (
+            reader.get("held_out_subjects") is None or reader.names("held_out_subjects", 1)
+        ),
+        **{key: partial(reader.name, key) for key in ("stream", "benchmark", "version")},
+        **{key: partial(reader.count, key) for key in COUNTS},
+        **{key: partial(reader.table, key) for key in ("training", "order", "run")},
+    }
+    for key, check in checks.items():
+        if key in plain:
+            check()
+    return plain
 
 
 class Reader:
@@ -206,7 +249,7 @@ class Reader:
 
     def _refuse(self, key: str, value: Any, wanted: str = "a name of one line") -> NoReturn:
         raise BadInput(
-            f"{self._path} has a card whose {key} is {shown(repr(value)[:80])}, where {wanted} "
+            f"{self._path} has a card whose {key} is {brief(value)}, where {wanted} "
             "belongs: train it again, or test the file that it was copied from"
         )
 
@@ -228,5 +271,6 @@ def plain_values(value: object, depth: int = 0) -> int:
         return sum(plain_values(one, depth + 1) for one in value.values()) if named else NOT_PLAIN
     if isinstance(value, list | tuple) and depth < 8:
         return sum(plain_values(one, depth + 1) for one in value)
-    plain = value is None or isinstance(value, bool | int | float)
+    plain = value is None or isinstance(value, float)
+    plain = plain or (isinstance(value, int) and abs(value) < 1 << 64)
     return 1 if plain or (isinstance(value, str) and len(value) <= LONGEST) else NOT_PLAIN

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.kinds import SAFETENSORS, kind_of, refuse_other_kind
+from stgcn_lightning.files.unpickling import said_by
 
 CARD = "stgcn_lightning"  # where the metadata of a file hold our card
 
@@ -38,9 +39,9 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any
         with safetensors.safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             card = json.loads((file.metadata() or {}).get(CARD, "{}"))
-    except (safetensors.SafetensorError, ValueError) as error:
+    except Exception as error:  # of its own kinds, and of the text that is the card any
         raise BadInput(
-            f"{path} is truncated or no safetensors file ({error}); copy it again"
+            f"{path} is damaged, or no safetensors file ({said_by(error)}): copy it again"
         ) from None
     return tensors, card
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from stgcn_lightning.checkpoints.card import Card
+from stgcn_lightning.checkpoints.card import Card, admitted
 from stgcn_lightning.checkpoints.classes import HEAD_PARTS, agree, refuse_other_classes
 from stgcn_lightning.checkpoints.contents import Say, first_names, network_like, weights_of
 from stgcn_lightning.checkpoints.names import (
@@ -103,8 +103,7 @@ def weights_in(
     if HEAD not in state and f"model.{HEAD}" in state:  # beside weights of something else
         state = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
     if HEAD in state:
-        card = content.get(CARD)
-        return state, card if isinstance(card, dict) else {}
+        return state, admitted(content.get(CARD), path)
     if is_old_stgcn(state):
         found = from_old_stgcn(state, path)
         say(
@@ -249,30 +248,45 @@ def load_model(path: str | Path) -> tuple[Backbone, dict[str, Any]]:
             "format=safetensors, which adds that (a Recognizer of your own writes what it is given "
             "as card=)"
         )
-    checked = Card.from_dict(card, path)
-    refuse_other_size(checked.model["name"], checked.model, state, path)
-    model = model_of(card, path)
+    Card.from_dict(card, path)  # of which nothing may be absent here
+    model = model_of(card, state, path)
     load(model, state, path)
     return model.eval(), card
 
 
-def model_of(card: dict[str, Any], path: Path, **options: Any) -> Backbone:
+def model_of(
+    card: dict[str, Any], state: Mapping[str, Any], path: Path, **options: Any
+) -> Backbone:
     """An untrained model as a card describes it; its family is looked up among those registered.
 
     Args:
-        card: of a checkpoint, which is untrusted.
+        card: of a checkpoint, which is untrusted, as `read_weights` admits it.
+        state: the weights beside it: a model that is larger than they are is not made.
         path: of the checkpoint, for sentences.
         **options: more for the model's constructor, as `dropout`.
 
     Raises:
-        BadInput: the card lacks something, or names a family that is not registered.
+        BadInput: the card lacks something, names a family that is not registered, or describes
+            another model than that of the weights.
     """
     try:
         settings, skeleton, classes = dict(card["model"]), card["skeleton"], len(card["classes"])
         name, mode = settings["name"], settings["graph"]
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
         raise BadInput(f"{path} has a card without {error}: train it again") from None
-    graph = registry.graph_of(name, Skeleton.from_dict(skeleton), mode)
+    refuse_other_size(name, settings, state, path)
+    body = Skeleton.from_dict(skeleton)
+    if classes != len(state[HEAD]):
+        raise BadInput(
+            f"{path} has a card of {classes} classes and weights of {len(state[HEAD])}: train it "
+            "again"
+        )
+    if body.num_joints**2 > sum(value.numel() for value in state.values()):
+        raise BadInput(
+            f"{path} has a card of {body.num_joints} joints, which its weights are too few for: "
+            "train it again"
+        )
+    graph = registry.graph_of(name, body, mode)
     options["persons"] = card.get("persons", 2)
     return registry.build(name, graph, classes, **own_options(settings), **options)
 

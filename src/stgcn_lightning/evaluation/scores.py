@@ -8,7 +8,6 @@ the split were not tested).
 
 import json
 import zipfile
-import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,14 +19,13 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.foreign_scores import read_table, rows_of
 from stgcn_lightning.files.dumps import read_test_dump, write_test_dump
 from stgcn_lightning.files.kinds import NPZ, kind_of, refuse_other_kind
+from stgcn_lightning.files.numpy_files import opened_npz
 from stgcn_lightning.files.writing import write_atomically
 
 PARTS = ("ids", "labels", "scores", "classes")
-# what numpy and zipfile raise of damaged or hostile archives
-UNREADABLE = (
-    KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error,
-    MemoryError, RecursionError, SyntaxError, NotImplementedError, RuntimeError,
-)  # fmt: skip
+# bytes of a part: probabilities that are packed hardly shrink, names and zeros do
+MOST_FREE, MOST_UNPACKED = 1 << 26, 64
+LONGEST_META = 1 << 20  # letters
 
 
 @dataclass(frozen=True)
@@ -170,19 +168,28 @@ def read_scores(
     if path.suffix != ".npz" and kind_of(path) != NPZ:
         return _checked(path, _foreign(path, beside), apply_softmax)
     refuse_other_kind(path, "score files")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = dict[str, Any](json.loads(str(file["meta"])))
-            ids, labels, values, classes = (file[name] for name in PARTS)
-            if not all(isinstance(part, np.ndarray) for part in (ids, labels, values, classes)):
-                raise ValueError("a part is no array")
-            scores = Scores(ids, labels, values, classes, meta)
-    except UNREADABLE as error:
-        raise BadInput(
-            f"{path} is no score file of this package: write one with the test door, "
-            "scores=FILE.npz"
-        ) from error
+    remedy = "write one with the test door, scores=FILE.npz"
+    most = MOST_FREE + MOST_UNPACKED * path.stat().st_size
+    with opened_npz(path, remedy) as archive:
+        if missing := {*PARTS, "meta"} - {*archive.names}:
+            raise BadInput(
+                f"{path} is no score file of this package, as it has no {min(missing)}: {remedy}"
+            )
+        meta = _meta(archive.read("meta", 4 * LONGEST_META))
+        ids, labels, values, classes = (archive.read(name, most) for name in PARTS)
+    if meta is None:
+        raise BadInput(f"{path} is no score file of this package: its meta is no table: {remedy}")
+    scores = Scores(ids, labels, values, classes, meta)
     return _checked(path, scores, apply_softmax)
+
+
+def _meta(array: NDArray[Any]) -> dict[str, Any] | None:
+    """Where the scores come from; None: it is no table of names and plain values."""
+    try:
+        found = json.loads(str(array[()])) if array.shape == () else None
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _foreign(path: Path, beside: Scores | None) -> Scores:

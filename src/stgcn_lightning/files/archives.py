@@ -4,6 +4,7 @@ How that is done is described in `unpickling`.
 """
 
 import io
+import os
 import pickle
 import re
 import sys
@@ -17,21 +18,25 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind, refuse_pickle, refuse_text
 from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.tensors import (
+    MOST_AXES,
     STORAGES,
     ReadStorage,
     TensorUnpickler,
     flat_tensor,
     read_legacy,
-    strided,
 )
-from stgcn_lightning.files.unpickling import Built, guarded, shown
+from stgcn_lightning.files.unpickling import Budget, Built, guarded, refuse_many, shown
 
 # Those with arithmetic: torch crashes on numbers of a few bits and on quantised ones.
 DTYPES = {
-    name: value
-    for name, value in vars(torch).items()
-    if isinstance(value, torch.dtype) and not re.search(r"bits|q.?int|int[1-7]$|_x2", str(value))
-}
+    name: getattr(torch, name)
+    for name in (
+        "bfloat16", "bool", "complex32", "complex64", "complex128", "float16", "float32", "float64",
+        "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu",
+        "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    )
+    if hasattr(torch, name)
+}  # fmt: skip
 
 # fmt: off
 # Libraries whose objects occur in checkpoints that are not hostile.
@@ -54,6 +59,7 @@ DESCRIPTIVE = frozenset({
 
 
 CHECKPOINTS = "checkpoints"
+DEVICES = ("cpu", "cuda", "mps", "xla", "hpu", "npu", "xpu", "meta")
 MODEL_WITHIN = 1 << 20  # bytes of a pickle in which the names of a module's attributes occur
 
 
@@ -106,6 +112,7 @@ class Inert(metaclass=_InertType):
     """
 
     def __new__(cls, *args: object, **kwargs: object) -> "type[Inert]":  # noqa: D102
+        refuse_many(args)
         return cls
 
     @staticmethod
@@ -115,17 +122,13 @@ class Inert(metaclass=_InertType):
 
 
 class _CheckpointUnpickler(TensorUnpickler):
-    def __init__(self, file: IO[bytes], path: AnyPath, read_storage: ReadStorage | None) -> None:
-        super().__init__(file, path, CHECKPOINTS, read_storage)
-        self.file = file
+    def __init__(self, file: IO[bytes], path: AnyPath, **options: Any) -> None:
+        super().__init__(file, path, CHECKPOINTS, **options)
         self.admitted |= {
-            "builtins.set": set,
-            "builtins.frozenset": frozenset,
-            "builtins.complex": complex,
             "torch._utils._rebuild_tensor_v3": self.tensor_of_dtype,
             "torch._utils._rebuild_parameter_with_state": self.parameter,
-            "torch.Size": torch.Size,
-            "torch.device": torch.device,
+            "torch.Size": self.size,
+            "torch.device": self.device,
             "torch.storage.UntypedStorage": torch.uint8,
             **{f"torch.{name}": dtype for name, dtype in DTYPES.items()},
             **{f"torch.{name}": DTYPES[kind] for name, kind in STORAGES.items()},
@@ -139,9 +142,22 @@ class _CheckpointUnpickler(TensorUnpickler):
             raise BadInput(whole_model(self.path, name))
         return super().other(name)
 
-    def persistent_load(self, pid: Any) -> Any:
+    def referred(self, pid: Any) -> Any:
         # before version 1.6 the class of a module was written with its source text
-        return Inert if pid[0] == "module" else super().persistent_load(pid)
+        return Inert if pid[0] == "module" else super().referred(pid)
+
+    def size(self, sides: Any) -> torch.Size:
+        if not isinstance(sides, tuple) or len(sides) > MOST_AXES:
+            raise pickle.UnpicklingError("a torch.Size that is none")
+        return torch.Size(sides)
+
+    def device(self, kind: Any, *index: Any) -> torch.device:
+        known = (
+            isinstance(kind, str) and kind in DEVICES and index in ((), *((i,) for i in range(64)))
+        )
+        if not known:
+            raise pickle.UnpicklingError("a torch.device that is none")
+        return torch.device(kind, *index)
 
     def holds_a_module(self) -> bool:
         """Whether the attributes of a torch module are in the pickle, of whatever class it is."""
@@ -156,14 +172,17 @@ class _CheckpointUnpickler(TensorUnpickler):
         dtype: Any, *_metadata: object,
     ) -> Built:  # fmt: skip
         """A tensor of the dtypes that have no storage class: its storage counts bytes."""
-        return Built(strided(storage.value.view(dtype), offset, sizes, strides))
+        return self.view(storage.value.view(dtype), offset, sizes, strides)
 
 
 def _read_old_file(file: IO[bytes], path: AnyPath) -> Any:
     """The object in a file of torch's format of before version 1.6."""
 
     def load() -> Any:
-        return read_legacy(file, lambda storages: _CheckpointUnpickler(file, path, storages))
+        def make(storages: ReadStorage | None) -> TensorUnpickler:
+            return _CheckpointUnpickler(file, path, read_storage=storages)
+
+        return read_legacy(file, make)
 
     return guarded(load, path, CHECKPOINTS)
 
@@ -192,11 +211,16 @@ def _read_archive(archive: zipfile.ZipFile, path: AnyPath) -> Any:
     if f"{root}constants.pkl" in records:
         raise BadInput(f"{path} is a TorchScript module; give the checkpoint it was made from")
 
+    budget = Budget(os.path.getsize(path))
+
     def read(name: str, size: int | None = None) -> bytes:
-        record = records[root + name]
+        record = records.get(root + name)
+        if record is None:
+            raise pickle.UnpicklingError(f"it lacks {shown(name)}")
         # Torch stores without compression; a compressed record could unpack to any size.
         if record.compress_type != zipfile.ZIP_STORED or size not in (None, record.file_size):
-            raise pickle.UnpicklingError(f"{name} is not as torch writes it")
+            raise pickle.UnpicklingError(f"{shown(name)} is not as torch writes it")
+        budget.spend(record.file_size)  # records may overlap
         return archive.read(record)
 
     def read_storage(key: str, dtype: torch.dtype, numel: int) -> Tensor:
@@ -210,6 +234,8 @@ def _read_archive(archive: zipfile.ZipFile, path: AnyPath) -> Any:
                 f"{path} was written on a {order}-endian machine; load and save it again on one "
                 f"that is {sys.byteorder}-endian"
             )
-        return _CheckpointUnpickler(io.BytesIO(read("data.pkl")), path, read_storage).load()
+        content = io.BytesIO(read("data.pkl"))
+        reader = _CheckpointUnpickler(content, path, read_storage=read_storage, budget=budget)
+        return reader.load()
 
     return guarded(load, path, CHECKPOINTS)

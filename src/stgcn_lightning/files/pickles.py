@@ -23,15 +23,14 @@ from stgcn_lightning.files.arrays import (
     stays,
 )
 from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind
-from stgcn_lightning.files.placed import Run, without_runs
+from stgcn_lightning.files.placed import Run
 from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.tensors import ReadStorage, TensorUnpickler, read_legacy, strided
 from stgcn_lightning.files.unpickling import (
-    COPIES,
     Built,
     NotPlain,
     PlainDict,
-    load_pickle,
+    guarded,
     not_collecting,
     shown,
 )
@@ -121,12 +120,17 @@ def read_pickle(
     """
     refuse_other_kind(path, contents)
     with opened(path) as file, not_collecting():
-        if in_place:
-            short, end = without_runs(file, seen)
-            found = load_pickle(_InPlaceUnpickler(short, path, contents, file), in_place)
-            file.seek(end)
-        else:
-            found = load_pickle(_PlainUnpickler(file, path, contents))
+        kind = _InPlaceUnpickler if in_place else _PlainUnpickler
+        end = 0
+
+        def load() -> object:
+            nonlocal end
+            unpickler = kind(file, path, contents, in_place=bool(in_place), seen=seen)
+            end = file.tell()
+            return unpickler.load()
+
+        found = guarded(load, path, contents, in_place)
+        file.seek(end)  # after what was read of it in between
         if file.read(1):
             raise BadInput(
                 f"{path} holds more than one pickle, of which the first alone would be read: write "
@@ -146,7 +150,7 @@ def read_pickled(file: IO[bytes], path: AnyPath, contents: str = "annotations") 
     Raises:
         BadInput: as `read_pickle`.
     """
-    return load_pickle(_PlainUnpickler(file, path, contents))
+    return guarded(lambda: _PlainUnpickler(file, path, contents).load(), path, contents)
 
 
 class _PlainUnpickler(TensorUnpickler):
@@ -156,18 +160,9 @@ class _PlainUnpickler(TensorUnpickler):
     arrays arrays.
     """
 
-    def __init__(
-        self,
-        file: IO[bytes],
-        path: AnyPath,
-        contents: str,
-        read_storage: ReadStorage | None = None,
-    ) -> None:
-        super().__init__(file, path, contents, read_storage)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self.admitted |= {
-            "builtins.set": set,
-            "builtins.frozenset": frozenset,
-            "builtins.complex": complex,
             "builtins.bytes": self.no_bytes,
             "builtins.bytearray": self.byte_array,
             "copyreg._reconstructor": self.dict_of_protocol_0,
@@ -253,9 +248,12 @@ class _PlainUnpickler(TensorUnpickler):
             raise pickle.UnpicklingError("a storage that is none")
         self.spend(len(content))
         file = io.BytesIO(content)
-        found = read_legacy(
-            file, lambda storages: TensorUnpickler(file, self.path, self.contents, storages)
-        )
+
+        def make(storages: ReadStorage | None) -> TensorUnpickler:
+            shared = {"read_storage": storages, "budget": self.budget}
+            return TensorUnpickler(file, self.path, self.contents, **shared)
+
+        found = read_legacy(file, make)
         if not isinstance(found, Built) or found.value.ndim != 1:
             raise pickle.UnpicklingError("a storage that is none")
         return found
@@ -278,26 +276,10 @@ class _PlainUnpickler(TensorUnpickler):
 
 
 class _InPlaceUnpickler(_PlainUnpickler):
-    """Reads a pickle without its long runs of bytes (`placed.without_runs`).
+    """Reads a pickle of which long runs of bytes stay in the file."""
 
-    Args:
-        short: the pickle.
-        path: of the file, for sentences.
-        contents: what the pickle should be, for sentences.
-        file: where its runs are.
-    """
-
-    def __init__(self, short: bytes, path: AnyPath, contents: str, file: IO[bytes]) -> None:
-        super().__init__(io.BytesIO(short), path, contents)
-        self.file = file
-        self.left += COPIES * (file.seek(0, 2) - len(short))
-
-    def persistent_load(self, pid: Any) -> Built:
-        """The run at a place; of a pickle's own persistent ids, what there is without places."""
-        if not isinstance(pid, tuple):  # a line of text
-            return super().persistent_load(pid)
-        place = cast("tuple[Any, ...]", pid)
-        return super().persistent_load(*place) if len(place) == 1 else Run(self.file, *place)
+    def run(self, start: int, size: int, text: bool) -> Built:
+        return Run(self.file, start, size, text)
 
     def encode(self, text: Any, encoding: str) -> Any:
         if not isinstance(text, Run):

@@ -31,6 +31,7 @@ STORAGES = {  # name of a class of storages -> that of their type
     "ComplexDoubleStorage": "complex128",
     "ComplexFloatStorage": "complex64",
 }
+MOST_AXES = 64
 ReadStorage = Callable[[str, "torch.dtype", int], "Tensor"]  # key, dtype, numel -> flat tensor
 
 
@@ -42,6 +43,7 @@ class TensorUnpickler(Unpickler):
         path: of the file, for sentences.
         contents: what the pickle should be, for sentences.
         read_storage: what gives the storages that the pickle refers to.
+        **options: of any unpickler.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class TensorUnpickler(Unpickler):
         file: IO[bytes],
         path: AnyPath,
         contents: str,
+        *,
         read_storage: ReadStorage | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(file, path, contents)
+        super().__init__(file, path, contents, **options)
         self.read_storage = read_storage
         self.storages: dict[str, Built] = {}
         self.admitted |= {
@@ -69,10 +73,12 @@ class TensorUnpickler(Unpickler):
 
         return getattr(torch, STORAGES[kind])
 
-    def persistent_load(self, pid: Any) -> Built:
+    def referred(self, pid: Any) -> Any:
         """The storage that a pickle refers to."""
         import torch
 
+        if not isinstance(pid, tuple) or not 5 <= len(pid) <= 6:
+            raise pickle.UnpicklingError("a storage of unknown kind")
         kind, dtype, key, _device, numel, *_view = pid
         known = kind == "storage" and isinstance(dtype, torch.dtype) and isinstance(key, str)
         if not known or type(numel) is not int or any(_view) or self.read_storage is None:
@@ -85,7 +91,13 @@ class TensorUnpickler(Unpickler):
         self, storage: Any, offset: Any, sizes: Any, strides: Any, *_gradient: object
     ) -> Built:
         """A view of a storage, as `torch._utils` names it; whether it has a gradient is ignored."""
-        return Built(strided(storage.value, offset, sizes, strides))
+        return self.view(storage.value, offset, sizes, strides)
+
+    def view(self, flat: "Tensor", offset: Any, sizes: Any, strides: Any) -> Built:
+        """A view of `flat` (numel,), counted as if it were copied, as others may do."""
+        found = strided(flat, offset, sizes, strides)
+        self.spend(found.numel() * found.dtype.itemsize)
+        return Built(found)
 
     def parameter(self, tensor: Built, *_gradient: object) -> Built:
         """A parameter is its tensor."""
@@ -94,6 +106,8 @@ class TensorUnpickler(Unpickler):
 
 def strided(flat: "Tensor", offset: Any, sizes: Any, strides: Any) -> "Tensor":
     """A view of `flat` (numel,), refused if it reaches beyond the end of `flat`."""
+    if not isinstance(sizes, tuple) or not isinstance(strides, tuple) or len(sizes) > MOST_AXES:
+        raise pickle.UnpicklingError("a tensor whose sizes are no sizes")
     if any(type(n) is not int or n < 0 for n in (offset, *sizes, *strides)):
         raise pickle.UnpicklingError("a tensor whose sizes are no sizes")
     steps = [(size - 1) * stride for size, stride in zip(sizes, strides, strict=True)]

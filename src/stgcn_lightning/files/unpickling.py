@@ -13,22 +13,32 @@ accept such a state without enough checks. Arrays and tensors therefore wait in 
 which refuses states, until `guarded` has read the whole pickle and takes them out.
 
 A pickle of n bytes may name one of its own values n times. What would copy a value therefore calls
-`Unpickler.spend` first, so that no file makes us hold much more than its own size.
+`Budget.spend` first, so that no file makes us hold much more than its own size, or work for much
+longer than reading takes. For the same reason dicts and sets take plain keys alone, names and
+numbers: the hash of a tuple is computed each time from all that it holds. What the instructions
+themselves could ask for is bounded before they are executed (see `instructions`).
 """
 
 import gc
+import io
 import pickle
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from types import MethodType
 from typing import IO, Any
 
+import numpy as np
+
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.instructions import CUT_OFF, walked
 from stgcn_lightning.files.kinds import refuse_text
 from stgcn_lightning.files.reading import AnyPath
 
 FREE = 1 << 16  # bytes that a pickle may have copied, however small it is
 COPIES = 4  # and so many times its own size: text becomes bytes, bytes an array, an array float32
+MOST_ARGUMENTS = 100  # of a call, which copies them
+LONGEST_NAME = 500  # letters of a global's name
+KEYS = (str, bytes, int, float, np.integer, np.floating, np.bool_, type, type(None))
 
 
 class Built:
@@ -58,11 +68,49 @@ class _Call(Built):
     __slots__ = ()
 
     def __call__(self, *args: Any) -> Any:
+        refuse_many(args)
         return self.value(*args)
+
+
+def refuse_many(args: tuple[Any, ...]) -> None:
+    """Refuse a call with more arguments than any pickle has."""
+    if len(args) > MOST_ARGUMENTS:
+        raise pickle.UnpicklingError(f"a call with {len(args)} arguments")
+
+
+class Budget:
+    """What the reading of a file may copy.
+
+    Args:
+        size: bytes of the file.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.left = FREE + COPIES * size
+
+    def spend(self, size: int) -> None:
+        """Count `size` bytes, or entries, that are about to be copied.
+
+        Raises:
+            UnpicklingError: the file has had more copied than it could itself hold.
+        """
+        self.left -= size
+        if self.left < 0:
+            raise pickle.UnpicklingError("it would grow beyond its own size")
 
 
 class NotPlain(Exception):  # noqa: N818 - becomes a BadInput as soon as the file has a name
     """A value that is not read, and what to do about it: `an array of ...: save ...`."""
+
+
+def plain_key(key: Any) -> Any:
+    """A key of a dict, or an entry of a set, if its hash is that of a name or a number."""
+    if not isinstance(key, KEYS):
+        kind = type(key).__name__
+        raise NotPlain(f"a dict or set with a {kind} as a key, where names and numbers are read")
+    if isinstance(key, int) and not -(1 << 64) < key < 1 << 64:  # its hash takes time
+        raise pickle.UnpicklingError("a key of many digits")
+    return key
 
 
 class PlainDict(dict):
@@ -73,14 +121,35 @@ class PlainDict(dict):
     """
 
     def __init__(self, *parts: Any) -> None:
+        refuse_many(parts)
         for part in parts:
-            if isinstance(part, dict | list):
+            if isinstance(part, PlainDict):
                 self.update(part)
+                part.clear()
+            elif isinstance(part, list):
+                for key, value in part:
+                    self[key] = value
                 part.clear()
             elif part is not None and not isinstance(part, type):  # a defaultdict's factory
                 raise TypeError(f"a dict made of a {type(part).__name__}")
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        # most are names, which need no call
+        dict.__setitem__(self, key if type(key) is str else plain_key(key), value)
+
     def __setstate__(self, state: object) -> None: ...
+
+
+class _Set(Built):
+    """A set, which a pickle fills."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(set())
+
+    def add(self, entry: Any) -> None:
+        self.value.add(plain_key(entry))
 
 
 class Unpickler(pickle.Unpickler):
@@ -90,27 +159,48 @@ class Unpickler(pickle.Unpickler):
     that no file can change anything beyond the value that is read from it.
 
     Args:
-        file: where the pickle begins.
+        file: where the pickle begins; it is then where the pickle ends.
         path: of the file, for sentences.
         contents: what the pickle should be, for sentences.
+        in_place: long runs of bytes stay in the file.
+        seen: is told now and then how many bytes of the file have been looked at.
+        budget: of the file that the pickle is in; None: it is the file.
+
+    Raises:
+        UnpicklingError: it is damaged.
     """
 
-    def __init__(self, file: IO[bytes], path: AnyPath, contents: str) -> None:
-        super().__init__(file, encoding="latin-1")  # bytes and text of Python 2 alike
-        self.path = path
-        self.contents = contents
+    def __init__(
+        self,
+        file: IO[bytes],
+        path: AnyPath,
+        contents: str,
+        *,
+        in_place: bool = False,
+        seen: Callable[[int], object] | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self.path, self.contents, self.file = path, contents, file
         here = file.tell()
-        self.left = FREE + COPIES * file.seek(0, 2)
+        self.budget = budget or Budget(file.seek(0, 2) - here)
         file.seek(here)
+        # bytes and text of Python 2 alike
+        super().__init__(io.BytesIO(walked(file, in_place=in_place, seen=seen)), encoding="latin-1")
+        self.spend = self.budget.spend
         self.admitted: dict[str, Any] = {
             "collections.OrderedDict": PlainDict,
             "_codecs.encode": self.encode,
+            "builtins.set": self.filled_set,
+            "builtins.frozenset": self.filled_set,
+            "builtins.complex": self.complex,
         }
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         """What a pickle gets for a name that it asks for."""
         # The names of Python 2, which protocols 0 to 2 still write.
         module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module_name, module_name)
+        if len(module) + len(global_name) > LONGEST_NAME:
+            raise pickle.UnpicklingError("a global of a name that no module has")
         name = f"{module}.{global_name}"
         found = self.admitted[name] if name in self.admitted else self.other(name)
         return _Call(found) if isinstance(found, MethodType) else found
@@ -130,25 +220,51 @@ class Unpickler(pickle.Unpickler):
         self.spend(len(text))
         return text.encode("latin-1")
 
-    def spend(self, size: int) -> None:
-        """Count `size` bytes, or entries, that are about to be copied.
+    def filled_set(self, entries: Any = ()) -> Built:
+        """A set of the entries of a list, as protocols 0 to 3 make one."""
+        if not isinstance(entries, list | tuple):
+            raise pickle.UnpicklingError("a set that is made of no list")
+        self.spend(len(entries))
+        made = _Set()
+        for entry in entries:
+            made.add(entry)
+        return made
 
-        Raises:
-            UnpicklingError: the file has had more copied than it could itself hold.
-        """
-        self.left -= size
-        if self.left < 0:
-            raise pickle.UnpicklingError("it would grow beyond its own size")
+    def complex(self, real: Any, imaginary: Any) -> complex:
+        """A complex number, of two others."""
+        if not isinstance(real, float) or not isinstance(imaginary, float):
+            raise pickle.UnpicklingError("a complex number that is none")
+        return complex(real, imaginary)
+
+    def persistent_load(self, pid: Any) -> Any:
+        """A dict, a set, or what the pickle itself refers to; see `instructions`."""
+        if pid is None:  # of most samples one
+            return PlainDict.__new__(PlainDict)
+        if pid is False:
+            return _Set()
+        if isinstance(pid, str):  # in a line, as protocol 0 writes it
+            return self.referred(pid)
+        if len(pid) == 2:
+            entries, pairs = pid
+            return (
+                PlainDict([*zip(entries[::2], entries[1::2], strict=True)])
+                if pairs
+                else self.filled_set(entries)
+            )
+        return self.referred(*pid) if len(pid) == 1 else self.run(*pid)
+
+    def referred(self, pid: Any) -> Any:
+        """What the pickle refers to outside itself: here, a refusal."""
+        raise pickle.UnpicklingError("it refers to something that is not in it")
+
+    def run(self, start: int, size: int, text: bool) -> Any:
+        """A run of bytes that is still in the file, if some are left there."""
+        raise NotImplementedError
 
 
-def shown(name: str) -> str:
+def shown(name: str, letters: int = 100) -> str:
     """A name in a file, as it may be printed."""
-    return repr(name[:100])[1:-1]
-
-
-def load_pickle(unpickler: Unpickler, in_place: Collection[str] = ()) -> Any:
-    """The value of a pickle, or BadInput that names its file."""
-    return guarded(unpickler.load, unpickler.path, unpickler.contents, in_place)
+    return repr(name[:letters])[1:-1]
 
 
 @contextmanager
@@ -178,10 +294,20 @@ def guarded(
         raise BadInput(f"{path} holds {error}; nothing in the file was executed") from error
     except Exception as error:  # damaged bytes can make the unpickler raise almost anything
         refuse_text(path, contents)
-        detail = " ".join(str(error).split())[:200] or type(error).__name__
+        detail = said_by(error)
+        if detail == CUT_OFF:
+            raise BadInput(f"{path} is truncated: copy or download it again") from error
         raise BadInput(
-            f"{path} is truncated or not a pickle of the expected kind ({detail}); copy it again"
+            f"{path} is damaged, or not a pickle of the expected kind ({detail}): copy it again, "
+            "from a source you trust"
         ) from error
+
+
+def said_by(error: Exception) -> str:
+    """What an error says, in one line; of a value in it, which may be a file's, nothing."""
+    if error.args and isinstance(error.args[0], str):
+        return shown(" ".join(error.args[0][:1000].split()), 200) or type(error).__name__
+    return type(error).__name__
 
 
 def _plain(value: Any, done: dict[int, Any], in_place: Collection[str], key: object = None) -> Any:

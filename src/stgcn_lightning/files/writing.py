@@ -5,6 +5,7 @@ What cannot be written is explained in one sentence.
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,16 @@ MENDABLE = (
     errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST,
     errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.EFBIG, errno.ENOLCK,
 )  # fmt: skip
+
+
+def file_name(text: str, otherwise: str = "unnamed", letters: int = 60) -> str:
+    """A file's name made of a text of anybody, which may hold folders or have any length.
+
+    Examples:
+        >>> file_name("../../home/ntu60 xsub")
+        'home_ntu60_xsub'
+    """
+    return re.sub(r"[^\w.-]+", "_", text).strip("._-")[-letters:].lstrip("._-") or otherwise
 
 
 @contextmanager

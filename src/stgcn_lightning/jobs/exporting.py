@@ -29,7 +29,7 @@ from stgcn_lightning.data.names import MODES
 from stgcn_lightning.data.streams import check_stream
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.archives import read_checkpoint
-from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.files.writing import file_name, write_atomically
 from stgcn_lightning.jobs.backbones import build_model
 from stgcn_lightning.jobs.cards import model_card
 from stgcn_lightning.jobs.classes import class_names
@@ -76,7 +76,7 @@ def export(settings: ExportSettings) -> None:
     checkpoint = checkpoint_of(settings.checkpoint, settings.downloads, family)
     model, card = rebuild(settings, checkpoint)
     suffix = SUFFIXES[form]
-    name = f"{card['benchmark']}_{card['stream']}{suffix}"
+    name = file_name(f"{card['benchmark']}_{card['stream']}") + suffix
     out = path_of("out", settings.out) if settings.out else settings.run_dir / name
     sidecar = out.with_suffix(".json")
     refuse_out(out, sidecar, suffix)

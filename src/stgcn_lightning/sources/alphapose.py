@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.sources import openpose
 from stgcn_lightning.sources.detections import (
     Detection,
@@ -25,7 +25,7 @@ from stgcn_lightning.sources.detections import (
 )
 from stgcn_lightning.sources.frame_files import video_and_frame
 from stgcn_lightning.sources.joint_names import joints_of
-from stgcn_lightning.sources.json_text import brief, fields, first_table, many, numbers, table
+from stgcn_lightning.sources.json_text import fields, first_table, many, numbers, table
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 SKELETONS = ("coco17", "halpe26", "halpe136", "coco_wholebody133", "openpose18")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.sources.detections import (
     Detection,
     Frames,
@@ -31,7 +31,6 @@ from stgcn_lightning.sources.detections import (
 from stgcn_lightning.sources.frame_files import video_and_frame
 from stgcn_lightning.sources.joint_names import joints_of, plain_name, skeleton_of
 from stgcn_lightning.sources.json_text import (
-    brief,
     entries,
     fields,
     first_table,

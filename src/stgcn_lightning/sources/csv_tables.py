@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.files.kinds import kind_of
 from stgcn_lightning.files.reading import opened
-from stgcn_lightning.sources.json_text import brief
 
 MOST_BYTES = 1 << 28
 MOST_COLUMNS = 10_000

@@ -13,7 +13,6 @@ Source: VideoPose3D, DATASETS.md, and its loader, which takes the third coordina
 # pyright: reportUnknownArgumentType=false
 
 import io
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.numpy_files import opened_npz
 from stgcn_lightning.sources.joint_names import JOINTS, numbered
 from stgcn_lightning.sources.own_npz import names_of_arrays
 from stgcn_lightning.sources.recordings import Reading, Recording, as_float32
@@ -59,27 +59,12 @@ def _content(path: Path) -> dict[str, Any]:
     """The pickled members of the archive, by name."""
     from stgcn_lightning.files.pickles import read_pickled
 
-    found: dict[str, Any] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for key in (*KEYS, "metadata"):
-                if f"{key}.npy" not in archive.namelist():
-                    continue
-                if archive.getinfo(f"{key}.npy").file_size > MOST_BYTES:
-                    raise BadInput(f"{path}: {key} unpacks to more than {MOST_BYTES:,} bytes")
-                member = io.BytesIO(archive.read(f"{key}.npy"))
-                if np.lib.format.read_magic(member)[0] == 1:
-                    _, _, dtype = np.lib.format.read_array_header_1_0(member)
-                else:
-                    _, _, dtype = np.lib.format.read_array_header_2_0(member)
-                if not dtype.hasobject:
-                    raise BadInput(f"{path}: {key} is an array of {dtype}, no dictionary")
-                found[key] = read_pickled(io.BytesIO(member.read()), path)
-    except BadInput:
-        raise
-    except Exception as error:  # damaged archives raise nearly anything
-        raise BadInput(f"{path} cannot be read as .npz ({error}); copy it again") from None
-    return found
+    with opened_npz(path, "copy it again") as archive:
+        return {
+            key: read_pickled(io.BytesIO(archive.pickled(key, MOST_BYTES)), path)
+            for key in (*KEYS, "metadata")
+            if key in archive.names
+        }
 
 
 def _layout(metadata: Any) -> str | None:

@@ -9,12 +9,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.files.kinds import kind_of
 from stgcn_lightning.files.reading import opened
 
 MOST_BYTES = 1 << 29  # of one file: about 5 GB of memory while it is read
-BRIEF = 40  # characters of a value that a sentence quotes
 
 
 def read_json(path: Path) -> object:
@@ -158,12 +157,3 @@ def first_table(content: object) -> dict[str, Any]:
     """The first object of a list of objects; empty where there is none, for recognising."""
     found = entries(content)
     return fields(found[0]) if found else {}
-
-
-def brief(value: object) -> str:
-    """A value in a sentence, which may be long or deep."""
-    try:
-        text = " ".join(repr(value).split())
-    except RecursionError:
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= BRIEF else f"{text[:BRIEF]}..."

@@ -12,9 +12,9 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from stgcn_lightning.errors import BadInput, nearest
+from stgcn_lightning.errors import BadInput, brief, nearest
 from stgcn_lightning.skeleton import Skeleton
-from stgcn_lightning.sources.json_text import brief, many, numbers, parsed, table
+from stgcn_lightning.sources.json_text import many, numbers, parsed, table
 from stgcn_lightning.sources.recordings import Reading, Recording, as_float32
 
 MOST_PERSONS = 1000

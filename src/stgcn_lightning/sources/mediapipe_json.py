@@ -10,11 +10,10 @@ Source: MediaPipe, PoseLandmarkerResult; the habits of those who write it to fil
 
 from typing import Any
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.sources.detections import Detection
 from stgcn_lightning.sources.joint_names import JOINTS
 from stgcn_lightning.sources.json_text import (
-    brief,
     entries,
     fields,
     first_table,

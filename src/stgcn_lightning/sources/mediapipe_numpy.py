@@ -12,17 +12,17 @@ Axes: T frames, V landmarks.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.numpy_files import mapped, npy_header, opened_npz
 from stgcn_lightning.sources.detections import MOST_VALUES, Detection
 from stgcn_lightning.sources.frame_files import numbered, videos
 from stgcn_lightning.sources.mediapipe import landmarks
-from stgcn_lightning.sources.own_npz import arrays, names_of_arrays
+from stgcn_lightning.sources.own_npz import arrays
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 NAMES = ("landmarks", "pose", "pose_landmarks")
@@ -51,16 +51,11 @@ def _shape(path: Path) -> tuple[int, ...] | None:
     """Shape of the array in a file, by its head."""
     try:
         if path.suffix.lower() == ".npy":
-            return tuple(np.load(path, mmap_mode="r", allow_pickle=False).shape)
+            return npy_header(path).shape
         if path.suffix.lower() == ".npz":
-            name = f"{_name(names_of_arrays(path))}.npy"
-            with zipfile.ZipFile(path) as archive, archive.open(name) as head:
-                version = np.lib.format.read_magic(head)
-                header = np.lib.format.read_array_header_1_0
-                if version != (1, 0):
-                    header = np.lib.format.read_array_header_2_0
-                return tuple(header(head)[0])
-    except Exception:  # damaged files raise nearly anything
+            with opened_npz(path, "write it again") as archive:
+                return archive.header(_name(archive.names)).shape
+    except (BadInput, ValueError, OSError):
         return None
     return None
 
@@ -115,8 +110,8 @@ def _array(path: Path) -> NDArray[np.float64]:
         found = content.get(_name(list(content)))
     else:
         try:
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
-        except Exception as error:  # damaged files raise nearly anything
+            found = mapped(path)
+        except (ValueError, OSError) as error:
             raise BadInput(f"{path} cannot be read as .npy ({error}); write it again") from None
     if found is None or found.dtype.kind not in "fiu" or found.size > MOST_VALUES:
         raise BadInput(f"{path} has no array of landmarks; give one of (frames, 33, 4)")

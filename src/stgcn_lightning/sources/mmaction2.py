@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.files.pickles import read_pickle
 from stgcn_lightning.files.placed import Placed
 from stgcn_lightning.files.reading import AnyPath, opened
@@ -28,7 +28,6 @@ from stgcn_lightning.sources.keeping import Keeping
 
 ARRAYS = ("keypoint", "keypoint_score")
 NAMED = 3  # keys that a sentence names
-BRIEF = 60  # characters of a value that a sentence quotes
 DEFAULT_IMG_SHAPE = (1080, 1920)  # NTU RGB+D's camera, and the reference's default
 
 
@@ -92,13 +91,7 @@ def _instead(content: object, key: str) -> str:
         return f", but a dict: give list({key}.values())"
     if key in table:
         return f", but a {type(table[key]).__name__}"
-    return f", but {', '.join(map(_brief, list(table)[:NAMED]))}" if table else " and is empty"
-
-
-def _brief(value: object) -> str:
-    """A value in a sentence, which may be long."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= BRIEF else f"{text[:BRIEF]}..."
+    return f", but {', '.join(map(brief, list(table)[:NAMED]))}" if table else " and is empty"
 
 
 def write_annotations(path: AnyPath, annotations: Annotations) -> None:
@@ -152,7 +145,7 @@ def _sample(record: dict[str, Any], lists: FrameLists) -> Sample:
                 f"has no {key}; add it" + "".join(f", or rename its {other}" for other in near)
             )
     if not isinstance(record["frame_dir"], str):
-        raise Malformed(f"has the frame_dir {_brief(record['frame_dir'])}; give its id as text")
+        raise Malformed(f"has the frame_dir {brief(record['frame_dir'])}; give its id as text")
     id = str(record["frame_dir"])  # numpy's text is a subclass, whose name gets into other pickles
     label = None if record.get("label") is None else _whole_number(record, "label")
     given = record.get("total_frames") is not None
@@ -188,7 +181,7 @@ def _whole_number(record: dict[str, Any], key: str) -> int:
     except TypeError:
         value = record[key]
         raise Malformed(
-            f"has the {key} {_brief(value)}; give a whole number{_as_number(key, value)}"
+            f"has the {key} {brief(value)}; give a whole number{_as_number(key, value)}"
         ) from None
 
 
@@ -263,7 +256,7 @@ def _img_shape(value: Any) -> tuple[int, int]:
         three = isinstance(value, list | tuple) and len(cast("list[object]", value)) == 3
         two = ", img_shape[:2]" if three else ""
         raise Malformed(
-            f"has img_shape {_brief(cast(object, value))}; give the height and width of the "
+            f"has img_shape {brief(cast(object, value))}; give the height and width of the "
             f"picture in pixels{two}"
         ) from None
 
@@ -273,7 +266,7 @@ def _splits(path: AnyPath, table: dict[object, object]) -> dict[str, list[str]]:
     for name, ids in table.items():
         if (wrong := _no_ids(name, ids)) is not None:
             raise BadInput(
-                f"split {_brief(name)} of {path} is not a list of ids, {wrong}: give ids as text"
+                f"split {brief(name)} of {path} is not a list of ids, {wrong}: give ids as text"
             )
         # An id that is listed twice counts once, as in the reference.
         splits[str(name)] = list(dict.fromkeys(map(str, cast(list[str], ids))))
@@ -290,5 +283,5 @@ def _no_ids(name: object, ids: object) -> str | None:
         return f"but a {type(ids).__name__}"
     for id in cast(list[object], ids):
         if not isinstance(id, str):
-            return f"as it holds {_brief(id)} in place of a sample's frame_dir"
+            return f"as it holds {brief(id)} in place of a sample's frame_dir"
     return None

@@ -13,10 +13,10 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.sources.detections import MOST_VALUES
 from stgcn_lightning.sources.joint_names import JOINTS, numbered, skeleton_of
-from stgcn_lightning.sources.json_text import brief, numbers
+from stgcn_lightning.sources.json_text import numbers
 from stgcn_lightning.sources.recordings import Reading, Recording, Unit, as_float32
 
 KEYS = (

@@ -22,9 +22,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.numpy_files import opened_npz
 from stgcn_lightning.sources.detections import MOST_VALUES
 from stgcn_lightning.sources.own_form import recording_of
 from stgcn_lightning.sources.recordings import Reading, Recording
@@ -59,14 +57,9 @@ def arrays(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: it is damaged, too large, or holds Python objects.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MOST_BYTES:
-            raise BadInput(f"{path} unpacks to {size:,} bytes; write a file for each recording")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except BadInput:
-        raise
-    except Exception as error:  # damaged archives raise nearly anything
-        raise BadInput(f"{path} cannot be read as .npz ({error}); write it again") from None
+    with opened_npz(path, "write it again") as archive:
+        left, found = MOST_BYTES, dict[str, Any]()
+        for name in archive.names:
+            found[name] = array = archive.read(name, left)
+            left -= array.nbytes
+        return found

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.sources.detections import Detection, Frames, assembled, number_of_joints
 from stgcn_lightning.sources.joint_names import joints_of
 from stgcn_lightning.sources.json_text import (
-    brief,
     entries,
     fields,
     first_table,

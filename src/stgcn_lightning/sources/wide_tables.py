@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.sources.csv_tables import Table
 from stgcn_lightning.sources.detections import Detection
-from stgcn_lightning.sources.json_text import brief
 
 WORDS = {
     "x": "x",

@@ -60,7 +60,7 @@ def inspect(asked: Asked) -> Inspected:
     model = None
     try:
         refuse_diverged(state, path)
-        model = model_of(card, path) if "model" in card else model_like(state)
+        model = model_of(card, state, path) if "model" in card else model_like(state)
         if model is not None and "model" in card:
             load(model, state, path)
     except BadInput as error:

@@ -3,7 +3,6 @@
 Axes: M persons, T frames, V joints.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.files.writing import file_name, write_atomically
 from stgcn_lightning.jobs.prediction.pieces import Answered
 from stgcn_lightning.report.colours import theme_named
 from stgcn_lightning.report.limbs import flat
@@ -34,7 +33,6 @@ ROWS = 3  # classes that an animation names
 ASSUMED_FPS = 25.0  # of a recording that does not say
 # pictures per second, and pictures of a whole recording, at most
 LIMITS = {".gif": (15.0, 300), ".mp4": (30.0, 9000)}
-LETTERS_OF_NAMES = 100  # of a file
 ALIKE = 18  # letters: names that begin with the same ones may be cut to the same
 
 
@@ -93,8 +91,7 @@ class Pictures:
         """The file of a picture, which is new."""
         file = self.files[key]
         if file is None:
-            safe = re.sub(r"[^\w.-]+", "_", one.asked.id).strip("._")[-LETTERS_OF_NAMES:]
-            name, suffix = safe or "recording", SUFFIXES[key][0]
+            name, suffix = file_name(one.asked.id, "recording"), SUFFIXES[key][0]
             file, number = self.settings.run_dir / f"{name}{suffix}", 1
             while file in self.taken:
                 number += 1
