@@ -6,12 +6,14 @@ import multiprocessing
 import random
 import socket
 import time
+from urllib.request import Request
 
 import pytest
 from rich.console import Console
 from serving import answers, breaks_after, shows_a_page, stalls
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files import downloads
 from stgcn_lightning.files.downloads import Downloads, fetch
 
 CONTENT = random.Random(0).randbytes(3_000_000)
@@ -25,13 +27,13 @@ def file(server, tmp_path):
     return tmp_path / "cache" / "file.bin"
 
 
-def get(server, file, check=lambda part: None, terminal=False, **settings):
+def get(server, file, check=lambda part: None, terminal=False, most=10**7, **settings):
     """Fetch the server's file; returns what was shown."""
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=terminal, width=200, soft_wrap=True)
     settings = {"timeout": 5, "tries": 3, "wait": 0} | settings
     downloads = Downloads(address=server.address, folder=file.parent, **settings)
-    fetch(f"{server.address}/file.bin", file, check, downloads, console)
+    fetch(f"{server.address}/file.bin", file, check, downloads, console, most=most)
     return shown.getvalue()
 
 
@@ -242,6 +244,48 @@ def test_what_is_no_address_of_a_web_server_is_refused(server, file, address):
         get(server, file)
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_no_more_is_taken_than_such_a_file_can_have(server, file, said):
+    if not said:
+        server.faults = [lambda answer: answer.send(length=False)] * 3
+    with pytest.raises(BadInput, match="sends more than 1,000,000 bytes, too much for such a file"):
+        get(server, file, most=10**6)
+    assert left(file) == []
+    assert len(server.asked) == 1, "it is not tried again"
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x"])
+def test_a_server_that_leads_to_what_is_no_web_server_is_not_followed(server, file, place):
+    server.faults = [leads_to(place)]
+    with pytest.raises(
+        BadInput, match=r"leads from http to (file|ftp|data), which is not followed"
+    ):
+        get(server, file)
+    assert left(file) == []
+
+
+def test_a_server_that_leads_to_another_address_is_followed(server, file):
+    server.files["/moved.bin"] = CONTENT
+    server.faults = [leads_to(f"{server.address}/moved.bin")]
+    get(server, file)
+    assert file.read_bytes() == CONTENT
+
+
+def test_https_is_not_left():
+    request = Request("https://example.org/file.bin")
+    with pytest.raises(downloads._Refused, match="leads from https to http, which is not followed"):
+        downloads._Redirects().redirect_request(request, None, 302, "", {}, "http://example.org/x")
+
+
+def leads_to(place):
+    def answer(request):
+        request.send_response(302)
+        request.send_header("Location", place)
+        request.end_headers()
+
+    return answer
+
+
 def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(BadInput, match=r"cannot write .*file\.bin: .*downloads\.folder=FOLDER"):
@@ -271,7 +315,8 @@ def test_progress_is_a_line_every_tenth_or_a_bar_on_a_terminal(server, file):
 def _fetch_in_process(server_address, file, started):
     started.wait()
     downloads = Downloads(server_address, file.parent, timeout=5, tries=3, wait=0)
-    fetch(f"{server_address}/file.bin", file, lambda part: None, downloads, Console(quiet=True))
+    quiet = Console(quiet=True)
+    fetch(f"{server_address}/file.bin", file, lambda part: None, downloads, quiet, most=10**7)
 
 
 def test_two_processes_fetch_once(server, file):

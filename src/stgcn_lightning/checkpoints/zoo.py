@@ -24,6 +24,7 @@ from stgcn_lightning.files.reading import sha256
 TABLE = Path(__file__).with_name("zoo.yaml")
 ZOO = "zoo:"
 ADDRESS = re.compile(r"([A-Za-z][\w+.-]*)://")
+MOST = 1 << 31  # bytes of a checkpoint; the published ones have up to 70 MB
 PLAIN = "stgcn"  # the family that a name may leave out
 
 
@@ -195,7 +196,14 @@ def checkpoint_file(text: str, downloads: Downloads, console: Console) -> Path:
             )
 
     if new:
-        fetch(entry.address(downloads.address, downloads.pyskl), path, check, downloads, console)
+        fetch(
+            entry.address(downloads.address, downloads.pyskl),
+            path,
+            check,
+            downloads,
+            console,
+            most=MOST,
+        )
         return path
     try:
         check(path)  # it may have been put there by hand
@@ -225,7 +233,7 @@ def _fetched(address: str, downloads: Downloads, console: Console) -> Path:
     name = re.sub(r"[^\w.-]", "_", unquote(urlsplit(address).path).rsplit("/", 1)[-1])
     folder = downloads.folder / "addresses" / hashlib.sha256(address.encode()).hexdigest()[:12]
     path = folder / (name or "checkpoint")
-    fetch(address, path, _read, downloads, console)
+    fetch(address, path, _read, downloads, console, most=MOST)
     return path
 
 

@@ -4,7 +4,9 @@ A transfer is written to NAME.part; NAME.part.json keeps the file's validator an
 server stated them, so that a broken or killed transfer continues where it ended, or starts again if
 the file has changed (RFC 9110: Range, If-Range). The complete part is checked and then renamed.
 
-Certificates and proxies are those of the system (`urllib`).
+Certificates and proxies are those of the system (`urllib`). A server may lead elsewhere, but never
+from https to http, nor to anything that is no web server; and it may send no more than was asked
+for.
 """
 
 import json
@@ -21,7 +23,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from filelock import FileLock
 from rich.console import Console
@@ -75,6 +78,8 @@ def fetch(
     check: Callable[[Path], object],
     downloads: Downloads,
     console: Console,
+    *,
+    most: int,
 ) -> None:
     """Download the file at `address` to `path`, unless `path` exists.
 
@@ -85,6 +90,7 @@ def fetch(
             is not the file that is needed.
         downloads: timeout, tries and wait.
         console: where progress is shown: a bar on a terminal, otherwise a line every 10 %.
+        most: bytes that the file may have.
 
     Raises:
         BadInput: the file cannot be downloaded or written, or `check` refuses it (it is then
@@ -96,7 +102,7 @@ def fetch(
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             if not path.exists():  # another process may have fetched it meanwhile
-                _fetch(address, path, check, downloads, console)
+                _fetch(address, path, check, downloads, console, most)
 
 
 def _fetch(
@@ -105,11 +111,12 @@ def _fetch(
     check: Callable[[Path], object],
     downloads: Downloads,
     console: Console,
+    most: int,
 ) -> None:
     part = path.with_name(f"{path.name}.part")
     console.print(f"downloading {address} to {path}")
     try:
-        _transfer_patiently(address, part, downloads, console)
+        _transfer_patiently(address, part, downloads, console, most)
     except (_Broken, _Refused) as error:
         raise BadInput(
             f"cannot download {address}: {error}; fetch it elsewhere and put it at {path}"
@@ -123,11 +130,13 @@ def _fetch(
     _forget(part)
 
 
-def _transfer_patiently(address: str, part: Path, downloads: Downloads, console: Console) -> None:
+def _transfer_patiently(
+    address: str, part: Path, downloads: Downloads, console: Console, most: int
+) -> None:
     failures, furthest = 0, _size(part)
     while True:
         try:
-            return _transfer(address, part, downloads.timeout, console)
+            return _transfer(address, part, downloads.timeout, console, most)
         except _Broken as error:
             failures = 1 if _size(part) > furthest else failures + 1
             if failures >= downloads.tries:
@@ -138,7 +147,7 @@ def _transfer_patiently(address: str, part: Path, downloads: Downloads, console:
             time.sleep(pause)
 
 
-def _transfer(address: str, part: Path, timeout: float, console: Console) -> None:
+def _transfer(address: str, part: Path, timeout: float, console: Console, most: int) -> None:
     """Complete `part`, from where it ends if the server supports that."""
     about = _about(part)
     have = _size(part) if about else 0
@@ -148,7 +157,7 @@ def _transfer(address: str, part: Path, timeout: float, console: Console) -> Non
     request = _request(address, {"User-Agent": "stgcn_lightning", **resuming})
     with _explaining_network(timeout):
         try:
-            response = urlopen(request, timeout=timeout)
+            response = build_opener(_Redirects).open(request, timeout=timeout)
         except HTTPError as error:
             if error.code == 416:  # our part is not the beginning of the file
                 _forget(part)
@@ -163,6 +172,8 @@ def _transfer(address: str, part: Path, timeout: float, console: Console) -> Non
                 raise _Broken("the server sent another piece than was asked for")
         else:  # the whole file: at first, if it has changed, or if the server cannot resume
             have, size = 0, response.length
+        if (size or 0) > most:
+            raise _too_large(part, most)
         _check_space(part, (size or 0) - have)
         with part.open("ab" if have else "wb") as file:
             if not have:
@@ -173,6 +184,8 @@ def _transfer(address: str, part: Path, timeout: float, console: Console) -> Non
                         block = response.read1(min(BLOCK, (size or BLOCK + have) - have))
                     if not block:
                         break
+                    if have + len(block) > most:  # of a file whose size was not said
+                        raise _too_large(part, most)
                     file.write(block)
                     have += len(block)
                     show(have)
@@ -180,6 +193,24 @@ def _transfer(address: str, part: Path, timeout: float, console: Console) -> Non
             os.fsync(file.fileno())
     if size is not None and have < size:
         raise _Broken(f"the transfer broke off after {have} of {size} bytes")
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follows a server to another address, if that is one of the web and no less safe."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ):
+        """The request for the new address."""
+        before, after = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
+        if after not in ("http", "https") or (before, after) == ("https", "http"):
+            raise _Refused(f"the server leads from {before} to {after}, which is not followed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _too_large(part: Path, most: int) -> _Refused:
+    _forget(part)
+    return _Refused(f"the server sends more than {most:,} bytes, too much for such a file")
 
 
 def _request(address: str, headers: dict[str, str]) -> Request:

@@ -23,6 +23,8 @@ from stgcn_lightning.sources.registry import Source, own_source, source_named
 from stgcn_lightning.sources.synthetic import synthetic_annotations, synthetic_file
 from stgcn_lightning.terminal import console, shown
 
+MOST = 1 << 36  # bytes of annotations; the largest that are published have 6e9
+
 
 def open_store_of(settings: Common, *, download: bool = False, explain: bool = False) -> Store:
     """The store of the benchmark's annotations, built (or synthesised) first if need be.
@@ -60,7 +62,8 @@ def open_store_of(settings: Common, *, download: bool = False, explain: bool = F
                 f"there is no annotation file {annotations}: {remedy} benchmark.annotations=FILE"
                 + from_raw(benchmark)
             ) from error
-        fetch(source, annotations, looked_at(spec), downloads_of(settings.downloads), console)
+        downloads = downloads_of(settings.downloads)
+        fetch(source, annotations, looked_at(spec), downloads, console, most=MOST)
         with watch:
             store = open_or_build(annotations, spec, root, watch)
     print_left_out(store)
