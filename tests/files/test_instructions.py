@@ -98,7 +98,7 @@ def test_a_key_of_many_digits_is_refused(tmp_path):
     assert "a key of many digits" in message(read_pickle, path)
 
 
-@pytest.mark.parametrize("block", [8, 64, 1000, instructions.BLOCK])
+@pytest.mark.parametrize("block", [16, 64, 1000, instructions.BLOCK])
 def test_blocks_change_nothing(monkeypatch, block):
     monkeypatch.setattr(instructions, "BLOCK", block)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):

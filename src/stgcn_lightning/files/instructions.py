@@ -175,10 +175,10 @@ class _Block:
         self.file, self.seen = file, seen
         self.data, self.begin, self.at = b"", 0, 0
 
-    def load(self, begin: int, size: int = BLOCK) -> None:
-        """Read on from `begin`."""
+    def load(self, begin: int, size: int | None = None) -> None:
+        """Read on from `begin`, `BLOCK` bytes if it is not said how many."""
         self.file.seek(begin)
-        self.data, self.begin, self.at = self.file.read(size), begin, 0
+        self.data, self.begin, self.at = self.file.read(size or BLOCK), begin, 0
         if self.seen:
             self.seen(begin)
 
