@@ -29,7 +29,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.files.instructions import CUT_OFF, walked
 from stgcn_lightning.files.kinds import refuse_text
 from stgcn_lightning.files.reading import AnyPath
@@ -216,7 +216,7 @@ class Unpickler(pickle.Unpickler):
     def encode(self, text: str, encoding: str) -> bytes:
         """Bytes, as protocols 0 to 2 spell them."""
         if encoding not in ("latin1", "latin-1"):
-            raise pickle.UnpicklingError(f"bytes in the encoding {encoding!r}")
+            raise pickle.UnpicklingError(f"bytes in the encoding {brief(encoding)}")
         self.spend(len(text))
         return text.encode("latin-1")
 
