@@ -6,7 +6,7 @@ from typing import Any
 
 LETTERS = 60  # of a value in a sentence
 ENTRIES, DEPTH = 4, 3  # of a container in it
-MOST_DIGITS = 20  # of a whole number
+MOST_DIGITS = 40  # of a whole number; identities of 128 bits have 39
 
 
 class BadInput(ValueError):  # noqa: N818 - it names what is wrong with the input, as it is caught
@@ -36,7 +36,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
     return f"choose from {', '.join(names)}" if len(names) < 40 else "--help lists them all"
 
 
-def brief(value: Any, letters: int = LETTERS) -> str:
+def brief(value: Any) -> str:
     """A value as Python writes it, cut off after some letters.
 
     Of a container a few entries are looked at: one whose entries name each other may hold more than
@@ -48,26 +48,26 @@ def brief(value: Any, letters: int = LETTERS) -> str:
         >>> brief(10**5000)
         'a number of 16610 bits'
     """
-    text = " ".join(_written(value, DEPTH, letters).split())
-    return text if len(text) <= letters else f"{text[:letters]}..."
+    text = " ".join(_written(value, DEPTH).split())
+    return text if len(text) <= LETTERS else f"{text[:LETTERS]}..."
 
 
-def _written(value: Any, depth: int, letters: int) -> str:
+def _written(value: Any, depth: int) -> str:
     if isinstance(value, str | bytes):
-        return repr(value[: letters + 1])
+        return repr(value[: LETTERS + 1])
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**MOST_DIGITS:
         return f"a number of {value.bit_length()} bits"
     if value is None or isinstance(value, bool | int | float | complex):
         return repr(value)
     if isinstance(value, Mapping | Sequence | set | frozenset):
-        return _container(value, depth, letters)
+        return _container(value, depth)
     shape = getattr(value, "shape", None)  # of arrays and tensors
     if isinstance(shape, tuple):
         return f"an array of {value.dtype} and shape {brief(tuple(shape))}"
     return f"a {type(value).__name__}"
 
 
-def _container(value: Any, depth: int, letters: int) -> str:
+def _container(value: Any, depth: int) -> str:
     begin, end = {tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}.get(type(value), "[]")
     if not depth:
         return f"{begin}...{end}"
@@ -76,9 +76,9 @@ def _container(value: Any, depth: int, letters: int) -> str:
         if len(parts) == ENTRIES:
             parts.append("...")
             break
-        written = _written(key, depth - 1, letters)
+        written = _written(key, depth - 1)
         if isinstance(value, Mapping):
-            written += f": {_written(value[key], depth - 1, letters)}"
+            written += f": {_written(value[key], depth - 1)}"
         parts.append(written)
     alone = "," if isinstance(value, tuple) and len(parts) == 1 else ""
     return f"{begin}{', '.join(parts)}{alone}{end}"

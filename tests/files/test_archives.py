@@ -1,4 +1,5 @@
 import collections
+import copy
 import io
 import os
 import pickle
@@ -303,3 +304,27 @@ def test_a_flipped_byte_of_a_weight_is_noticed(tmp_path):
     content[content.index(b"\x00\x00\xc0\x3f" * 10)] ^= 1
     path.write_bytes(content)
     assert "Bad CRC-32" in message(read_checkpoint, path)
+
+
+def test_a_stride_of_zero_multiplies_no_memory(tmp_path):
+    torch.save({"state_dict": {"w": torch.ones(1).expand(1 << 40)}}, tmp_path / "x.pth")
+    assert "it would grow beyond its own size" in message(read_checkpoint, tmp_path / "x.pth")
+
+
+def test_records_that_overlap_are_not_read_again_and_again(tmp_path):
+    names = {f"w{i}": torch.ones(20_000) for i in range(12)}
+    torch.save(names, tmp_path / "x.pth")
+    with zipfile.ZipFile(tmp_path / "x.pth") as archive:
+        content = {one.filename: archive.read(one) for one in archive.infolist()}
+    path = tmp_path / "y.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in content.items():
+            if not re.search(r"/data/[1-9]", name):
+                archive.writestr(name, data)
+        first = next(one for one in archive.filelist if one.filename.endswith("/data/0"))
+        for i in range(1, 12):
+            again = copy.copy(first)
+            again.filename = f"{first.filename[:-1]}{i}"
+            archive.filelist.append(again)
+    assert path.stat().st_size < (tmp_path / "x.pth").stat().st_size / 5
+    assert f"{path} is damaged" in message(read_checkpoint, path)

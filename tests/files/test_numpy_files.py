@@ -63,7 +63,7 @@ def head(descr: str = "'<f4'", shape: str = "(2,)", order: str = "False") -> str
         (npy(head("[('a', '<f4')]")), "none of plain numbers or text"),
         (npy(head("'|O'")), "holds Python objects"),
         (npy(head(shape="(-2,)")), "none of plain numbers or text"),
-        (npy(head(shape="(" + "1, " * 40 + ")")), "of 40 axes"),
+        (npy(head(shape="(" + "1, " * 70 + ")")), "of 70 axes"),
         (npy("(" * 9000), "none of plain numbers or text"),
         (npy(head() + " " * 20_000), "a header that is too long"),
         (b"\x93NUMPY\x09\x00", "without numpy's mark"),

@@ -110,6 +110,7 @@ NUMPY = "numpy.core.multiarray"
         array_pickle((2,), code="O8"),
         array_pickle((1 << 40, 0), code="O8", data=[]),
         array_pickle((), code="O8", data=[None]),
+        array_pickle((1 << 40,), code="U0", data=b""),
         array_pickle((3, -1), code="O8", data=[None] * 3),
         array_pickle((1,) * 3000, code="O8", data=[None]),
         b"not a pickle",

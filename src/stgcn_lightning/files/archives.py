@@ -18,14 +18,20 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind, refuse_pickle, refuse_text
 from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.tensors import (
-    MOST_AXES,
     STORAGES,
     ReadStorage,
     TensorUnpickler,
     flat_tensor,
     read_legacy,
 )
-from stgcn_lightning.files.unpickling import Budget, Built, guarded, refuse_many, shown
+from stgcn_lightning.files.unpickling import (
+    MOST_AXES,
+    Budget,
+    Built,
+    guarded,
+    refuse_many,
+    shown,
+)
 
 # Those with arithmetic: torch crashes on numbers of a few bits and on quantised ones.
 DTYPES = {
@@ -152,10 +158,8 @@ class _CheckpointUnpickler(TensorUnpickler):
         return torch.Size(sides)
 
     def device(self, kind: Any, *index: Any) -> torch.device:
-        known = (
-            isinstance(kind, str) and kind in DEVICES and index in ((), *((i,) for i in range(64)))
-        )
-        if not known:
+        few = len(index) < 2 and all(type(one) is int and 0 <= one < 64 for one in index)
+        if not few or not isinstance(kind, str) or kind not in DEVICES:
             raise pickle.UnpicklingError("a torch.device that is none")
         return torch.device(kind, *index)
 

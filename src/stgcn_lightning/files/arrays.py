@@ -10,9 +10,7 @@ import numpy as np
 
 from stgcn_lightning.files.placed import ArrayInFile, Run
 from stgcn_lightning.files.reading import AnyPath
-from stgcn_lightning.files.unpickling import Built, NotPlain
-
-MOST_AXES = 64  # of an array
+from stgcn_lightning.files.unpickling import MOST_AXES, Built, NotPlain
 
 
 class Dtype(Built):

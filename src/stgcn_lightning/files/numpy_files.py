@@ -17,13 +17,11 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.unpickling import said_by
+from stgcn_lightning.files.unpickling import MOST_AXES, said_by
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
-MOST_AXES = 32
 MOST_MEMBERS = 10_000
-WIDEST = 1_000_000  # bytes of one entry, which is text
 NUMBERS = r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,5})"
 HEADER = re.compile(
     rf"\s*\{{\s*'descr':\s*'({NUMBERS}|\|?O)',\s*'fortran_order':\s*(True|False),"
@@ -53,22 +51,23 @@ class Header:
 
 
 class Archive:
-    """An open .npz.
+    """An open .npz; `opened_npz` makes one sentence of whatever its methods raise.
 
     Args:
         file: the archive.
-        path: of the file, for sentences.
-        remedy: what to do about a damaged one: the end of a sentence.
+
+    Raises:
+        ValueError: it holds too many arrays, or one of them twice.
     """
 
-    def __init__(self, file: zipfile.ZipFile, path: Path, remedy: str) -> None:
-        self._file, self.path, self._remedy = file, path, remedy
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self._file = file
         members = [one for one in file.infolist() if one.filename.endswith(".npy")]
         if len(members) > MOST_MEMBERS:
-            raise BadInput(f"{path} holds {len(members):,} arrays, too many to be read")
+            raise ValueError(f"it holds {len(members):,} arrays, too many to be read")
         self._members = {one.filename.removesuffix(".npy"): one for one in members}
         if len(self._members) < len(members):
-            raise BadInput(f"{path} holds an array twice: {remedy}")
+            raise ValueError("it holds an array twice")
 
     @property
     def names(self) -> list[str]:
@@ -79,7 +78,7 @@ class Archive:
         """What an array is.
 
         Raises:
-            BadInput: there is no such array, or it is none of numbers or text.
+            ValueError: there is no such array, or it is none of numbers or text.
         """
         with self._opened(name) as member:
             return read_header(member)
@@ -88,7 +87,7 @@ class Archive:
         """An array of numbers or text, of at most so many bytes.
 
         Raises:
-            BadInput: there is none, it is damaged, or larger.
+            ValueError: there is none, it is damaged, or larger.
         """
         with self._opened(name) as member:
             header = read_header(member)
@@ -105,7 +104,7 @@ class Archive:
         """The pickle that an array of Python objects is, of at most so many bytes.
 
         Raises:
-            BadInput: there is none, it is one of numbers, or larger.
+            ValueError: there is none, it is one of numbers, or larger.
         """
         with self._opened(name) as member:
             if not read_header(member).dtype.hasobject:
@@ -115,44 +114,35 @@ class Archive:
                 raise ValueError(f"{name} unpacks to more than {most:,} bytes")
         return content
 
-    @contextmanager
-    def _opened(self, name: str) -> Generator[IO[bytes]]:
-        with explained(self.path, self._remedy):
-            if name not in self._members:
-                raise ValueError(f"it has no {name}")
-            member = self._members[name]
-            if member.compress_type not in PACKINGS:
-                raise ValueError(f"{name} is packed in another way than numpy's")
-            with self._file.open(member) as file:
-                yield file
+    def _opened(self, name: str) -> IO[bytes]:
+        if name not in self._members:
+            raise ValueError(f"it has no {name}")
+        member = self._members[name]
+        if member.compress_type not in PACKINGS:
+            raise ValueError(f"{name} is packed in another way than numpy's")
+        return self._file.open(member)
 
 
 @contextmanager
 def opened_npz(path: Path, remedy: str) -> Generator[Archive]:
-    """An .npz file, open for reading.
+    """An .npz file, open for reading; whatever is wrong with it becomes one sentence.
 
     Args:
         path: of the file.
         remedy: what to do about a damaged one: the end of a sentence.
 
     Raises:
-        BadInput: it cannot be read, or is no such archive.
+        BadInput: it cannot be read, or holds something else than it should.
     """
-    with explained(path, remedy), zipfile.ZipFile(path) as file:
-        yield Archive(file, path, remedy)
-
-
-@contextmanager
-def explained(path: Path, remedy: str) -> Generator[None]:
-    """Turn whatever a damaged archive raises into one sentence."""
     try:
-        yield
+        with zipfile.ZipFile(path) as file:
+            yield Archive(file)
     except BadInput:
         raise
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror or 'no such file'}") from None
     except Exception as error:  # zipfile and zlib raise nearly anything
-        raise BadInput(f"{path} cannot be read as .npz ({said_by(error)}): {remedy}") from None
+        what = error.strerror if isinstance(error, OSError) else None
+        what = what or said_by(error)
+        raise BadInput(f"{path} cannot be read as .npz ({what}): {remedy}") from None
 
 
 def read_header(file: IO[bytes]) -> Header:

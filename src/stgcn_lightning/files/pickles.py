@@ -278,8 +278,10 @@ class _PlainUnpickler(TensorUnpickler):
 class _InPlaceUnpickler(_PlainUnpickler):
     """Reads a pickle of which long runs of bytes stay in the file."""
 
-    def run(self, start: int, size: int, text: bool) -> Built:
-        return Run(self.file, start, size, text)
+    def persistent_load(self, pid: Any) -> Any:
+        """The run at a place, and what there is without places."""
+        placed = isinstance(pid, tuple) and len(cast("tuple[Any, ...]", pid)) == 3
+        return Run(self.file, *pid) if placed else super().persistent_load(pid)
 
     def encode(self, text: Any, encoding: str) -> Any:
         if not isinstance(text, Run):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
 from stgcn_lightning.files.reading import AnyPath
-from stgcn_lightning.files.unpickling import Built, Unpickler
+from stgcn_lightning.files.unpickling import MOST_AXES, Built, Unpickler
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,6 @@ STORAGES = {  # name of a class of storages -> that of their type
     "ComplexDoubleStorage": "complex128",
     "ComplexFloatStorage": "complex64",
 }
-MOST_AXES = 64
 ReadStorage = Callable[[str, "torch.dtype", int], "Tensor"]  # key, dtype, numel -> flat tensor
 
 

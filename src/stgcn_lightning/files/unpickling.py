@@ -37,6 +37,7 @@ from stgcn_lightning.files.reading import AnyPath
 FREE = 1 << 16  # bytes that a pickle may have copied, however small it is
 COPIES = 4  # and so many times its own size: text becomes bytes, bytes an array, an array float32
 MOST_ARGUMENTS = 100  # of a call, which copies them
+MOST_AXES = 64  # of an array or tensor
 LONGEST_NAME = 500  # letters of a global's name
 KEYS = (str, bytes, int, float, np.integer, np.floating, np.bool_, type, type(None))
 
@@ -251,15 +252,11 @@ class Unpickler(pickle.Unpickler):
                 if pairs
                 else self.filled_set(entries)
             )
-        return self.referred(*pid) if len(pid) == 1 else self.run(*pid)
+        return self.referred(*pid)
 
     def referred(self, pid: Any) -> Any:
         """What the pickle refers to outside itself: here, a refusal."""
         raise pickle.UnpicklingError("it refers to something that is not in it")
-
-    def run(self, start: int, size: int, text: bool) -> Any:
-        """A run of bytes that is still in the file, if some are left there."""
-        raise NotImplementedError
 
 
 def shown(name: str, letters: int = 100) -> str:

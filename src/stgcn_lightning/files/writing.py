@@ -22,15 +22,19 @@ MENDABLE = (
     errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.EFBIG, errno.ENOLCK,
 )  # fmt: skip
 
+LETTERS_OF_NAMES = 60  # which take up to 240 bytes; file systems allow 255
 
-def file_name(text: str, otherwise: str = "unnamed", letters: int = 60) -> str:
+
+def file_name(text: str, otherwise: str = "unnamed") -> str:
     """A file's name made of a text of anybody, which may hold folders or have any length.
 
     Examples:
         >>> file_name("../../home/ntu60 xsub")
         'home_ntu60_xsub'
     """
-    return re.sub(r"[^\w.-]+", "_", text).strip("._-")[-letters:].lstrip("._-") or otherwise
+    return (
+        re.sub(r"[^\w.-]+", "_", text).strip("._-")[-LETTERS_OF_NAMES:].lstrip("._-") or otherwise
+    )
 
 
 @contextmanager

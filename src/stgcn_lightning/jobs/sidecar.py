@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from stgcn_lightning.checkpoints.card import admitted
 from stgcn_lightning.checkpoints.onnx import INPUT, OUTPUT
 from stgcn_lightning.checkpoints.onnx_continual import AGE, FRAME, state_names
 from stgcn_lightning.engine.continual_step import ContinualStep
@@ -58,14 +59,18 @@ def known_stream(name: str, dimension: str) -> str:
 
 
 def card_beside(checkpoint: Path) -> dict[str, Any]:
-    """The card in the sidecar of an exported file; empty if there is none beside it."""
+    """The card in the sidecar of an exported file; empty if there is none beside it.
+
+    Raises:
+        BadInput: it holds what no card may.
+    """
     path = checkpoint.with_suffix(".json")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     ours = isinstance(found, dict) and isinstance(found.get("skeleton"), dict)
-    return found if ours and found.get("file") == checkpoint.name else {}
+    return admitted(found, path) if ours and found.get("file") == checkpoint.name else {}
 
 
 def describe(

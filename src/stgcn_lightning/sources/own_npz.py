@@ -18,10 +18,10 @@ key             shape                       meaning
 Only ``keypoint`` must be there. The JSON form (`own_json`) has the same keys.
 """
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
+from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.numpy_files import opened_npz
 from stgcn_lightning.sources.detections import MOST_VALUES
 from stgcn_lightning.sources.own_form import recording_of
@@ -40,9 +40,9 @@ def names_of_arrays(path: Path) -> list[str]:
     if path.suffix.lower() != ".npz" or not path.is_file():
         return []
     try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except Exception:  # damaged archives raise nearly anything
+        with opened_npz(path, "") as archive:
+            return archive.names
+    except BadInput:
         return []
 
 
