@@ -168,28 +168,14 @@ def read_scores(
     if path.suffix != ".npz" and kind_of(path) != NPZ:
         return _checked(path, _foreign(path, beside), apply_softmax)
     refuse_other_kind(path, "score files")
-    remedy = "write one with the test door, scores=FILE.npz"
     most = MOST_FREE + MOST_UNPACKED * path.stat().st_size
-    with opened_npz(path, remedy) as archive:
-        if missing := {*PARTS, "meta"} - {*archive.names}:
-            raise BadInput(
-                f"{path} is no score file of this package, as it has no {min(missing)}: {remedy}"
-            )
-        meta = _meta(archive.read("meta", 4 * LONGEST_META))
+    with opened_npz(path, "write one with the test door, scores=FILE.npz") as archive:
+        meta: object = json.loads(str(archive.read("meta", 4 * LONGEST_META)))
+        if not isinstance(meta, dict):
+            raise ValueError("its meta is no table")
         ids, labels, values, classes = (archive.read(name, most) for name in PARTS)
-    if meta is None:
-        raise BadInput(f"{path} is no score file of this package: its meta is no table: {remedy}")
-    scores = Scores(ids, labels, values, classes, meta)
+    scores = Scores(ids, labels, values, classes, cast("dict[str, Any]", meta))
     return _checked(path, scores, apply_softmax)
-
-
-def _meta(array: NDArray[Any]) -> dict[str, Any] | None:
-    """Where the scores come from; None: it is no table of names and plain values."""
-    try:
-        found = json.loads(str(array[()])) if array.shape == () else None
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _foreign(path: Path, beside: Scores | None) -> Scores:
