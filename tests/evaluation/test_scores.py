@@ -74,7 +74,7 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     with pytest.raises(BadInput, match=r"text.npz cannot be read as .npz"):
         read_scores(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    with pytest.raises(BadInput, match=r"other.npz is no score file"):
+    with pytest.raises(BadInput, match=r"other.npz cannot be read as .npz"):
         read_scores(tmp_path / "other.npz")
 
 
