@@ -6,6 +6,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from pickled import in_pickle
 from trees import HOSTILE_TEXTS
 
 SHAPES: tuple[tuple[int, ...], ...] = (
@@ -17,12 +18,9 @@ LARGE = 1 << 27  # entries, none of which is written
 def in_file(rng: Random, content: bytes) -> bytes:
     """A file in which something is another thing."""
     file = io.BytesIO(content)
-    try:
-        with h5py.File(file, "r+") as root:
-            for _ in range(rng.choice((1, 1, 2, 3))):
-                _change(rng, root)
-    except Exception:  # damaged before, or by the change before
-        return content[: rng.randrange(len(content) + 1)]
+    with h5py.File(file, "r+") as root:
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            _change(rng, root)
     return file.getvalue()
 
 
@@ -38,7 +36,10 @@ def _change(rng: Random, root: Any) -> None:
     elif kind == 2:
         attributes = root[rng.choice((name, "/"))].attrs
         key = rng.choice([*attributes, "dims", "x"])
-        if rng.random() < 0.2 and key in attributes:
+        old = attributes.get(key)
+        if isinstance(old, bytes) and len(old) > 2 and old.endswith(b".") and rng.random() < 0.7:
+            attributes[key] = np.bytes_(in_pickle(rng, bytes(old)))  # names of columns of pandas
+        elif rng.random() < 0.2 and key in attributes:
             del attributes[key]
         else:
             attributes[key] = _value(rng)

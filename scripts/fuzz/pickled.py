@@ -153,8 +153,10 @@ def array(rng: Random) -> np.ndarray:
     found = np.arange(size).astype(rng.choice(("f2", "f4", "f8"))).reshape(shape)
     if rng.random() < 0.4:
         with np.errstate(all="ignore"):
-            found = np.zeros(shape, rng.choice(TYPES)) if rng.random() < 0.3 else found
-            found = found.astype(rng.choice(("f2", "f4", ">f8", "i8", "u2", "?", "U3", "O", "c16")))
+            if rng.random() < 0.3:
+                found = np.zeros(shape, rng.choice(TYPES))
+            else:
+                found = found.astype(rng.choice(("f2", ">f8", "i8", "u2", "?", "U3", "O", "c16")))
     if found.dtype.kind == "f" and found.size and rng.random() < 0.4:
         flat = found.reshape(-1)
         with np.errstate(over="ignore"):
