@@ -30,6 +30,8 @@ def recording_of(content: Mapping[str, Any], id: str, about: str, reading: Readi
     Raises:
         BadInput: a value is not as the form says.
     """
+    if "keypoint" not in content:
+        raise BadInput(f"{about} has no keypoint; add it")
     keypoint = numbers(content["keypoint"], f"{about}: keypoint")
     if keypoint.ndim not in (3, 4) or keypoint.shape[-1] not in (2, 3) or not keypoint.size:
         raise BadInput(
