@@ -27,7 +27,7 @@ TRACED = 20  # of so many inputs one is traced, which makes it slow
 LARGEST_FILE = 1 << 28  # bytes that may be written to a file
 SHOWN = 400  # letters of what was said
 KEPT = 30  # files of one kind of fault
-BOARD = struct.Struct("<qdqqqdq")  # number, since, clean, sentences, other, slowest, peak
+BOARD = struct.Struct("<qdqqqdqd")  # number, since, clean, sentences, other, slowest, peak, busy
 
 
 class SeedRefused(Exception):
@@ -45,7 +45,7 @@ class Tally:
         clean, sentences, other: how many ended so.
         slowest: seconds of the slowest input.
         peak: bytes by which the memory grew at most.
-        seconds: all inputs together, with their making.
+        seconds: of a processor, all inputs together with their making.
         lines: module -> lines that were reached.
         findings: of other outcomes, what was said and which input it was.
     """
@@ -124,8 +124,7 @@ def campaign(
     last, left = inputs or 2**62, seconds or math.inf
     try:
         while tally.next < last and left > 0:
-            took = _one_worker(name, reader, seeds, tally, last, left, scratch, per_input, note)
-            left, tally.seconds = left - took, tally.seconds + took
+            left -= _one_worker(name, reader, seeds, tally, last, left, scratch, per_input, note)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return tally
@@ -152,7 +151,7 @@ def _one_worker(
     context = multiprocessing.get_context("fork")  # what was imported is there at once
     ours, theirs = context.Pipe(duplex=False)
     board = Board()
-    board.write(tally.next, 0.0, 0, 0, 0, 0.0, 0)
+    board.write(tally.next, 0.0, 0, 0, 0, 0.0, 0, 0.0)
     work = (name, reader, seeds, tally.seed, tally.next, last, seconds, scratch, board, theirs)
     process = context.Process(target=_work, args=work, daemon=True)
     process.start()
@@ -186,7 +185,8 @@ def _one_worker(
         ours.close()
     if seed_refused:
         raise SeedRefused(f"{name}: {seed_refused}")
-    number, since, clean, sentences, other, slowest, peak = board.read()
+    number, since, clean, sentences, other, slowest, peak, busy = board.read()
+    tally.seconds += busy
     tally.clean, tally.sentences, tally.other = (
         tally.clean + clean, tally.sentences + sentences, tally.other + other,
     )  # fmt: skip
@@ -230,11 +230,11 @@ def _work(
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         counts = {CLEAN: 0, SENTENCE: 0, OTHER: 0}
         slowest, new, number = 0.0, dict[str, set[int]](), first
-        told = time.monotonic()
+        told, spent = time.monotonic(), time.process_time()
         while number < last and time.monotonic() < until:
             made = input_of(seeds, name, seed, number)
             start = time.monotonic()
-            board.write(number, start, *counts.values(), slowest, _grown(before))
+            board.write(number, start, *counts.values(), slowest, _grown(before), time.process_time() - spent)
             if number % TRACED == 0:
                 with tracing(reader.modules, new):
                     ended, said = _read(reader, made, scratch / str(number), auditor)
@@ -243,7 +243,7 @@ def _work(
                 slowest = max(slowest, time.monotonic() - start)
             counts[ended] += 1
             number += 1
-            board.write(number, 0.0, *counts.values(), slowest, _grown(before))
+            board.write(number, 0.0, *counts.values(), slowest, _grown(before), time.process_time() - spent)
             if ended == OTHER:
                 pipe.send(("other", number - 1, said))
             if time.monotonic() - told > 2:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -174,7 +175,7 @@ def in_text(rng: Random, content: bytes) -> bytes:
     for _ in range(rng.choice(SHORT)):
         kind = rng.randrange(8)
         if kind < 4:  # a word
-            places = list(WORDS.finditer(text, rng.randrange(len(text) + 1)))[:20]
+            places = list(islice(WORDS.finditer(text, rng.randrange(len(text) + 1)), 20))
             if not places:
                 continue
             word = rng.choice(places)

@@ -15,7 +15,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.shipped import CONF
 
 PACKAGE = Path(stgcn_lightning.__file__).parent
-LONGEST = 1200  # letters of a sentence
+LONGEST = 1300  # letters of a sentence
 CLEAN, SENTENCE, OTHER = "clean", "sentence", "other"
 
 # What no reader may do, as Python's auditing events name it.

@@ -112,6 +112,8 @@ def _of_h5(path: Path) -> _Frame:
             raise BadInput(f"{path} has no {KEY}, the key of DeepLabCut's tables; write it again")
         group = file[KEY]
         about = f"{path}: {KEY}"
+        if hasattr(group, "dtype"):  # a data set, whose entries would be looked at one by one
+            raise BadInput(f"{about} is no table of numbers as pandas writes it; write it again")
         if "table" in group:
             columns, index, table = _table_format(group, path)
         elif "block0_values" in group:
