@@ -72,7 +72,9 @@ def zipped(members: list[Member], comment: bytes = b"") -> bytes:
         index += b"PK\x01\x02" + struct.pack("<H", 20) + head
         index += struct.pack("<3H2I", 0, 0, 0, 0, len(made)) + name
         made += b"PK\x03\x04" + head + name + one.data
-    end = struct.pack("<4H2IH", 0, 0, len(members), len(members), len(index), len(made), len(comment))
+    end = struct.pack(
+        "<4H2IH", 0, 0, len(members), len(members), len(index), len(made), len(comment)
+    )
     return bytes(made + index) + b"PK\x05\x06" + end + comment
 
 
@@ -81,7 +83,9 @@ def contents(content: bytes) -> tuple[tuple[str, bytes, int], ...] | None:
     """Name, content and packing of the files in an archive; None where it is damaged."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
-            return tuple((one.filename, file.read(one), one.compress_type) for one in file.infolist())
+            return tuple(
+                (one.filename, file.read(one), one.compress_type) for one in file.infolist()
+            )
     except Exception:  # a second change of the same archive
         return None
 
@@ -102,7 +106,9 @@ def bomb(name: str, head: bytes) -> Member:
     return Member(name, begin + zeros() * (LARGE >> 20) + end, DEFLATED, len(head) + LARGE, 0)
 
 
-def header(descr: str, shape: str, order: str = "False", version: tuple[int, int] = (1, 0)) -> bytes:
+def header(
+    descr: str, shape: str, order: str = "False", version: tuple[int, int] = (1, 0)
+) -> bytes:
     """The head of an array, of anything."""
     text = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}"
     text = text.ljust(-(len(text) + 11) % 64 + len(text)) + "\n"
@@ -131,11 +137,25 @@ def in_array(rng: Random, content: bytes) -> bytes:
         entries = entries[:at] + rng.choice(numbers) + entries[at:]
     else:
         at = rng.randrange(len(head) + 1)
-        head = head[:at] + rng.choice(("'", "{", "}", ",", "0", "L", "\n", "\xff", "(")) + head[at + 1 :]
+        head = (
+            head[:at]
+            + rng.choice(("'", "{", "}", ",", "0", "L", "\n", "\xff", "("))
+            + head[at + 1 :]
+        )
     said = len(head) if rng.random() < 0.9 else rng.choice((0, 1, 65535, len(head) + 1))
-    version = content[6:8] if rng.random() < 0.95 else rng.choice((b"\2\0", b"\3\0", b"\xff\xff", b"\0\0"))
+    version = (
+        content[6:8]
+        if rng.random() < 0.95
+        else rng.choice((b"\2\0", b"\3\0", b"\xff\xff", b"\0\0"))
+    )
     form = "<H" if version[0] < 2 else "<I"
-    return b"\x93NUMPY" + version + struct.pack(form, said & 0xFFFF) + head.encode("latin-1", "replace") + entries
+    return (
+        b"\x93NUMPY"
+        + version
+        + struct.pack(form, said & 0xFFFF)
+        + head.encode("latin-1", "replace")
+        + entries
+    )
 
 
 def in_archive(rng: Random, content: bytes, change: Callable[[Random, str, bytes], bytes]) -> bytes:
@@ -153,7 +173,9 @@ def in_archive(rng: Random, content: bytes, change: Callable[[Random, str, bytes
     chosen = rng.randrange(len(found))
     if rng.random() < 0.3:  # not one of a hundred tensors
         chosen = next((i for i, one in enumerate(found) if one[0].endswith(".pkl")), chosen)
-    made = [member(name, inner, method) for (name, inner, _), method in zip(found, methods, strict=True)]
+    made = [
+        member(name, inner, method) for (name, inner, _), method in zip(found, methods, strict=True)
+    ]
     if (kind := rng.random()) < 0.65:
         name, inner, _ = found[chosen]
         made[chosen] = member(name, change(rng, name, inner), methods[chosen])

@@ -26,7 +26,17 @@ from limits import Tally, campaign, save
 from readers import READERS, input_of
 from watched import lines_of, no_warnings
 
-HEADS = ("reader", "inputs", "clean", "sentences", "other", "slowest", "memory", "a second", "lines")
+HEADS = (
+    "reader",
+    "inputs",
+    "clean",
+    "sentences",
+    "other",
+    "slowest",
+    "memory",
+    "a second",
+    "lines",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,7 +70,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--reader", nargs="+", default=["all"], choices=["all", *READERS])
-    parser.add_argument("--inputs", type=int, help="of each reader, those of earlier calls included")
+    parser.add_argument(
+        "--inputs", type=int, help="of each reader, those of earlier calls included"
+    )
     parser.add_argument("--seconds", type=float, help="for each reader")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder that keeps results and inputs")
@@ -87,7 +99,10 @@ def table(tallies: list[Tally], heads: bool = True) -> str:
         ))  # fmt: skip
     widths = (18, 9, 9, 9, 6, 8, 8, 8, 13)
     return "\n".join(
-        "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     )
 

@@ -32,7 +32,9 @@ def _change(rng: Random, root: Any) -> None:
     if kind == 0:
         del root[name]
     elif kind == 1:
-        root.move(name, rng.choice(("tracks", "node_names", "df_with_missing/table", "x/y", name + "2")))
+        root.move(
+            name, rng.choice(("tracks", "node_names", "df_with_missing/table", "x/y", name + "2"))
+        )
     elif kind == 2:
         attributes = root[rng.choice((name, "/"))].attrs
         key = rng.choice([*attributes, "dims", "x"])
@@ -73,7 +75,9 @@ def _change(rng: Random, root: Any) -> None:
 def _replace(rng: Random, root: Any, name: str) -> None:
     """A data set that is large, stored elsewhere, or packed."""
     del root[name]
-    shape = rng.choice(((LARGE,), (LARGE // 8, 2, 2, 2), (2, LARGE // 8, 2, 2), (1 << 40,), (3, 2, 3, 2)))
+    shape = rng.choice(
+        ((LARGE,), (LARGE // 8, 2, 2, 2), (2, LARGE // 8, 2, 2), (1 << 40,), (3, 2, 3, 2))
+    )
     way = rng.randrange(4)
     if way == 0:
         root.create_dataset(name, shape, "f8", chunks=True, compression="gzip", fillvalue=1.0)

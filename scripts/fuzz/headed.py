@@ -24,7 +24,9 @@ def in_safetensors(rng: Random, content: bytes) -> bytes:
         card = changed(rng, json.loads(about[CARD]))
         about[CARD] = json.dumps(card, default=str)
         if rng.random() < 0.05:
-            about[CARD] = rng.choice(("[" * 9000, "9" * 9000, "{", "[]", "null", '"x"', "NaN", "1e999"))
+            about[CARD] = rng.choice(
+                ("[" * 9000, "9" * 9000, "{", "[]", "null", '"x"', "NaN", "1e999")
+            )
     elif kind < 0.85:
         name = rng.choice([one for one in head if one != "__metadata__"] or [""])
         entry: Any = head.get(name, {})
@@ -36,7 +38,9 @@ def in_safetensors(rng: Random, content: bytes) -> bytes:
             entry["shape"] = [*entry.get("shape", []), side][-rng.choice((1, 2, 9)) :]
         elif way == 2:
             first = rng.choice((0, 1, 4, len(data), 2**63, -1))
-            entry["data_offsets"] = rng.choice(([first, first + 4], [4, 0], [0, len(data)], [first], []))
+            entry["data_offsets"] = rng.choice(
+                ([first, first + 4], [4, 0], [0, len(data)], [first], [])
+            )
         elif way == 3:
             head[rng.choice(HOSTILE_TEXTS)] = head.pop(name, None)
         elif way == 4:
@@ -51,7 +55,11 @@ def in_safetensors(rng: Random, content: bytes) -> bytes:
     if rng.random() < 0.05:
         text = text.replace("0", str(rng.choice(HOSTILE_NUMBERS)), 1)
     whole = text.encode(errors="surrogatepass")
-    said = len(whole) if rng.random() < 0.93 else rng.choice((*LENGTHS, len(whole) + 1, len(whole) - 1))
+    said = (
+        len(whole)
+        if rng.random() < 0.93
+        else rng.choice((*LENGTHS, len(whole) + 1, len(whole) - 1))
+    )
     return struct.pack("<Q", said) + whole + data
 
 

@@ -22,12 +22,14 @@ from seeds import Seed
 from watched import CLEAN, OTHER, SENTENCE, Auditor, no_warnings, outcome, tracing
 
 MEMORY = 1 << 30  # bytes of address space besides those of the imports
-SECONDS = 10.0  # for one input
+SECONDS = 10.0  # of a processor for one input, since others may be at work
+WAITING = 6  # so many times as long it may take
 TRACED = 20  # of so many inputs one is traced, which makes it slow
 LARGEST_FILE = 1 << 28  # bytes that may be written to a file
 SHOWN = 400  # letters of what was said
 KEPT = 30  # files of one kind of fault
-BOARD = struct.Struct("<qdqqqdqd")  # number, since, clean, sentences, other, slowest, peak, busy
+# number, when it began, clean, sentences, other, slowest, peak, seconds of a processor
+BOARD = struct.Struct("<qdqqqdqd")
 
 
 class SeedRefused(Exception):
@@ -43,7 +45,7 @@ class Tally:
         seed: of the generator.
         next: number of the first input that was not read yet.
         clean, sentences, other: how many ended so.
-        slowest: seconds of the slowest input.
+        slowest: seconds of a processor that the slowest input took.
         peak: bytes by which the memory grew at most.
         seconds: of a processor, all inputs together with their making.
         lines: module -> lines that were reached.
@@ -101,7 +103,7 @@ def campaign(
         inputs: how many there are in the end.
         seconds: how long it takes at most.
         out: folder that gets the inputs of other outcomes.
-        per_input: seconds after which an input counts as hanging.
+        per_input: seconds of a processor after which an input counts as hanging.
         say: is told of each kind of other outcome once.
 
     Raises:
@@ -156,10 +158,10 @@ def _one_worker(
     process = context.Process(target=_work, args=work, daemon=True)
     process.start()
     theirs.close()
-    hung, seed_refused, begun = False, "", time.monotonic()
+    hung, seed_refused, begun, spent = False, "", time.monotonic(), 0.0
     try:
         while True:
-            number, since, *_ = board.read()
+            _, since, *_, busy = board.read()
             if ours.poll(0.2):
                 try:
                     kind, *rest = ours.recv()
@@ -171,10 +173,10 @@ def _one_worker(
                     for module, lines in rest[0].items():
                         tally.lines.setdefault(module, set()).update(lines)
                 elif kind == "begins":
-                    begun = time.monotonic()
+                    begun, (spent,) = time.monotonic(), rest
                 else:
                     seed_refused = rest[0]
-            elif since and time.monotonic() - since > per_input:
+            elif since and _hangs(process.pid or 0, since, spent + busy, per_input):
                 hung = True
                 process.kill()
         process.join()
@@ -190,7 +192,11 @@ def _one_worker(
     tally.clean, tally.sentences, tally.other = (
         tally.clean + clean, tally.sentences + sentences, tally.other + other,
     )  # fmt: skip
-    tally.slowest, tally.peak, tally.next = max(tally.slowest, slowest), max(tally.peak, peak), number
+    tally.slowest, tally.peak, tally.next = (
+        max(tally.slowest, slowest),
+        max(tally.peak, peak),
+        number,
+    )
     if process.exitcode:
         tally.other, tally.next = tally.other + 1, number + 1
         if hung:
@@ -198,6 +204,16 @@ def _one_worker(
         ended = signal.Signals(-process.exitcode).name if process.exitcode < 0 else process.exitcode
         note(number, f"hangs: {per_input:g} s" if hung else f"ends the process: {ended}")
     return time.monotonic() - begun
+
+
+def _hangs(pid: int, since: float, busy: float, most: float) -> bool:
+    """Whether a process has been at an input for too long, which it began when `busy` so long."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has just ended
+        return False
+    now = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return now - busy > most or time.monotonic() - since > WAITING * most
 
 
 def _work(
@@ -223,27 +239,37 @@ def _work(
             pipe.send(("seed", f"not one of {len(seeds)} seeds is taken: {said}"))
             os._exit(0)
         pipe.send(("lines", reached))
-        pipe.send(("begins",))
+        spent = time.process_time()
+        pipe.send(("begins", spent))
         until = time.monotonic() + seconds
         auditor.install()
         _limit()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         counts = {CLEAN: 0, SENTENCE: 0, OTHER: 0}
         slowest, new, number = 0.0, dict[str, set[int]](), first
-        told, spent = time.monotonic(), time.process_time()
+        told = time.monotonic()
         while number < last and time.monotonic() < until:
             made = input_of(seeds, name, seed, number)
-            start = time.monotonic()
-            board.write(number, start, *counts.values(), slowest, _grown(before), time.process_time() - spent)
+            start = time.process_time()
+            board.write(
+                number,
+                time.monotonic(),
+                *counts.values(),
+                slowest,
+                _grown(before),
+                time.process_time() - spent,
+            )
             if number % TRACED == 0:
                 with tracing(reader.modules, new):
                     ended, said = _read(reader, made, scratch / str(number), auditor)
             else:
                 ended, said = _read(reader, made, scratch / str(number), auditor)
-                slowest = max(slowest, time.monotonic() - start)
+                slowest = max(slowest, time.process_time() - start)
             counts[ended] += 1
             number += 1
-            board.write(number, 0.0, *counts.values(), slowest, _grown(before), time.process_time() - spent)
+            board.write(
+                number, 0.0, *counts.values(), slowest, _grown(before), time.process_time() - spent
+            )
             if ended == OTHER:
                 pipe.send(("other", number - 1, said))
             if time.monotonic() - told > 2:

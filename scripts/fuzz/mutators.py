@@ -14,8 +14,8 @@ from typing import Any
 
 import archives
 import hdf5
-import pickled
 import headed
+import pickled
 import yaml
 from trees import HOSTILE_NUMBERS, HOSTILE_TEXTS, changed
 
@@ -134,7 +134,9 @@ def dumped(rng: Random, tree: Any) -> str:
     """JSON of a tree in which anything may be."""
     text = json.dumps(tree, default=str, ensure_ascii=rng.random() < 0.5)
     if rng.random() < 0.1:  # what json.dumps would not write
-        whole = rng.choice(("1e999", "-1e999", "9" * 5000, "[" * 5000, "-0", "1E400", "00", '"\\ud800"'))
+        whole = rng.choice(
+            ("1e999", "-1e999", "9" * 5000, "[" * 5000, "-0", "1E400", "00", '"\\ud800"')
+        )
         text = re.sub(r"-?\d+(\.\d+)?", whole, text, count=rng.choice((1, 3, 0)))
     return text
 

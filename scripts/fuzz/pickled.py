@@ -69,7 +69,9 @@ def named(rng: Random) -> bytes:
     if way == 0:
         return f"c{module}\n{name}\n".encode()
     if way == 1:
-        return b"".join(b"\x8c" + bytes([len(one)]) + one.encode() for one in (module, name)) + b"\x93"
+        return (
+            b"".join(b"\x8c" + bytes([len(one)]) + one.encode() for one in (module, name)) + b"\x93"
+        )
     return f"(i{module}\n{name}\n".encode()
 
 

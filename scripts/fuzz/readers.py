@@ -185,33 +185,41 @@ SHARED = {  # files that a format shares with others
 
 READERS = {
     "annotations": Reader(
-        seeds.annotations, _annotations, (*PICKLES, "sources/mmaction2.py", "sources/frame_lists.py")
+        seeds.annotations,
+        _annotations,
+        (*PICKLES, "sources/mmaction2.py", "sources/frame_lists.py"),
     ),
     "store": Reader(seeds.annotations, _store, STORE),
-    "checkpoint": Reader(seeds.checkpoints, lambda path: read_weights(path), (*ARCHIVES, *WEIGHTS[1:])),
+    "checkpoint": Reader(
+        seeds.checkpoints, lambda path: read_weights(path), (*ARCHIVES, *WEIGHTS[1:])
+    ),
     "model": Reader(
         lambda: seeds.checkpoints()[:2], lambda path: load_model(path), (*WEIGHTS, "skeleton.py")
     ),
     "safetensors": Reader(
-        seeds.safetensors, lambda path: read_weights(path), ("checkpoints/safetensors.py", *WEIGHTS[1:])
+        seeds.safetensors,
+        lambda path: read_weights(path),
+        ("checkpoints/safetensors.py", *WEIGHTS[1:]),
     ),
     "safetensors_model": Reader(
         lambda: seeds.safetensors()[:1], lambda path: load_model(path), (*WEIGHTS, "skeleton.py")
     ),
     "scores": Reader(seeds.scores, _scores, ("evaluation/scores.py", "files/numpy_files.py")),
     "dump": Reader(
-        seeds.dumps, _dump, (*PICKLES, "evaluation/foreign_scores.py", "files/dumps.py", "files/tensors.py")
+        seeds.dumps,
+        _dump,
+        (*PICKLES, "evaluation/foreign_scores.py", "files/dumps.py", "files/tensors.py"),
     ),
     "skeleton_file": Reader(seeds.skeleton_files, _skeleton_file, ("sources/ntu.py",)),
     "skeleton_yaml": Reader(
         lambda: seeds.configuration("skeleton"), lambda path: skeletons(path), ("skeleton.py",)
     ),
     "benchmark_yaml": Reader(
-        lambda: seeds.configuration("benchmark"), lambda path: benchmark_tables(path), ("shipped.py",)
+        lambda: seeds.configuration("benchmark"),
+        lambda path: benchmark_tables(path),
+        ("shipped.py",),
     ),
-    "classes": Reader(
-        seeds.class_files, lambda path: class_names(str(path)), ("jobs/classes.py",)
-    ),
+    "classes": Reader(seeds.class_files, lambda path: class_names(str(path)), ("jobs/classes.py",)),
     "stored": Reader(seeds.stores, damaged_store, ("data/store.py",)),
     "labels": Reader(
         seeds_of_recordings.labels, lambda path: entries_of_table(path), ("sources/labels.py",)
@@ -226,12 +234,19 @@ READERS = {
         for name, known in FORMATS.items()
     },
     "recognising": Reader(
-        lambda: [
-            seed
-            for name in FORMATS
-            for seed in getattr(seeds_of_recordings, FORMS.get(name, name))()
-        ]
-        + [*seeds.scores(), *seeds.dumps()[:3], *seeds.checkpoints()[3:], *seeds.safetensors()[1:]],
+        lambda: (
+            [
+                seed
+                for name in FORMATS
+                for seed in getattr(seeds_of_recordings, FORMS.get(name, name))()
+            ]
+            + [
+                *seeds.scores(),
+                *seeds.dumps()[:3],
+                *seeds.checkpoints()[3:],
+                *seeds.safetensors()[1:],
+            ]
+        ),
         lambda path: kind_at(path, "auto"),
         ("jobs/inspection/recognising.py", "files/kinds.py"),
     ),

@@ -211,6 +211,7 @@ def c3d() -> list[Seed]:
         groups += parameter(order, "Y_SCREEN", 1, -1, [2], b"+Z")
         groups += parameter(order, "USED", 1, 2, [], struct.pack(f"{order}h", 3))
         section = (bytes([1, 80, 1, processor]) + groups).ljust(512, b"\0")
+
         def floats(*values: float, processor: int = processor, order: str = order) -> bytes:
             if processor != 85:
                 return np.array(values, f"{order}f4").tobytes()
@@ -306,7 +307,8 @@ def openpose() -> list[Seed]:
     }
     old = {"version": 0.1, "people": [{"pose_keypoints": body(18)}]}
     return [
-        frames_of([json.dumps(content)] * 2, "walk_{:012d}_keypoints.json") for content in (now, old)
+        frames_of([json.dumps(content)] * 2, "walk_{:012d}_keypoints.json")
+        for content in (now, old)
     ]
 
 

@@ -29,8 +29,12 @@ ON_PATHS = (
     "os.truncate", "os.utime", "shutil.rmtree", "shutil.move", "shutil.copyfile",
 )  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-OF_PYTHON = tuple({sys.prefix, sys.base_prefix, str(PACKAGE), str(CONF), "/proc", "/sys", "/dev", "/usr"})
-OUT_OF_MEMORY = re.compile(r"can't allocate memory|Unable to allocate|malloc of size|std::bad_alloc")
+OF_PYTHON = tuple(
+    {sys.prefix, sys.base_prefix, str(PACKAGE), str(CONF), "/proc", "/sys", "/dev", "/usr"}
+)
+OUT_OF_MEMORY = re.compile(
+    r"can't allocate memory|Unable to allocate|malloc of size|std::bad_alloc"
+)
 
 
 class Auditor:
@@ -56,17 +60,21 @@ class Auditor:
             self._refuse(f"{event} {args!r:.200}")
         elif event == "open":
             path, mode, flags = args
-            writes = bool(flags & WRITING) if flags is not None else bool(set(mode or "") & set("wax+"))
+            writes = (
+                bool(flags & WRITING) if flags is not None else bool(set(mode or "") & set("wax+"))
+            )
             if not isinstance(path, int) and not self._admitted(path, writes):
                 self._refuse(f"opens {path!r:.200} for {'writing' if writes else 'reading'}")
         elif event in ON_PATHS:
-            relative = any(isinstance(one, int) and one >= 0 for one in args[1:])  # to an open folder
+            relative = any(
+                isinstance(one, int) and one >= 0 for one in args[1:]
+            )  # to an open folder
             if not relative and not self._admitted(args[0], writes=True):
                 self._refuse(f"{event} {args[0]!r:.200}")
 
     def _admitted(self, path: Any, writes: bool) -> bool:
         place = os.path.abspath(os.fsdecode(path))
-        if place.startswith(self.scratch):
+        if place == self.scratch or place.startswith(self.scratch + os.sep):
             return True
         return place == os.devnull or (not writes and place.startswith(OF_PYTHON))
 

@@ -41,9 +41,8 @@ def one_line(text: str) -> str:
         >>> len(one_line("class " + "a" * 5000 + " is there twice: rename one"))
         1205
     """
-    if len(text) > FIRST + LAST:
-        text = f"{text[:FIRST]} ... {text[-LAST:]}"
-    return BREAKS.sub(lambda found: repr(found[0])[1:-1], text)
+    text = BREAKS.sub(lambda found: repr(found[0])[1:-1], text)
+    return text if len(text) <= FIRST + LAST else f"{text[:FIRST]} ... {text[-LAST:]}"
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

@@ -181,7 +181,9 @@ def _annotated(annotation: dict[str, Any], flags: bool, about: str) -> Detection
     if not values.size:
         return None
     if any(f"{part}_kpts" in annotation for part in PARTS):
-        values = np.concatenate([values.ravel(), *(_part(annotation, part, where) for part in PARTS)])
+        values = np.concatenate(
+            [values.ravel(), *(_part(annotation, part, where) for part in PARTS)]
+        )
     one = scored_points(values, where)
     if one.score is None or not (one.score > 0).any():
         return None

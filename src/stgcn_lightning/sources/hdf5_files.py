@@ -58,18 +58,18 @@ def _refuse_other_files(file: Any, path: Path) -> None:
     """Refuse links to other files, and data sets whose numbers lie there: the file is anybody's."""
     import h5py
 
-    def refuse(name: str, link: Any) -> None:
+    def elsewhere(name: str, link: Any) -> str | None:
         found = file[name] if isinstance(link, h5py.HardLink) else link
-        elsewhere = isinstance(found, h5py.ExternalLink) or (
-            isinstance(found, h5py.Dataset) and bool(found.external or found.is_virtual)
-        )
-        if elsewhere:
-            raise BadInput(
-                f"{path}: its {brief(name)} is in another file, which is not opened because this "
-                "one says so; write a file that holds all"
-            )
+        if isinstance(found, h5py.Dataset):
+            return name if found.external or found.is_virtual else None
+        return name if isinstance(found, h5py.ExternalLink) else None
 
-    file.visititems_links(refuse)
+    name = file.visititems_links(elsewhere)
+    if name is not None:
+        raise BadInput(
+            f"{path}: its {brief(name)} is in another file, which is not opened because this one "
+            "says so; write a file that holds all"
+        )
 
 
 def bounded(dataset: Any, about: str) -> Any:

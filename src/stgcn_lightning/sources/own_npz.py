@@ -27,7 +27,6 @@ from stgcn_lightning.sources.own_form import recording_of
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 
-
 def recognise(path: Path) -> str | None:
     """See `formats`."""
     return "it is an .npz with keypoint" if "keypoint" in names_of_arrays(path) else None
