@@ -14,17 +14,22 @@ STORED, DEFLATED = 0, 8
 LARGE = 1 << 29  # bytes of zeros
 COUNTS = (0, 1, 2, 65535, 2**31 - 1, 2**32 - 1)
 NAMES = (
-    "", "/", "../x.npy", "/etc/x.npy", "a.npy", "scores.npy", "meta.npy", "keypoint.npy", "data.pkl",
-    "archive/data.pkl", "archive/data/0", "archive/version", "archive/byteorder", "archive/constants.pkl",
+    "", "/", "../x.npy", "/etc/x.npy", "a.npy", "scores.npy", "meta.npy", "keypoint.npy",
+    "data.pkl",
+    "archive/data.pkl", "archive/data/0", "archive/version", "archive/byteorder",
+    "archive/constants.pkl",
     "x/" * 200, "\xff.npy", "a\0b.npy",
 )  # fmt: skip
 DTYPES = (
-    "<f4", "<f2", ">f8", "|b1", "|u1", "<u8", "<i8", "<c16", "<U0", "<U1", "<U999999", "|S0", "|S3", "|V0",
+    "<f4", "<f2", ">f8", "|b1", "|u1", "<u8", "<i8", "<c16", "<U0", "<U1", "<U999999", "|S0",
+    "|S3", "|V0",
     "|O", "<M8[s]", "<f16", "<f3", "f4,f4", "<b1",
 )  # fmt: skip
 SHAPES = (
-    "()", "(0,)", "(1,)", "(2,)", "(2, 2)", "(1, 3, 17, 2)", "(0, 9223372036854775807)", "(4294967296,)",
-    "(9223372036854775807,)", "(-1,)", "(1e3,)", "(2**9,)", "(1,) * 9", "(" + "1, " * 70 + ")", "(True,)",
+    "()", "(0,)", "(1,)", "(2,)", "(2, 2)", "(1, 3, 17, 2)", "(0, 9223372036854775807)",
+    "(4294967296,)",
+    "(9223372036854775807,)", "(-1,)", "(1e3,)", "(2**9,)", "(1,) * 9", "(" + "1, " * 70 + ")",
+    "(True,)",
     "(999999999999999999999,)", "(2L,)", "[2]", "2", "None",
 )  # fmt: skip
 EVALS = ("__import__('os').system('id')", "[" * 3000, "'" * 3000, "()" * 3000, "1" * 9000, "{}", "")

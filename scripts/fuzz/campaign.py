@@ -5,11 +5,11 @@
     python scripts/fuzz/campaign.py --out FOLDER --sum
     python scripts/fuzz/campaign.py --reader scores --seed 1 --show 4711
 
-An input ends in a clean result, in a sentence (BadInput), or otherwise: another exception, a crash, a hang,
-more memory than allowed, a sentence of several lines, a file opened or written elsewhere, a process, a
-socket. Inputs depend on reader, seed and number alone. `--out` keeps what came of each reader and seed, and the
-inputs that ended otherwise; the same command goes on where it stopped. The status is 1 if any input ended
-otherwise. Linux only.
+An input ends in a clean result, in a sentence (BadInput), or otherwise: another exception, a crash,
+a hang, more memory than allowed, a sentence of several lines, a file opened or written elsewhere, a
+process, a socket. Inputs depend on reader, seed and number alone. `--out` keeps what came of each
+reader and seed, and the inputs that ended otherwise; the same command goes on where it stopped. The
+status is 1 if any input ended otherwise. Linux only.
 """
 
 import argparse
@@ -92,19 +92,19 @@ def table(tallies: list[Tally], heads: bool = True) -> str:
     for one in tallies:
         there = lines_of(READERS[one.reader].modules) if one.reader in READERS else {}
         reached = sum(len(one.lines.get(module, set()) & lines) for module, lines in there.items())
+        per_second = f"{one.inputs / max(one.seconds, 1e-9):.0f}"
         rows.append((
             one.reader, f"{one.inputs:,}", f"{one.clean:,}", f"{one.sentences:,}", f"{one.other:,}",
-            f"{one.slowest:.2f} s", f"{one.peak / 1e6:.0f} MB", f"{one.inputs / max(one.seconds, 1e-9):.0f}",
+            f"{one.slowest:.2f} s", f"{one.peak / 1e6:.0f} MB", per_second,
             f"{reached} of {sum(map(len, there.values()))}",
         ))  # fmt: skip
-    widths = (18, 9, 9, 9, 6, 8, 8, 8, 13)
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
+    widths = (-18, 9, 9, 9, 6, 8, 8, 8, 13)
+    lines = [
+        [cell.rjust(width) if width > 0 else cell.ljust(-width)
+         for cell, width in zip(row, widths, strict=True)]
         for row in rows
-    )
+    ]  # fmt: skip
+    return "\n".join("  ".join(line) for line in lines)
 
 
 def _together(tallies: list[Tally]) -> Tally | None:

@@ -1,4 +1,4 @@
-"""Processes that read many inputs each, under limits of memory and time, and are replaced when one ends them."""
+"""Processes that read many inputs each, under limits of memory and time, and are replaced."""
 
 import faulthandler
 import math
@@ -32,7 +32,7 @@ KEPT = 30  # files of one kind of fault
 BOARD = struct.Struct("<qdqqqdqd")
 
 
-class SeedRefused(Exception):
+class SeedRefused(Exception):  # noqa: N818 - it says what happened
     """No file is taken that a reader should take as it is: the campaign would try nothing."""
 
 
@@ -77,9 +77,11 @@ class Board:
         self.memory = mmap.mmap(-1, BOARD.size)
 
     def write(self, *values: float) -> None:
+        """Put them all there."""
         BOARD.pack_into(self.memory, 0, *values)
 
     def read(self) -> tuple[Any, ...]:
+        """All of them."""
         return BOARD.unpack_from(self.memory)
 
 

@@ -1,7 +1,7 @@
-"""Changes to files: to bytes, and to what a format is made of, so that the parts behind the first check are
-reached too.
+"""Changes to files: to bytes, and to what a format is made of.
 
-`mutated` asks a file for its kind and chooses. All chance comes from the generator that it is given.
+The latter reach what lies behind a reader's first check. `mutated` asks a file for its kind and
+chooses. All chance comes from the generator that it is given.
 """
 
 import json
@@ -148,10 +148,12 @@ def _loaded(content: bytes) -> Any:
 
 YAML_PIECES = (
     "&a [*a]", "*a", "<<: *a", "!!python/object/apply:os.system [id]", "!!binary x", "!!set {a}",
-    "${oc.env:HOME}", "${.}", "? [a]\n: b", "\t", "2001-01-01", "0x1f", "1e400", "[" * 3000, "|", ">-",
+    "${oc.env:HOME}", "${.}", "? [a]\n: b", "\t", "2001-01-01", "0x1f", "1e400", "[" * 3000, "|",
+    ">-",
     "[&b [1,1,1,1,1,1,1,1,1,1], &c [*b,*b,*b,*b,*b,*b,*b,*b,*b], &d [*c,*c,*c,*c,*c,*c,*c,*c,*c],"
     " &e [*d,*d,*d,*d,*d,*d,*d,*d,*d], &f [*e,*e,*e,*e,*e,*e,*e,*e,*e], [*f,*f,*f,*f,*f,*f,*f,*f]]",
-    "---", "...", "%TAG ! x", "@", "`", "&a", "{a: {b: [", "~", "!!null x", "!!float x", "1:30", "'",
+    "---", "...", "%TAG ! x", "@", "`", "&a", "{a: {b: [", "~", "!!null x", "!!float x", "1:30",
+    "'",
 )  # fmt: skip
 
 

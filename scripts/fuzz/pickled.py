@@ -18,36 +18,49 @@ GLOBALS = (
     "subprocess Popen", "torch load", "torch.serialization load", "numpy load", "pickle loads",
     "_codecs encode", "codecs decode", "collections OrderedDict", "collections defaultdict",
     "builtins set", "builtins frozenset", "builtins complex", "builtins bytearray", "builtins list",
-    "numpy ndarray", "numpy dtype", "numpy.core.multiarray _reconstruct", "numpy._core.multiarray scalar",
-    "numpy._core.numeric _frombuffer", "numpy.ma.core _mareconstruct", "numpy.core.multiarray array",
+    "numpy ndarray", "numpy dtype", "numpy.core.multiarray _reconstruct",
+    "numpy._core.multiarray scalar",
+    "numpy._core.numeric _frombuffer", "numpy.ma.core _mareconstruct",
+    "numpy.core.multiarray array",
     "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter", "torch FloatStorage",
     "torch.storage UntypedStorage", "torch Size", "torch device", "torch float8_e4m3fn",
     "torch QInt32Storage", "pathlib PosixPath", "datetime datetime", "copyreg _reconstructor",
     "argparse Namespace", "functools partial", "operator attrgetter", "runpy run_path", "a b.c.d",
-    "numpy.f2py.crackfortran myeval", "numpy.testing._private.utils runstring", "http.client HTTPSConnection",
+    "numpy.f2py.crackfortran myeval", "numpy.testing._private.utils runstring",
+    "http.client HTTPSConnection",
     "stgcn_lightning.files.unpickling Unpickler", "torch.jit._pickle build_intlist", "__main__ x",
 )  # fmt: skip
 PIECES = (
-    b"(", b"t", b"]", b"}", b")", b"e", b"s", b"u", b"a", b"R", b"b", b"\x81", b"\x92", b"\x85", b"\x86",
-    b"\x87", b"0", b"1", b"2", b".", b"N", b"\x88", b"\x89", b"\x8f", b"\x90", b"\x91", b"\x93", b"\x94",
+    b"(", b"t", b"]", b"}", b")", b"e", b"s", b"u", b"a", b"R", b"b", b"\x81", b"\x92", b"\x85",
+    b"\x86",
+    b"\x87", b"0", b"1", b"2", b".", b"N", b"\x88", b"\x89", b"\x8f", b"\x90", b"\x91", b"\x93",
+    b"\x94",
     b"Q", b"d", b"l", b"o", b"\x97", b"\x98", b"\x82\x01", b"\x83\x01\x00", b"\x84\x01\x00\x00\x00",
-    b"K\x00", b"K\x01", b"M\xff\xff", b"J\xff\xff\xff\x7f", b"J\x00\x00\x00\x80", b"I01\n", b"Inan\n",
-    b"L99999999999999999999L\n", b"Fnan\n", b"G\x7f\xf0\x00\x00\x00\x00\x00\x00", b"S'x'\n", b"Vx\\ud800\n",
+    b"K\x00", b"K\x01", b"M\xff\xff", b"J\xff\xff\xff\x7f", b"J\x00\x00\x00\x80", b"I01\n",
+    b"Inan\n",
+    b"L99999999999999999999L\n", b"Fnan\n", b"G\x7f\xf0\x00\x00\x00\x00\x00\x00", b"S'x'\n",
+    b"Vx\\ud800\n",
     b"U\x01x", b"U\xffx", b"X\x01\x00\x00\x00x", b"X\xff\xff\xff\x7f", b"\x8c\x01x", b"\x8c\xff",
     b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f", b"C\x01x", b"B\xff\xff\xff\x7f", b"T\xff\xff\xff\x7f",
     b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff", b"\x96\xff\xff\xff\xff\xff\xff\xff\x7f",
-    b"\x96\x04\x00\x00\x00\x00\x00\x00\x00abcd", b"\x8a\x01\x05", b"\x8a\xff", b"\x8b\xff\xff\xff\x7f",
-    b"\x8b\x00\x00\x00\x80", b"q\x00", b"r\xff\xff\xff\x7f", b"r\xff\xff\xff\xff", b"p999999999\n", b"p-1\n",
-    b"h\x00", b"j\xff\xff\xff\x7f", b"g0\n", b"g99999999\n", b"Px\n", b"\x80\x02", b"\x80\x05", b"\x80\xff",
-    b"\x95\x00\x00\x00\x00\x00\x00\x00\x00", b"\x95\xff\xff\xff\xff\xff\xff\xff\xff", b"ios\nsystem\n",
+    b"\x96\x04\x00\x00\x00\x00\x00\x00\x00abcd", b"\x8a\x01\x05", b"\x8a\xff",
+    b"\x8b\xff\xff\xff\x7f",
+    b"\x8b\x00\x00\x00\x80", b"q\x00", b"r\xff\xff\xff\x7f", b"r\xff\xff\xff\xff",
+    b"p999999999\n", b"p-1\n",
+    b"h\x00", b"j\xff\xff\xff\x7f", b"g0\n", b"g99999999\n", b"Px\n", b"\x80\x02", b"\x80\x05",
+    b"\x80\xff",
+    b"\x95\x00\x00\x00\x00\x00\x00\x00\x00", b"\x95\xff\xff\xff\xff\xff\xff\xff\xff",
+    b"ios\nsystem\n",
 )  # fmt: skip
 TYPES = (
-    "f2", "f4", "f8", ">f4", "i1", "i8", "u8", "?", "c8", "S3", "U2", "O", "M8[s]", "m8[s]", "V4", "f4,i4",
+    "f2", "f4", "f8", ">f4", "i1", "i8", "u8", "?", "c8", "S3", "U2", "O", "M8[s]", "m8[s]",
+    "V4", "f4,i4",
     "g", "G",
 )  # fmt: skip
 SHAPES: tuple[tuple[int, ...], ...] = (
     (), (0,), (1,), (3,), (0, 0, 0, 0), (1, 0, 17, 2), (1, 3, 17, 0), (1, 3, 17, 1), (1, 3, 17, 2),
-    (1, 3, 17, 3), (2, 3, 5, 2), (1, 3, 17), (3, 17, 2), (1, 1, 1, 1, 1), (1, 200, 17, 2), (1,) * 33,
+    (1, 3, 17, 3), (2, 3, 5, 2), (1, 3, 17), (3, 17, 2), (1, 1, 1, 1, 1), (1, 200, 17, 2),
+    (1,) * 33,
 )  # fmt: skip
 
 
@@ -142,7 +155,8 @@ def array_or_value(rng: Random) -> Any:
     if kind == 1:
         return rng.choice((
             (200, 300), (), (1,), {1, 2}, frozenset({"a"}), b"x", bytearray(b"x"), 1j, np.int64(3),
-            np.float16(0.5), np.str_("x"), np.bool_(True), slice(1), range(3), ..., np.datetime64("now"),
+            np.float16(0.5), np.str_("x"), np.bool_(True), slice(1), range(3), ...,
+            np.datetime64("now"),
             float, np.ndarray, np.random.default_rng, bytes(3000), ({},), {(1, 2): 3}, {None: 0},
         ))  # fmt: skip
     return value(rng)
@@ -193,8 +207,11 @@ def tensor_or_value(rng: Random) -> Any:
         return value(rng)
     base = torch.arange(6.0)
     return rng.choice((
-        base, base.view(2, 3), base[:0], base[1], base[:1].expand(1000, 1000), base.to(torch.complex64),
-        base.bool(), base.to(torch.int8), base.double(), base.half(), base * float("nan"), torch.Size([3]),
-        base.to(torch.bfloat16), base.view(3, 2).T, torch.ones(1, 1, 1, 1), torch.float16, torch.device("cpu"),
+        base, base.view(2, 3), base[:0], base[1], base[:1].expand(1000, 1000),
+        base.to(torch.complex64),
+        base.bool(), base.to(torch.int8), base.double(), base.half(), base * float("nan"),
+        torch.Size([3]),
+        base.to(torch.bfloat16), base.view(3, 2).T, torch.ones(1, 1, 1, 1), torch.float16,
+        torch.device("cpu"),
         torch.nn.Parameter(base), base[::2], struct, b"x", 1j,
     ))  # fmt: skip

@@ -162,7 +162,8 @@ def _recordings(name: str) -> Callable[[Path], None]:
 
 
 PICKLES = (
-    "files/unpickling.py", "files/instructions.py", "files/pickles.py", "files/arrays.py", "files/kinds.py",
+    "files/unpickling.py", "files/instructions.py", "files/pickles.py", "files/arrays.py",
+    "files/kinds.py",
 )  # fmt: skip
 ARCHIVES = ("files/archives.py", "files/tensors.py", "files/unpickling.py", "files/instructions.py")
 STORE = ("data/store.py", "data/building.py", "data/checks.py", "data/ids.py", "files/placed.py")

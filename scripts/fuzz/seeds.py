@@ -1,4 +1,4 @@
-"""Small files that each reader takes as they are: what the mutators begin with. All are made here."""
+"""Small files that each reader takes as they are, made here: what the mutators begin with."""
 
 import io
 import json

@@ -8,12 +8,16 @@ import numpy as np
 HOSTILE_NUMBERS: tuple[Any, ...] = (
     0, 1, -1, 2, 3, 17, 255, 256, -129, 10_000, 10**6, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**62,
     2**63 - 1, 2**63, 2**64, -(2**63), -(2**63) - 1, 10**19, 10**40, 10**400,
-    0.5, -0.0, 1e-320, 1e-40, 1e30, 1e39, -1e39, 1e300, 1e308, float("nan"), float("inf"), -float("inf"),
+    0.5, -0.0, 1e-320, 1e-40, 1e30, 1e39, -1e39, 1e300, 1e308, float("nan"), float("inf"),
+    -float("inf"),
 )  # fmt: skip
 HOSTILE_TEXTS = (
-    "", " ", "\n", "a\nb", "\r", "\0", "\x1b[31m", "\u2028", "\u202e", "\ud800", "é" * 300, "x" * 5000,
-    "../../x", "/etc/passwd", "C:\\x", "${oc.env:HOME}", "{0.__class__}", "%s%n", "nan", "inf", "1e999",
-    "9" * 5000, "-1", "0x10", "1_0", "\u0661", "\u00b2", "True", "None", "null", "__class__", "0.jpg",
+    "", " ", "\n", "a\nb", "\r", "\0", "\x1b[31m", "\u2028", "\u202e", "\ud800", "é" * 300,
+    "x" * 5000,
+    "../../x", "/etc/passwd", "C:\\x", "${oc.env:HOME}", "{0.__class__}", "%s%n", "nan", "inf",
+    "1e999",
+    "9" * 5000, "-1", "0x10", "1_0", "\u0661", "\u00b2", "True", "None", "null", "__class__",
+    "0.jpg",
     "a/1.png", "person", "coco17", "stgcn", "3d", "joint", "metres", "pixels", "up",
 )  # fmt: skip
 DEPTHS = (3, 60, 400)

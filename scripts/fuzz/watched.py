@@ -20,12 +20,16 @@ CLEAN, SENTENCE, OTHER = "clean", "sentence", "other"
 
 # What no reader may do, as Python's auditing events name it.
 FORBIDDEN = (
-    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty",
-    "pty.spawn", "os.kill", "os.putenv", "os.unsetenv", "socket.", "webbrowser.open", "ftplib.", "smtplib.",
-    "http.client.", "urllib.Request", "ctypes.dlopen", "os.startfile", "pickle.find_class", "code.__new__",
+    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork",
+    "os.forkpty",
+    "pty.spawn", "os.kill", "os.putenv", "os.unsetenv", "socket.", "webbrowser.open", "ftplib.",
+    "smtplib.",
+    "http.client.", "urllib.Request", "ctypes.dlopen", "os.startfile", "pickle.find_class",
+    "code.__new__",
 )  # fmt: skip
 ON_PATHS = (
-    "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.chmod", "os.chown",
+    "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.chmod",
+    "os.chown",
     "os.truncate", "os.utime", "shutil.rmtree", "shutil.move", "shutil.copyfile",
 )  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

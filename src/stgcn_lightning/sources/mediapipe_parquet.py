@@ -74,6 +74,6 @@ def _columns(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # damaged files raise nearly anything
         raise BadInput(
-            f"{path} cannot be read as a table of {', '.join(COLUMNS)} ({said_by(error)}); write it "
-            "again"
+            f"{path} cannot be read as a table of {', '.join(COLUMNS)} ({said_by(error)}); write "
+            "it again"
         ) from None
