@@ -236,6 +236,13 @@ def test_persons_of_a_frame_each_do_not_fill_the_memory(tmp_path):
     assert "more than fits into memory" in message(as_format("alphapose"), path)
 
 
+def test_a_crowd_takes_no_time(tmp_path):
+    results = json.dumps([person(0, None, place % 900 + 5) for place in range(1001)])
+    assert "1,001 people are in a frame" in message(
+        as_format("alphapose"), written(tmp_path, "x.json", results)
+    )
+
+
 def test_frames_between_two_do_not_fill_the_memory(tmp_path):
     frames = [person(1000 * n + m, 0) for n in range(1700) for m in range(2)]
     (found,) = as_format("alphapose")(written(tmp_path, "x.json", json.dumps(frames)))
