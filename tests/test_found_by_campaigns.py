@@ -83,6 +83,7 @@ def test_a_table_that_names_a_file_that_no_disk_can_have(tmp_path):
         ("x.json", '{"keypoint": [[[1, 2]]], "unit": [[1, 2], 3]}', "json", "give a text"),
         ("x.csv", '""\n1\n', "auto", "in no known format"),
         ("x.csv", "\0\n", "sleap", "no row below"),
+        ("x.csv", "track,frame_idx,instance.score,a.x,a.y\nb,0,1,,\n", "sleap", "no person"),
         ("x.parquet", b"PAR1\x0e\n\xff\x09\0\0\0PAR1", "mediapipe_parquet", "cannot be read"),
     ],
 )  # fmt: skip

@@ -119,6 +119,8 @@ def assembled(frames: Frames, id: str, joints: tuple[str, ...], skeleton: str | 
     """
     order = sorted(frames.detections)
     everybody = [detection for number in order for detection in frames.detections[number]]
+    if not everybody:
+        raise BadInput(f"{frames.about} has no person in any frame; leave it out")
     names = list(dict.fromkeys(one.track for one in everybody))
     shared = _shared_track(frames)
     tracked = None not in names and not shared
