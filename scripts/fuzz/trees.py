@@ -101,7 +101,8 @@ def changed(rng: Random, tree: Any, times: int = 0, value: Any = value) -> Any:
 
 def many(rng: Random, old: Any, grown: bool) -> list[Any]:
     """So many entries that what takes the square of their number is seen."""
-    times = rng.choice((1, 1, 2) if grown else (1, 2, 40, 40, 3000))
+    alone = not isinstance(old, list | dict | tuple)
+    times = rng.choice((1, 1, 2) if grown else (1, 2, 40, 3000 if alone else 40))
     if isinstance(old, str):
         return [f"{old}{n}" for n in range(times)]
     if isinstance(old, int):
