@@ -23,7 +23,8 @@ from watched import CLEAN, OTHER, SENTENCE, Auditor, no_warnings, outcome, traci
 
 MEMORY = 1 << 30  # bytes of address space besides those of the imports
 SECONDS = 10.0  # of a processor for one input, since others may be at work
-WAITING = 6  # so many times as long it may take
+WAITING = 6  # so many times as long it may wait
+POLL = 0.2
 TRACED = 20  # of so many inputs one is traced, which makes it slow
 LARGEST_FILE = 1 << 28  # bytes that may be written to a file
 HANGS = "hangs:"
@@ -165,11 +166,13 @@ def _one_worker(
     process = context.Process(target=_work, args=work, daemon=True)
     process.start()
     theirs.close()
-    hung, seed_refused, begun, spent = False, "", time.monotonic(), 0.0
+    hung, seed_refused, begun = False, "", time.monotonic()
+    number, waited, spent = -1, 0.0, 0.0
     try:
         while True:
-            messages = ours.poll(0.2)
-            _, since, *_, busy = board.read()
+            messages = ours.poll(POLL)
+            before, (number, since, *_, busy) = number, board.read()
+            waited = waited + POLL if number == before and _waits(process.pid) else 0.0
             if messages:
                 try:
                     kind, *rest = ours.recv()
@@ -184,7 +187,9 @@ def _one_worker(
                     begun, (spent,) = time.monotonic(), rest
                 else:
                     seed_refused = rest[0]
-            elif since and _hangs(process.pid or 0, since, spent + busy, per_input):
+            elif since and (
+                _busy(process.pid) - spent - busy > per_input or waited > WAITING * per_input
+            ):
                 hung = True
                 process.kill()
         process.join()
@@ -214,14 +219,23 @@ def _one_worker(
     return time.monotonic() - begun
 
 
-def _hangs(pid: int, since: float, busy: float, most: float) -> bool:
-    """Whether a process has been at an input for too long, which it began when `busy` so long."""
+def _stat(pid: int | None) -> list[str]:
+    """What the system says of a process, from its state on; nothing of one that has ended."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it has just ended
-        return False
-    now = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return now - busy > most or time.monotonic() - since > WAITING * most
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _waits(pid: int | None) -> bool:
+    """Whether a process waits for something else than a processor."""
+    return _stat(pid)[:1] in (["S"], ["D"])
+
+
+def _busy(pid: int | None) -> float:
+    """Seconds of a processor that a process has had."""
+    ticks = map(int, _stat(pid)[11:13])  # of the user, and of the system
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def _work(

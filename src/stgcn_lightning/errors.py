@@ -81,9 +81,9 @@ def _written(value: Any, depth: int) -> str:
         return repr(value)
     if isinstance(value, Mapping | Sequence | set | frozenset):
         return _container(value, depth)
-    shape = getattr(value, "shape", None)  # of arrays and tensors
-    if isinstance(shape, tuple):
-        return f"an array of {value.dtype} and shape {brief(tuple(shape))}"
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if isinstance(shape, tuple) and dtype is not None:  # arrays and tensors
+        return f"an array of {dtype} and shape {brief(tuple(shape))}"
     return f"a {type(value).__name__}"
 
 
