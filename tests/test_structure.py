@@ -81,7 +81,7 @@ PACKAGES = {
     "sources.own_skeletons": "",
     "sources.hdf5_files": "numpy h5py",
     "sources.registry": "",
-    "data": "numpy torch",
+    "data": "numpy torch xxhash",
     "data.names": "",
     "data.store": "numpy torch filelock",
     "data.datamodule": "numpy torch lightning",

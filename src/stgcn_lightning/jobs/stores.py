@@ -26,12 +26,15 @@ from stgcn_lightning.terminal import console, shown
 MOST = 1 << 36  # bytes of annotations; the largest that are published have 6e9
 
 
-def open_store_of(settings: Common, *, download: bool = False, explain: bool = False) -> Store:
+def open_store_of(
+    settings: Common, *, download: bool = False, explain: bool = False, verify: bool = False
+) -> Store:
     """The store of the benchmark's annotations, built (or synthesised) first if need be.
 
     With `download`, annotations that are neither there nor in a store are fetched if the benchmark
     says where they are published; not under another name, which is more likely misspelt. With
-    `explain`, what may be wrong with the data is printed with examples and remedies.
+    `explain`, what may be wrong with the data is printed with examples and remedies. With `verify`,
+    all frames are compared with what was written, and the store is built again if some differ.
 
     Raises:
         BadInput: there are no annotations, or they cannot be used.
@@ -52,7 +55,7 @@ def open_store_of(settings: Common, *, download: bool = False, explain: bool = F
     watch = StoreProgress(annotations, always=explain)
     try:
         with watch:
-            store = open_or_build(annotations, spec, root, watch)
+            store = open_or_build(annotations, spec, root, watch, verify=verify)
     except FileNotFoundError as error:
         source = benchmark.download
         if not download or not source or Path(source).name != annotations.name:
