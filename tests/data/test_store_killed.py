@@ -84,7 +84,8 @@ def test_a_builder_that_is_killed_at_any_moment_loses_nothing(annotations, tmp_p
         assert left.build in (before, now.build)
         assert now.build != before
         before = now.build
-        assert sorted(path.name for path in root.iterdir() if path.is_dir()) == [folder.name]
+        left_over = {path.suffix for path in root.iterdir() if path.is_dir() and path != folder}
+        assert left_over <= {".old", ".building"}, "until the store is built the next time"
     assert killed > KILLS // 4
 
 
