@@ -83,7 +83,7 @@ PACKAGES = {
     "sources.registry": "",
     "data": "numpy torch xxhash",
     "data.names": "",
-    "data.store": "numpy torch filelock",
+    "data.building": "numpy xxhash filelock",
     "data.datamodule": "numpy torch lightning",
     "models": "numpy torch",
     "engine": "torch",

@@ -137,7 +137,7 @@ def _parts(folder: Path, said: bytes) -> Parts:
         found[name] = None
         if older and name in OLDER_LACK and not (folder / name).exists():
             continue
-        content = np.memmap(folder / name, np.uint8, "c").view(np.ndarray)
+        content: NDArray[np.uint8] = np.asarray(np.memmap(folder / name, np.uint8, "c"))
         if not older and _state(content.data) != manifest["parts"].get(name):
             raise ValueError(f"{name} is not what was written")
         found[name] = array_in(content, RECORDS.get(name))
@@ -207,15 +207,15 @@ def _manifest(content: bytes) -> dict[str, Any]:
     Raises:
         ValueError, TypeError, KeyError: it is none.
     """
-    manifest: Any = json.loads(content)
+    said: Any = json.loads(content)
     body, end, digest = content.rpartition(END)
-    if not isinstance(manifest, dict):
+    if not isinstance(said, dict):
         raise ValueError(f"{MANIFEST} is no table")
-    sealed = bool(end) or "parts" in manifest
+    sealed = bool(end) or "parts" in said
     if sealed and digest != xxhash.xxh3_64_hexdigest(body).encode() + b'"}':
         raise ValueError(f"{MANIFEST} is not what was written")
     # a store of which the annotations are gone may be older than these
-    manifest = {"build": "", "findings": [], "renamed": []} | manifest
+    manifest = dict[str, Any](build="", findings=[], renamed=[]) | said
     kinds: dict[str, type] = dict.fromkeys(("dropped", "renamed", "findings", "shape"), list)
     kinds |= dict.fromkeys(("build", "dimension", "dtype", "normalise"), str)
     kinds |= {"skeleton": dict, "splits": dict, "persons_cut": int, "classes": int}

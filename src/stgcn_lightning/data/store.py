@@ -22,22 +22,19 @@ import hashlib
 import json
 import os
 import shutil
-import socket
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
 
 from stgcn_lightning.data.annotated import CONTENT, STATE, beside_are, content_of, fingerprint
-from stgcn_lightning.data.building import Watch, build, empty_frame, table_of
+from stgcn_lightning.data.building import Watch, alone, build, empty_frame, table_of
 from stgcn_lightning.data.checks import check_annotations, split_ids
 from stgcn_lightning.data.overlaps import Divided
 from stgcn_lightning.data.parts import (
@@ -194,7 +191,7 @@ def open_or_build(
         raise _nothing_to_build_of(annotations, damage)
     with explaining_where(root):
         root.mkdir(parents=True, exist_ok=True)
-        with _alone(folder, watch):
+        with alone(folder, watch):
             _recover(folder)
             # another process may have built it meanwhile
             store, damage = _current(folder, annotations, spec.source, verify=verify)
@@ -245,7 +242,7 @@ def _store_of(folder: Path, parts: Parts) -> Store:
         digests=None if parts.digests is None else torch.as_tensor(parts.digests),
         portions=parts.portions,
         build=manifest["build"],
-        **{name: torch.as_tensor(column) for name, column in parts.columns.items()},
+        **_tensors(parts.columns),
     )
 
 
@@ -287,28 +284,6 @@ def _current(
     with suppress(BadInput, OSError):  # they were copied or touched, which need not be found again
         write_manifest(folder, parts.manifest | now)
     return store, None
-
-
-@contextmanager
-def _alone(folder: Path, watch: Watch) -> Generator[None]:
-    """Keep other processes from building the same store; whoever waits is told for whom."""
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-    builder = folder.with_name(f".{folder.name}.builder")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        whom = "another process"
-        with suppress(OSError):
-            whom = builder.read_text().strip() or whom
-        watch.remark(f"waiting for {whom}, which builds the store {folder}")
-        lock.acquire()
-    try:
-        since = datetime.now().strftime("%H:%M:%S")
-        builder.write_text(f"process {os.getpid()} on {socket.gethostname()} (since {since})")
-        yield
-    finally:
-        builder.unlink(missing_ok=True)
-        lock.release()
 
 
 def _build(folder: Path, annotations: Path, spec: StoreSpec, watch: Watch) -> None:
@@ -387,8 +362,12 @@ def store_in_memory(samples: Sequence[Sample], spec: StoreSpec) -> Store:
         persons_cut=persons_cut,
         scored=spec.dimension == "2d",
         skeleton=spec.skeleton,
-        **{name: torch.as_tensor(column) for name, column in columns_of(table).items()},
+        **_tensors(columns_of(table)),
     )
+
+
+def _tensors(columns: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
+    return {name: torch.as_tensor(column) for name, column in columns.items()}
 
 
 def _remove(*folders: Path) -> None:
