@@ -215,7 +215,8 @@ def _manifest(content: bytes) -> dict[str, Any]:
     if sealed and digest != xxhash.xxh3_64_hexdigest(body).encode() + b'"}':
         raise ValueError(f"{MANIFEST} is not what was written")
     # a store of which the annotations are gone may be older than these
-    manifest = dict[str, Any](build="", findings=[], renamed=[]) | said
+    manifest: dict[str, Any] = {"build": "", "findings": list[Any](), "renamed": list[Any]()}
+    manifest |= said
     kinds: dict[str, type] = dict.fromkeys(("dropped", "renamed", "findings", "shape"), list)
     kinds |= dict.fromkeys(("build", "dimension", "dtype", "normalise"), str)
     kinds |= {"skeleton": dict, "splits": dict, "persons_cut": int, "classes": int}
