@@ -2,10 +2,11 @@
 
     python scripts/bench/before.py SRC [--rounds 9]
 
-SRC is the folder `src` of a checkout of that version. Each version runs in a process of its own, one
-thread; both do the same in turn, and each figure is the median of the rounds. Time is the process's
-time on the processor. Files are made here: annotations of 56,880 samples of 70 frames, as many as
-NTU RGB+D 60 has, their store, a checkpoint of ST-GCN with its optimiser, scores of 16,487 samples.
+SRC is the folder `src` of a checkout of that version. Each version runs in a process of its own,
+one thread; both do the same in turn, and each figure is the median of the rounds. Time is the
+process's time on the processor. Files are made here: annotations of 56,880 samples of 70 frames, as
+many as NTU RGB+D 60 has, their store, a checkpoint of ST-GCN with its optimiser, scores of 16,487
+samples.
 """
 
 import argparse
@@ -22,11 +23,12 @@ import numpy as np
 import torch
 from common import MEMORY, load_skeleton, make_model, processor
 
+from stgcn_lightning.evaluation.scores import Scores, write_scores
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.mmaction2 import write_annotations
 
 SAMPLES, FRAMES, CLASSES, TESTED = 56_880, 70, 60, 16_487
-# What a process of each version runs: it does what a line says, and prints the seconds that it took.
+# What a process of each version runs: what a line says; it prints the seconds that it took.
 WORKER = """
 import gc, json, sys, time
 from pathlib import Path
@@ -117,13 +119,14 @@ def make_files(folder: Path) -> None:
         "global_step": 1,
     }
     torch.save(content, folder / "a.ckpt")
-    np.savez(
-        folder / "a.npz",
+    answers = rng.random((TESTED, CLASSES), np.float32)
+    scores = Scores(
         ids=np.array(ids[:TESTED]),
         labels=np.arange(TESTED) % CLASSES,
-        scores=rng.random((TESTED, CLASSES), np.float32),
+        scores=answers / answers.sum(1, keepdims=True),
         classes=np.array([f"class {number}" for number in range(CLASSES)]),
     )
+    write_scores(folder / "a.npz", scores)
 
 
 def main() -> None:
@@ -141,11 +144,9 @@ def main() -> None:
             for version in versions:  # stores are built, files come into memory
                 version.seconds(task, 1)
             rounds = [[one.seconds(task, times) for one in versions] for _ in range(chosen.rounds)]
-            before, after = (
-                1000 * statistics.median(column) for column in zip(*rounds, strict=True)
-            )
+            old, new = (1000 * statistics.median(column) for column in zip(*rounds, strict=True))
             ratio = statistics.median(after / before for before, after in rounds)
-            print(f"{title:40}{before:12.2f}{after:12.2f}{ratio:12.3f}")
+            print(f"{title:40}{old:12.2f}{new:12.2f}{ratio:12.3f}")
         for version in versions:
             version.process.kill()
 
