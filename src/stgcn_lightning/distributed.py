@@ -1,9 +1,16 @@
-"""What ranks exchange: objects, a barrier, the running statistics of batch norms.
+"""How ranks meet, and what they exchange: values, a barrier, the running statistics of batch norms.
 
 Before the process group exists, and where there is none, a process is alone and all of this
 returns at once. Which rank a process is, is in `ranks`.
+
+What travels between ranks is numbers and JSON, never a pickle: reading it executes nothing.
 """
 
+import hashlib
+import io
+import json
+import secrets
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -11,11 +18,66 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 LOST = "another rank does not answer; its own message says why, and resume=auto goes on ({})"
+KINDS = {"list": list, "tuple": tuple}
 
 
-def key_value_store(address: str, port: int, **settings: Any) -> Any:
-    """A store of keys and values that processes share, at `port` of `address`."""
-    return dist.TCPStore(address, port, **settings)  # pyright: ignore[reportPrivateImportUsage]
+class Stranger(RuntimeError):
+    """A process that is none of the job's answered in the place of a rank."""
+
+
+def key_value_store(address: str, port: int) -> Any:
+    """The store of keys and values that torchrun's agent holds, at `port` of `address`."""
+    return dist.TCPStore(address, port)  # pyright: ignore[reportPrivateImportUsage]
+
+
+def meet(
+    place: str,
+    rank: int,
+    world_size: int,
+    *,
+    backend: str,
+    timeout: timedelta | None,
+    device: torch.device,
+) -> None:
+    """Make the process group of all ranks of this machine.
+
+    Nothing listens for them: they find each other in a file that only their user can open. What
+    the group itself connects is then checked, since its sockets ask nobody who they are.
+
+    Args:
+        place: the file, empty at first.
+        rank: of this process.
+        world_size: how many they are.
+        backend: of the group.
+        timeout: after which a rank that does not answer is an error; None is torch's own.
+        device: on which this rank computes.
+
+    Raises:
+        Stranger: another process connected first.
+    """
+    store = dist.FileStore(place, world_size)
+    dist.init_process_group(
+        backend, store=store, rank=rank, world_size=world_size, timeout=timeout,
+        device_id=None if device.type == "cpu" else device,
+    )  # fmt: skip
+    if rank == 0:
+        store.set("secret", secrets.token_hex())
+    know_each_other(store.get("secret"))
+
+
+def know_each_other(secret: bytes) -> None:
+    """Each rank shows the others that it has read the secret; all of them must call this.
+
+    Raises:
+        Stranger: a process that answers in the place of a rank has not.
+    """
+
+    def shown(rank: int) -> str:
+        return hashlib.sha256(secret + b"%d" % rank).hexdigest()
+
+    answers = gathered(shown(dist.get_rank()))
+    if unknown := [rank for rank, answer in enumerate(answers) if answer != shown(rank)]:
+        raise Stranger(f"a process that is none of this job's answers as rank {unknown[0]}")
 
 
 def together() -> bool:
@@ -27,14 +89,68 @@ def gathered(value: Any, group: Any = None) -> list[Any]:
     """The values of all ranks, in their order; all of them must call this.
 
     Args:
-        value: what pickles.
+        value: tensors, numbers, texts and None, and lists, tuples and dictionaries of these;
+            tensors arrive on the CPU.
         group: process group to exchange through; None is that of the training.
+
+    Raises:
+        TypeError: it is something else.
     """
     if not together():
         return [value]
-    values: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(values, value, group=group)
-    return values
+    on_cpu = dist.get_backend(group) == "gloo"
+    device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
+    own = _packed(value).to(device)
+    sizes = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(dist.get_world_size())]
+    dist.all_gather(sizes, torch.tensor([len(own)], device=device), group=group)
+    most = max(int(size) for size in sizes)
+    parts = [torch.empty(most, dtype=torch.uint8, device=device) for _ in sizes]
+    dist.all_gather(parts, nn.functional.pad(own, (0, most - len(own))), group=group)
+    return [_unpacked(part[: int(n)].cpu()) for part, n in zip(parts, sizes, strict=True)]
+
+
+def _packed(value: Any) -> Tensor:
+    """Bytes of a value: the length of a JSON text, the text, the bytes of its tensors."""
+    tensors: list[Tensor] = []
+    form = json.dumps(_form(value, tensors)).encode()
+    head = len(form).to_bytes(8, "little") + form
+    parts = [torch.frombuffer(bytearray(head), dtype=torch.uint8)]
+    parts += [one.detach().cpu().reshape(-1).view(torch.uint8) for one in tensors]
+    return torch.cat(parts)
+
+
+def _form(value: Any, tensors: list[Tensor]) -> Any:
+    """What JSON can say of a value; its tensors are put aside."""
+    if isinstance(value, Tensor):
+        tensors.append(value)
+        return {"tensor": [str(value.dtype).removeprefix("torch."), list(value.shape)]}
+    if isinstance(value, dict):
+        return {"dict": [[name, _form(one, tensors)] for name, one in value.items()]}
+    if type(value) in KINDS.values():
+        return {type(value).__name__: [_form(one, tensors) for one in value]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"ranks exchange tensors, numbers and texts, not a {type(value).__name__}")
+
+
+def _unpacked(data: Tensor) -> Any:
+    file = io.BytesIO(data.numpy())
+    size = int.from_bytes(file.read(8), "little")
+    return _formed(json.loads(file.read(size)), file)
+
+
+def _formed(form: Any, file: io.BytesIO) -> Any:
+    """The value of a form; `file` has the bytes of its tensors, one after the other."""
+    if not isinstance(form, dict):
+        return form
+    ((kind, content),) = form.items()
+    if kind == "tensor":
+        tensor = torch.empty(content[1], dtype=getattr(torch, content[0]))
+        file.readinto(tensor.reshape(-1).view(torch.uint8).numpy())
+        return tensor
+    if kind == "dict":
+        return {name: _formed(one, file) for name, one in content}
+    return KINDS[kind](_formed(one, file) for one in content)
 
 
 def wait_for_all() -> None:
