@@ -24,7 +24,7 @@ ROOMS = {
     "errors": "",
     "ranks": "",
     "recipe": "",
-    "distributed": "",
+    "distributed": "errors",
     "skeleton": "errors",
     "terminal": "ranks",
     "files": "errors",

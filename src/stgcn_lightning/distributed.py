@@ -17,12 +17,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from stgcn_lightning.errors import BadInput
+
 LOST = "another rank does not answer; its own message says why, and resume=auto goes on ({})"
 KINDS = {"list": list, "tuple": tuple}
-
-
-class Stranger(RuntimeError):
-    """A process that is none of the job's answered in the place of a rank."""
 
 
 def key_value_store(address: str, port: int) -> Any:
@@ -53,7 +51,7 @@ def meet(
         device: on which this rank computes.
 
     Raises:
-        Stranger: another process connected first.
+        BadInput: another process connected first.
     """
     store = dist.FileStore(place, world_size)
     dist.init_process_group(
@@ -69,7 +67,7 @@ def know_each_other(secret: bytes) -> None:
     """Each rank shows the others that it has read the secret; all of them must call this.
 
     Raises:
-        Stranger: a process that answers in the place of a rank has not.
+        BadInput: a process that answers in the place of a rank has not.
     """
 
     def shown(rank: int) -> str:
@@ -77,7 +75,10 @@ def know_each_other(secret: bytes) -> None:
 
     answers = gathered(shown(dist.get_rank()))
     if unknown := [rank for rank, answer in enumerate(answers) if answer != shown(rank)]:
-        raise Stranger(f"a process that is none of this job's answers as rank {unknown[0]}")
+        raise BadInput(
+            f"a process that is none of this job's answers as rank {unknown[0]}: start it again, "
+            "on a machine that you share with nobody who does this"
+        )
 
 
 def together() -> bool:

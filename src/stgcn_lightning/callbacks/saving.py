@@ -54,7 +54,9 @@ class Checkpoints(Checkpoint):
         """Restore the generators and statistics of this rank, and handle signals from now on."""
         if trainer.world_size > 1:
             # with the timeout of training: a lost rank is noticed here as soon as in a step
-            self.group = distributed.new_group(backend="gloo", timeout=group_timeout(trainer.strategy))
+            self.group = distributed.new_group(
+                backend="gloo", timeout=group_timeout(trainer.strategy)
+            )
         if len(self.loaded) == trainer.world_size:
             self._restore(self.loaded[trainer.global_rank], pl_module)
         elif self.loaded:  # after an epoch: the weights are loaded with the ranks' mean statistics
