@@ -45,8 +45,9 @@ bench-gpu: .venv/.dev ## measure a GPU: training steps, ten-clip tests, the limi
 notebook: .venv/.dev ## run the notebook again and store its outputs
 	.venv/bin/jupyter-execute --inplace notebooks/*.ipynb
 
-docs: .venv/.dev ## write docs/keys.md again
+docs: .venv/.dev ## write docs/keys.md and docs/licences.md again
 	$(PY) scripts/keys.py > docs/keys.md
+	$(PY) scripts/supply/licences.py > docs/licences.md
 
 hashed: .venv/.hashed ## install what the tests run with from hashes.txt alone (Python 3.11, Linux)
 

@@ -24,7 +24,7 @@ TORCH = "torch"
 HEAD = """\
 # What `.[dev]` takes of constraints.txt, and what that takes, each with the SHA-256 of its file for Python 3.11 on Linux
 # (x86_64): `make hashed` installs it. Written by `make pins`. torch is not among them: which build of it is right (CPU,
-# CUDA, ROCm) depends on the machine, as does what it alone brings along."""
+# CUDA, ROCm) depends on the machine, as does what it alone brings along."""  # noqa: E501
 
 
 def main() -> None:
@@ -50,9 +50,14 @@ def resolved() -> list[dict]:
         return json.load(report)["install"]
 
 
+def name_of(text: str) -> str:
+    """A package's name as all of its spellings are compared."""
+    return canonicalize_name(text)
+
+
 def hashed(installs: list[dict]) -> list[str]:
     """Lines of hashes.txt, without torch and what it alone brings along."""
-    found = {canonicalize_name(one["metadata"]["name"]): one for one in installs}
+    found = {name_of(one["metadata"]["name"]): one for one in installs}
     requires = {name: one["metadata"].get("requires_dist", []) for name, one in found.items()}
     extras = {OURS: {"dev"}}
     lines = []
@@ -83,7 +88,7 @@ def reached(
             asked = extras.get(name, set()) | {""}
             if wanted.marker and not any(wanted.marker.evaluate({"extra": one}) for one in asked):
                 continue
-            other = canonicalize_name(wanted.name)
+            other = name_of(wanted.name)
             new = wanted.extras - extras.get(other, set())
             if other != without and (other not in seen or new):
                 extras.setdefault(other, set()).update(wanted.extras)
@@ -100,7 +105,7 @@ def pinned(text: str) -> dict[str, str]:
 
 def differences(pins: dict[str, str], installed: list[Distribution]) -> list[str]:
     """What is installed in another version than pinned, or without a pin."""
-    by_name = {canonicalize_name(one.name): one for one in installed}
+    by_name = {name_of(one.name): one for one in installed}
     requires = {name: one.requires or [] for name, one in by_name.items()}
     free = {OURS, TORCH, "pip"} | reached(TORCH, requires, {})
     wrong = []

@@ -7,7 +7,6 @@ What travels between ranks is numbers and JSON, never a pickle: reading it execu
 """
 
 import hashlib
-import io
 import json
 import secrets
 from datetime import timedelta
@@ -53,7 +52,7 @@ def meet(
     Raises:
         BadInput: another process connected first.
     """
-    store = dist.FileStore(place, world_size)
+    store = dist.FileStore(place, world_size)  # pyright: ignore[reportPrivateImportUsage]
     dist.init_process_group(
         backend, store=store, rank=rank, world_size=world_size, timeout=timeout,
         device_id=None if device.type == "cpu" else device,
@@ -112,46 +111,44 @@ def gathered(value: Any, group: Any = None) -> list[Any]:
 
 def _packed(value: Any) -> Tensor:
     """Bytes of a value: the length of a JSON text, the text, the bytes of its tensors."""
-    tensors: list[Tensor] = []
-    form = json.dumps(_form(value, tensors)).encode()
-    head = len(form).to_bytes(8, "little") + form
-    parts = [torch.frombuffer(bytearray(head), dtype=torch.uint8)]
-    parts += [one.detach().cpu().reshape(-1).view(torch.uint8) for one in tensors]
-    return torch.cat(parts)
+    parts: list[Tensor] = []
+    form = json.dumps(_form(value, parts)).encode()
+    head = bytearray(len(form).to_bytes(8, "little") + form)
+    return torch.cat([torch.frombuffer(head, dtype=torch.uint8), *parts])
 
 
-def _form(value: Any, tensors: list[Tensor]) -> Any:
-    """What JSON can say of a value; its tensors are put aside."""
+def _form(value: Any, parts: list[Tensor]) -> Any:
+    """What JSON can say of a value; the bytes of its tensors are put to `parts`."""
     if isinstance(value, Tensor):
-        tensors.append(value)
-        return {"tensor": [str(value.dtype).removeprefix("torch."), list(value.shape)]}
+        start = sum(map(len, parts))
+        parts.append(value.detach().cpu().reshape(-1).view(torch.uint8))
+        dtype = str(value.dtype).removeprefix("torch.")
+        return {"tensor": [dtype, list(value.shape), start, start + len(parts[-1])]}
     if isinstance(value, dict):
-        return {"dict": [[name, _form(one, tensors)] for name, one in value.items()]}
+        return {"dict": [[name, _form(one, parts)] for name, one in value.items()]}
     if type(value) in KINDS.values():
-        return {type(value).__name__: [_form(one, tensors) for one in value]}
+        return {type(value).__name__: [_form(one, parts) for one in value]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"ranks exchange tensors, numbers and texts, not a {type(value).__name__}")
 
 
 def _unpacked(data: Tensor) -> Any:
-    file = io.BytesIO(data.numpy())
-    size = int.from_bytes(file.read(8), "little")
-    return _formed(json.loads(file.read(size)), file)
+    end = 8 + int.from_bytes(data[:8].numpy().tobytes(), "little")
+    return _formed(json.loads(data[8:end].numpy().tobytes()), data[end:])
 
 
-def _formed(form: Any, file: io.BytesIO) -> Any:
-    """The value of a form; `file` has the bytes of its tensors, one after the other."""
+def _formed(form: Any, data: Tensor) -> Any:
+    """The value of a form; `data` has the bytes of its tensors."""
     if not isinstance(form, dict):
         return form
     ((kind, content),) = form.items()
     if kind == "tensor":
-        tensor = torch.empty(content[1], dtype=getattr(torch, content[0]))
-        file.readinto(tensor.reshape(-1).view(torch.uint8).numpy())
-        return tensor
+        dtype, shape, start, end = content
+        return data[start:end].clone().view(getattr(torch, dtype)).reshape(shape)
     if kind == "dict":
-        return {name: _formed(one, file) for name, one in content}
-    return KINDS[kind](_formed(one, file) for one in content)
+        return {name: _formed(one, data) for name, one in content}
+    return KINDS[kind](_formed(one, data) for one in content)
 
 
 def wait_for_all() -> None:
