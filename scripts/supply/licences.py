@@ -84,12 +84,11 @@ def licence(name: str, installed: dict[str, Distribution]) -> str:
     about = installed[name].metadata
     classifiers = [one.split(" :: ") for one in about.get_all("Classifier") or []]
     kinds = [one[-1] for one in classifiers if one[0] == "License" and len(one) > 2]
-    text = about.get("License") or ""
-    short = [text] if text and text != "UNKNOWN" and "\n" not in text else []
-    stated = [expression] if (expression := about.get("License-Expression")) else short or kinds
+    text = [one for one in about.get_all("License") or [] if one != "UNKNOWN" and "\n" not in one]
+    stated = about.get_all("License-Expression") or text or kinds
     if not stated:
         sys.exit(f"{name} states no licence: look it up, and put it into READ")
-    return " OR ".join(SHORT.get(one, one) for one in stated)
+    return " OR ".join(str(SHORT.get(one, one)) for one in stated)
 
 
 if __name__ == "__main__":
