@@ -62,8 +62,19 @@ def meet(
     know_each_other(store.get("secret"))
 
 
-def know_each_other(secret: bytes) -> None:
-    """Each rank shows the others that it has read the secret; all of them must call this.
+def group_on_cpus(timeout: timedelta | None) -> Any:
+    """A further process group, of gloo; all ranks must call this.
+
+    Raises:
+        BadInput: another process connected first.
+    """
+    group = dist.new_group(backend="gloo", timeout=timeout)
+    know_each_other(gathered(secrets.token_hex())[0].encode(), group)
+    return group
+
+
+def know_each_other(secret: bytes, group: Any = None) -> None:
+    """Each rank shows the others of a group that it has the secret; all of them must call this.
 
     Raises:
         BadInput: a process that answers in the place of a rank has not.
@@ -72,7 +83,7 @@ def know_each_other(secret: bytes) -> None:
     def shown(rank: int) -> str:
         return hashlib.sha256(secret + b"%d" % rank).hexdigest()
 
-    answers = gathered(shown(dist.get_rank()))
+    answers = gathered(shown(dist.get_rank()), group)
     if unknown := [rank for rank, answer in enumerate(answers) if answer != shown(rank)]:
         raise BadInput(
             f"a process that is none of this job's answers as rank {unknown[0]}: start it again, "
