@@ -6,10 +6,15 @@ import stat
 import sys
 from contextlib import ExitStack
 
+import lightning
 import pytest
 from helpers import CHECKOUT
 from listening import of_processes
 from test_ranks import finish, processes_of, start, wait_for
+
+from stgcn_lightning import ranks
+from stgcn_lightning.errors import BadInput
+from stgcn_lightning.jobs.trainers import refuse_listening
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
@@ -48,6 +53,14 @@ def test_a_socket_that_all_can_reach_is_seen_as_one():
             ("0.0.0.0", everywhere.getsockname()[1]),
             ("::", six.getsockname()[1]),
         }
+
+
+def test_a_strategy_whose_ranks_would_meet_at_a_port_is_refused(monkeypatch):
+    trainer = lightning.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    refuse_listening(trainer)
+    monkeypatch.setenv(ranks.MEETING, "meeting")
+    with pytest.raises(BadInput, match=r"derive it from stgcn_lightning\.callbacks\.ddp\.DDP"):
+        refuse_listening(trainer)
 
 
 @pytest.mark.slow
