@@ -24,7 +24,7 @@ ROOMS = {
     "errors": "",
     "ranks": "",
     "recipe": "",
-    "distributed": "",
+    "distributed": "errors",
     "skeleton": "errors",
     "terminal": "ranks",
     "files": "errors",
@@ -39,7 +39,7 @@ ROOMS = {
     "optimisation": "errors recipe",
     "recognizer": "errors recipe optimisation distributed files data models engine checkpoints "
     "evaluation",
-    "callbacks": "errors terminal distributed files evaluation report",
+    "callbacks": "errors ranks terminal distributed files evaluation report",
     "streaming": "errors skeleton data engine",
     "predictor": "errors skeleton data engine checkpoints models sources streaming",
     "settings": "errors skeleton terminal shipped",

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
-from torch import Tensor, distributed
+from torch import Tensor
 
 from stgcn_lightning.callbacks.last_checkpoint import LAST, NEXT, make_last
 from stgcn_lightning.callbacks.lightning_private import (
@@ -21,7 +21,7 @@ from stgcn_lightning.callbacks.lightning_private import (
     place_of,
 )
 from stgcn_lightning.callbacks.stopping import StopSignals
-from stgcn_lightning.distributed import gathered, running_statistics
+from stgcn_lightning.distributed import gathered, group_on_cpus, running_statistics
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.terminal import say
 
@@ -54,7 +54,7 @@ class Checkpoints(Checkpoint):
         """Restore the generators and statistics of this rank, and handle signals from now on."""
         if trainer.world_size > 1:
             # with the timeout of training: a lost rank is noticed here as soon as in a step
-            self.group = distributed.new_group(backend="gloo", timeout=group_timeout(trainer))
+            self.group = group_on_cpus(group_timeout(trainer.strategy))
         if len(self.loaded) == trainer.world_size:
             self._restore(self.loaded[trainer.global_rank], pl_module)
         elif self.loaded:  # after an epoch: the weights are loaded with the ranks' mean statistics

@@ -10,6 +10,7 @@ from stgcn_lightning.data.overlaps import judge_splits
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.downloads import fetch
+from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import downloads_of
 from stgcn_lightning.jobs.store_progress import StoreProgress
@@ -67,6 +68,7 @@ def open_store_of(
             ) from error
         downloads = downloads_of(settings.downloads)
         fetch(source, annotations, looked_at(spec), downloads, console, most=MOST)
+        console.print(f"its SHA-256 is {sha256(annotations)}; none is published to compare it with")
         with watch:
             store = open_or_build(annotations, spec, root, watch)
     print_left_out(store)

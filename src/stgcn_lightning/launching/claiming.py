@@ -134,9 +134,7 @@ def run_dir(root: str, resume: str | None) -> str:
     from stgcn_lightning.distributed import key_value_store  # imports torch
 
     # torchrun's agent holds it
-    store = key_value_store(
-        os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False
-    )
+    store = key_value_store(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
     key = f"stgcn_lightning/run_dir/{os.environ['TORCHELASTIC_RESTART_COUNT']}"
     if ranks.global_rank() == 0:
         store.set(key, _run_dir(root, resume))
