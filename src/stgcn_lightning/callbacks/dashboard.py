@@ -29,6 +29,7 @@ from stgcn_lightning.terminal import say
 
 WATCHED = (None, "gradients", "parameters", "all")
 MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")  # what WANDB_MODE may say
+FINISHING = 600.0  # seconds at the end of a job for what is still to be uploaded; it stays on disk
 MOST_ROWS = 10_000  # of a table: W&B cuts longer ones
 CLASSES = ("class", "samples", "right", "accuracy", "most often taken for", "times")
 CONFUSIONS = ("class", "taken for", "samples", "share of the class")
@@ -138,7 +139,10 @@ class RunLogger(WandbLogger):
             "resume": "allow",
             "mode": "offline" if offline else None,  # None: as WANDB_MODE says
             "allow_val_change": True,  # a resumed run may have more epochs
-            "settings": wandb.Settings(silent=True),  # this class prints what is worth printing
+            "settings": wandb.Settings(
+                silent=True,  # this class prints what is worth printing
+                finish_timeout=FINISHING,
+            ),
         }
         self.disabled = mode == "disabled"  # then `jobs.watching` leaves this logger out
         self.run: Any = None  # between its begin and `close`

@@ -98,6 +98,9 @@ def sync_folder(folder: AnyPath) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        error.filename = os.fspath(folder)  # which a descriptor does not say
+        raise
     finally:
         os.close(descriptor)
 
