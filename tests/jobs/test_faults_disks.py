@@ -8,12 +8,15 @@ more: it ends with what it ends with on a disk that was never full.
 import csv
 import errno
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from full_disk import run
 from own_tables import two_classes
+
+from stgcn_lightning.evaluation.scores import read_scores, write_scores
 
 SIZES = [
     "benchmark.synthetic.train_samples=24",
@@ -34,24 +37,24 @@ TRAIN = [
     "resume=auto",
 ]
 BEST = "checkpoint=run/checkpoints/best.ckpt"
-STREAMS = "streams={joint: run/scores.npz, bone: run/scores.npz}"
+STREAMS = "streams={joint: run/scores.npz, bone: bone.npz}"
 SUFFIXES = {"safetensors": "safetensors", "mmaction2": "pth", "pyskl": "pth", "onnx": "onnx"}
 # door, arguments, and what is left then
 JOBS = {
     "a store": ("prepare", [*SIZES, "data.store_dir=another"], "another/*/*.*"),
-    "recordings": ("prepare", ["data=clips", "out=own", "data.store_dir=another"], "own/**/*.*"),
+    "recordings": ("prepare", ["data=clips", "out=own", "data.store_dir=another"], "own/*/*.*"),
     "scores": ("test", [*SMALL, BEST, "hydra.run.dir=tested"], "tested/*.*"),
     "a test dump": ("test", [*SMALL, BEST, "scores=other.pkl", "hydra.run.dir=tested"], "*.pkl"),
     "a fusion": (
         "fuse",
-        [*SIZES, STREAMS, "preset=two_stream", "hydra.run.dir=fused"],
+        [STREAMS, "preset=two_stream", "hydra.run.dir=fused"],
         "fused/*.*",
     ),
     "answers": ("predict", [BEST, "source=store/SOURCE", "split=val", "out=answers.csv"], "*.csv"),
     "charts": (
         "predict",
-        [BEST, "source=store/SOURCE", "split=val", "chart=true", "hydra.run.dir=seen"],
-        "seen/**/*.svg",
+        [BEST, "source=store/SOURCE", "split=val", "chart=true", "window=8", "hydra.run.dir=seen"],
+        "seen/*.svg",
     ),
     "a page": ("inspect", ["source=run", "out=page.html"], "page.html"),
     **{
@@ -63,7 +66,14 @@ JOBS = {
         for form, suffix in SUFFIXES.items()
     },
 }
-EVER_OTHER = (".json", ".html", ".yaml", ".csv", ".pth")  # they hold a time, a place or a speed
+EVER_OTHER = (
+    ".json",
+    ".html",
+    ".yaml",
+    ".csv",
+    ".pth",
+    ".pkl",
+)  # they hold a time, a place or a speed
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +83,8 @@ def trained(tmp_path_factory):
     ended = run(folder, "train", *TRAIN)
     assert ended.status == 0, ended.err
     two_classes(folder / "clips")
+    scores = read_scores(folder / "run/scores.npz")
+    write_scores(folder / "bone.npz", replace(scores, meta=scores.meta | {"stream": "bone"}))
     return folder, ended.writes
 
 
@@ -181,18 +193,20 @@ def full_in_job(name, trained, ended_well, folder, write):
     for path, content in new.items():  # what is there is whole
         if path.suffix not in EVER_OTHER and path.match(JOBS[name][2]):
             assert content == well[path], path
+    for path in new:  # no picture is replaced: a folder is new each time
+        if path.suffix == ".svg":
+            (folder / path).unlink()
     again = opened(name, trained, folder)
     assert again.status == 0, again.err
-    expected = {p for p in well if p.match(JOBS[name][2])}
-    assert expected
-    finally_there = files_in(folder)
-    assert expected <= finally_there.keys()
-    for path in expected:
+    expected = {p.name: p for p in well if p.match(JOBS[name][2])}
+    there = {path.name: path for path in files_in(folder) if path.match(JOBS[name][2])}
+    assert there.keys() == expected.keys() != set()
+    for path in expected.values():
         if path.suffix not in EVER_OTHER:
-            assert finally_there[path] == well[path], path
+            assert (folder / there[path.name]).read_bytes() == well[path], path
 
 
-@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize("name", [one for one in JOBS if "onnx" not in one])  # it takes long
 def test_a_door_whose_disk_was_full_does_as_well_the_next_time(name, trained, ended_well, tmp_path):
     writes = ended_well(name)[1].writes
     full_in_job(name, trained, ended_well, tmp_path / "work", max(1, round(0.8 * writes)))
