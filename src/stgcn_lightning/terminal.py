@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -57,7 +57,13 @@ def __getattr__(name: str) -> Any:
                 if self.measure(table).maximum >= self.width:  # of a table that is as wide or wider
                     table.box, table.pad_edge, table.padding = SIMPLE, False, (0, 1, 0, 0)
             with outliving(self.file):
-                super().print(*fit, **options)
+                try:
+                    super().print(*fit, **options)
+                except OSError:
+                    with suppress(OSError):  # else rich keeps the line, and all further ones
+                        self.begin_capture()
+                        self.end_capture()
+                    raise
 
         def render_str(self, text: str, **options: Any) -> Text:  # the cells of a table
             return super().render_str(plain(text), **options)

@@ -205,6 +205,7 @@ class RunLogger(WandbLogger):
             except CommError as error:
                 reason = " ".join(str(error).split("\n", 1)[0].split())
                 say(f"W&B cannot be reached ({reason}): the run is kept offline")
+                wandb.teardown()  # its process would not begin a second run of this id
                 return wandb.init(**init | {"mode": "offline"})
         except WandbError as error:
             raise BadInput(
