@@ -206,7 +206,8 @@ class RunLogger(WandbLogger):
                 reason = " ".join(str(error).split("\n", 1)[0].split())
                 say(f"W&B cannot be reached ({reason}): the run is kept offline")
                 wandb.teardown()  # its process would not begin a second run of this id
-                return wandb.init(**init | {"mode": "offline"})
+                offline: dict[str, Any] = init | {"mode": "offline"}
+                return wandb.init(**offline)
         except WandbError as error:
             raise BadInput(
                 f"W&B cannot be used: {error}; correct logger.wandb, or leave it out: logger=csv"
