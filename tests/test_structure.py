@@ -26,7 +26,7 @@ ROOMS = {
     "recipe": "",
     "distributed": "errors",
     "skeleton": "errors",
-    "terminal": "ranks",
+    "terminal": "errors ranks",
     "files": "errors",
     "graph": "errors skeleton",
     "sources": "errors skeleton files shipped",
@@ -34,7 +34,7 @@ ROOMS = {
     "models": "errors graph skeleton",
     "engine": "errors files models",
     "evaluation": "errors skeleton files",
-    "report": "errors skeleton evaluation",
+    "report": "errors terminal skeleton evaluation",
     "checkpoints": "errors skeleton files graph models engine",
     "optimisation": "errors recipe",
     "recognizer": "errors recipe optimisation distributed files data models engine checkpoints "

@@ -25,6 +25,15 @@ class UnfitModel(BadInput, TypeError):  # noqa: N818
     """A model of the user's own that breaks the protocol of models/backbone.py."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was refused: by a GPU, to PyTorch on a CPU, or to numpy."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # PyTorch's
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
+
+
 def nearest(name: str, names: Sequence[str]) -> str:
     """End of a sentence: `did you mean ...?`, or all `names` where none is similar to `name`."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.75)

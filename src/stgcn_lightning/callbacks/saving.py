@@ -46,6 +46,7 @@ class Checkpoints(Checkpoint):
         self.folder, self.every_n_steps, self.keep = Path(folder), every_n_steps, keep
         self.saved: int | None = None  # step of last.ckpt
         self.loaded: list[dict[str, Any]] = []  # per rank, of the checkpoint resumed from
+        self.within = False  # that checkpoint lies within an epoch
         self.unsummed: Mapping[str, tuple[Tensor, Tensor]] = {}  # value and clips by metric
         self.group: Any = None  # process group on CPUs
         self.signals = StopSignals()
@@ -124,8 +125,8 @@ class Checkpoints(Checkpoint):
         Raises:
             BadInput: other processes than these have begun the epoch that the run goes on in.
         """
-        self.loaded = checkpoint.get("ranks", [])
-        if len(self.loaded) not in (0, trainer.world_size) and place_of(checkpoint)[1]:
+        self.loaded, self.within = checkpoint.get("ranks", []), place_of(checkpoint)[1] > 0
+        if len(self.loaded) not in (0, trainer.world_size) and self.within:
             raise BadInput(
                 f"the epoch was begun by {len(self.loaded)} processes, not {trainer.world_size}: "
                 f"go on with as many, trainer.devices={len(self.loaded)}, to its end"
@@ -142,7 +143,8 @@ class Checkpoints(Checkpoint):
         torch.set_rng_state(state["generator"])
         if pl_module.device.type == "cuda" and "gpu_generator" in state:
             torch.cuda.set_rng_state(state["gpu_generator"], pl_module.device)
-        self.unsummed = state["sums"]
+        if self.within:  # else these are the sums of an epoch that is done
+            self.unsummed = state["sums"]
 
     def _resume_sums(self, trainer: Trainer) -> None:
         """Add the steps of this epoch that an earlier process took to the epoch's means."""

@@ -152,7 +152,7 @@ def optimisation_of(built: Built) -> Optimisation:
 
 def recognizer_of(built: Built, optimisation: Optimisation, card: dict[str, Any]) -> Recognizer:
     """The model with the recipe that trains it, and the card of its checkpoints."""
-    return Recognizer(
+    recognizer = Recognizer(
         built.model,
         ids=built.data.store.ids,
         optimisation=optimisation,
@@ -160,6 +160,8 @@ def recognizer_of(built: Built, optimisation: Optimisation, card: dict[str, Any]
         norm_group=built.run.batch.norm_group,
         compile_mode=built.settings.model.compile,
     )
+    recognizer.engine.halving.say = console.print
+    return recognizer
 
 
 def fit(
