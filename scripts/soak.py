@@ -47,6 +47,7 @@ BOUNDS = {
     "soak": {name: HOUR[name] for name in ("memory", "files", "threads")},
     "round": ROUND,
 }
+BEGINNING = {"hours": 0.1, "round": 1}  # in which caches and allocators fill, at least
 FOREVER = (
     *SMALL, "recipe.epochs=1000000", "callbacks.last.every_n_steps=50", "hydra.run.dir=run",
     "resume=auto",
@@ -259,7 +260,8 @@ def main(arguments: list[str] | None = None) -> int:
         fault = str(error)
     except KeyboardInterrupt:
         print(f"interrupted after {soak.hours():.2f} h: the same command goes on", file=sys.stderr)
-    samples = list(map(json.loads, (folder / "samples.jsonl").open()))
+    with (folder / "samples.jsonl").open() as file:
+        samples = list(map(json.loads, file))
     trends = judged(samples)
     print(table(trends))
     content = {"state": asdict(soak.state), "fault": fault, "bounds": BOUNDS, "samples": samples}
@@ -285,7 +287,8 @@ def judged(samples: list[dict[str, Any]]) -> dict[tuple[str, str], Trend]:
             longest = max(sessions, key=sessions.count)
             mine = [one for one in mine if one["session"] == longest]
         for what, bound in bounds.items():
-            found[who, what] = trend([one[x] for one in mine], [one[what] for one in mine], bound)
+            series = [one[what] for one in mine]
+            found[who, what] = trend([one[x] for one in mine], series, bound, BEGINNING[x])
     return found
 
 

@@ -20,7 +20,7 @@ from soaking.processes import MARK, Held
 
 LIMIT = 900  # seconds of a door on a busy machine
 PATIENCE = 20  # seconds in which loader processes notice that a killed training is gone
-TICK = 0.2  # seconds between two looks
+TICK = 0.5  # seconds between two looks
 SAMPLES, EPOCHS = 48, 4
 SMALL = (
     "trainer=cpu",

@@ -1,8 +1,8 @@
 """Whether a series of measurements grows: the slope of Theil and Sen, with its interval.
 
 Samples of a process that lives are taken every few seconds and depend on their neighbours, so each
-of some dozen parts of the time gives one point, its median. A share of the time at the beginning is
-left out: caches and allocators fill then.
+of some dozen parts of the time gives one point, its median. The beginning is left out: caches and
+allocators fill then.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import theilslopes
 
-WARM_UP = 0.25  # of the time
+WARM_UP = 0.25  # of the time, at least
 PARTS = 30
 FEWEST = 6  # points that a slope is made of
 CONFIDENCE = 0.95
@@ -46,13 +46,14 @@ class Trend:
         return {name: None if value != value else value for name, value in asdict(self).items()}
 
 
-def trend(x: Sequence[float], y: Sequence[float], bound: float) -> Trend:
+def trend(x: Sequence[float], y: Sequence[float], bound: float, beginning: float = 0) -> Trend:
     """The trend of y over x, judged by the greatest growth that counts as flat.
 
     Args:
         x: hours or rounds, ascending.
         y: what was measured then.
         bound: growth by one unit of x.
+        beginning: of x, left out at least.
 
     Examples:
         >>> trend(range(24), [5] * 24, bound=0.1).verdict
@@ -62,7 +63,7 @@ def trend(x: Sequence[float], y: Sequence[float], bound: float) -> Trend:
         >>> trend(range(3), range(3), bound=0.1).verdict
         'open'
     """
-    places, values = points(np.asarray(x, float), np.asarray(y, float))
+    places, values = points(np.asarray(x, float), np.asarray(y, float), beginning)
     third = max(1, len(values) // 3)
     first, last = (float(np.median(part)) if len(part) else np.nan for part in
                    (values[:third], values[-third:]))  # fmt: skip
@@ -74,11 +75,11 @@ def trend(x: Sequence[float], y: Sequence[float], bound: float) -> Trend:
     return Trend(len(places), first, last, slope, low, high, verdict)
 
 
-def points(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def points(x: np.ndarray, y: np.ndarray, beginning: float) -> tuple[np.ndarray, np.ndarray]:
     """After the warm-up: medians of parts of equal length, or each pair where there are few."""
     if not len(x):
         return x, y
-    kept = x >= x[0] + WARM_UP * (x[-1] - x[0])
+    kept = x >= x[0] + max(beginning, WARM_UP * (x[-1] - x[0]))
     x, y = x[kept], y[kept]
     if len(x) <= PARTS:
         return x, y
