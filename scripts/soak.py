@@ -146,7 +146,7 @@ class Soak:
         folder.mkdir(exist_ok=True)
         with (folder / "printed.txt").open("ab") as text:
             self.living[name] = subprocess.Popen(
-                ["nice", sys.executable, *command],  # the rounds first
+                [sys.executable, *command],
                 cwd=folder,
                 env=self.env(name),
                 stdout=text,
