@@ -9,7 +9,8 @@ the time: a training with two loader processes and a predictor that answers for 
 leave no process and nothing unfinished. What is measured, with the growth that counts as flat,
 stands in `BOUNDS`; how it is judged in `scripts/soaking/trends.py`.
 
-The status is 1, with one sentence, if something grows or fails. FOLDER keeps the samples
+The status is 1, with one sentence, if something grows or fails; a series that is too short or too
+noisy for either is called open. FOLDER keeps the samples
 (samples.jsonl, soak.json), the picture, and the folder of a round that failed; the same command
 goes on with what it holds. Linux, since /proc is read.
 """
@@ -121,12 +122,10 @@ class Soak:
             )
         try:
             self.live("training", "-m", "stgcn_lightning.train", *FOREVER)
-            while True:
-                if "answers" not in self.living and self.checkpoint.exists():
-                    self.live("answers", str(ANSWERS), str(self.checkpoint), "status.json")
+            self.answer()
+            self.round()
+            while self.hours() < hours:
                 self.round()
-                if self.hours() >= hours:
-                    break
             self.stop()
         finally:
             processes.end(self.mark)
@@ -135,10 +134,14 @@ class Soak:
             self.state.hours = self.hours()
             self.keep()
 
-    @property
-    def checkpoint(self) -> Path:
-        """Of the first round, which is asked for answers."""
-        return self.folder / "model.ckpt"
+    def answer(self) -> None:
+        """Start what answers, once there is a checkpoint of the first round."""
+        checkpoint = self.folder / "model.ckpt"
+        trained = self.folder / "round" / "whole" / "checkpoints" / "best.ckpt"
+        if not checkpoint.exists() and trained.exists():
+            shutil.copyfile(trained, checkpoint)
+        if checkpoint.exists() and "answers" not in self.living:
+            self.live("answers", str(ANSWERS), str(checkpoint), "status.json")
 
     def live(self, name: str, *command: str) -> None:
         """Start a process that lives from now on, in a folder of its name."""
@@ -203,7 +206,9 @@ class Soak:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         doors = Doors(folder, self.mark + "round", self.env("round"), self.look)
-        self.compare(trained(doors, number) | used(doors))
+        digests = trained(doors, number)
+        self.answer()
+        self.compare(digests | used(doors))
         if found := processes.unfinished(folder):
             raise SoakError(f"round {number} left what is unfinished: {', '.join(found)}")
         entries, disk = processes.contents(folder)
@@ -221,8 +226,6 @@ class Soak:
         }  # fmt: skip
         with (self.folder / "samples.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
-        if not self.checkpoint.exists():
-            shutil.copyfile(folder / "whole" / "checkpoints" / "best.ckpt", self.checkpoint)
         self.state.rounds, self.state.cuts = number + 1, self.state.cuts + doors.cuts
         self.state.hours = self.hours()
         self.keep()
@@ -253,13 +256,14 @@ def main(arguments: list[str] | None = None) -> int:
     choice = parser.parse_args(arguments)
     folder = choice.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    soak, fault = Soak(folder), None
+    soak, fault, status = Soak(folder), None, 0
     try:
         soak.run(choice.hours)
     except SoakError as error:
         fault = str(error)
     except KeyboardInterrupt:
         print(f"interrupted after {soak.hours():.2f} h: the same command goes on", file=sys.stderr)
+        status = 128 + signal.SIGINT
     with (folder / "samples.jsonl").open() as file:
         samples = list(map(json.loads, file))
     trends = judged(samples)
@@ -273,7 +277,8 @@ def main(arguments: list[str] | None = None) -> int:
         fault = f"{', '.join(growing)}: this grows by more than the bound"
     if fault:
         print(f"soak: {fault}", file=sys.stderr)
-    return int(fault is not None)
+        status = 1
+    return status
 
 
 def judged(samples: list[dict[str, Any]]) -> dict[tuple[str, str], Trend]:

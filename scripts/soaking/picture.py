@@ -24,6 +24,7 @@ def draw(samples: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     figure, panels = plt.subplots(2, 3, figsize=(10, 5), layout="constrained")
     for panel, (what, (title, unit)) in zip(panels[0], LIVING.items(), strict=True):
@@ -39,7 +40,7 @@ def draw(samples: Sequence[Mapping[str, Any]], path: Path) -> None:
         numbers = [one["round"] for one in rounds]
         panel.plot(numbers, [one[what] / unit for one in rounds], "o-", color="#2a6f97", ms=3)
         panel.set(xlabel="round", ylabel=title)
-        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     for panel in panels.flat:
         panel.set_ylim(0, max(1, 1.15 * panel.get_ylim()[1]))
         panel.grid(color="#dddddd", linewidth=0.6)

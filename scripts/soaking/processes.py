@@ -18,7 +18,8 @@ PROC, SHARED_MEMORY = Path("/proc"), Path("/dev/shm")
 GONE = (FileNotFoundError, ProcessLookupError, PermissionError)  # it ended meanwhile
 # what is only in a folder while something is written there: checkpoints and stores that are begun
 UNFINISHED = re.compile(r".*\.(tmp|building|old|part)|next\.ckpt")
-OF_PROCESS = re.compile(r"(?:torch|pym)[_-](\d+)[_-]")  # a name in shared memory
+# names in shared memory that torch and multiprocessing give, some with the number of the process
+SHARED = re.compile(r"(?:torch|pym)[_-](\d+)[_-].*|psm_.*|sem\..*")
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,11 @@ def unfinished(folder: Path) -> list[str]:
 
 
 def shared_memory(since: float) -> int:
-    """Files in shared memory of this user, newer than `since`, of no process that is alive."""
+    """What torch and multiprocessing left in shared memory since then; the living's is not left."""
     count = 0
     for entry in entries(SHARED_MEMORY):
-        owner = OF_PROCESS.match(entry.name)
-        if owner and (PROC / owner[1]).exists():
+        name = SHARED.fullmatch(entry.name)
+        if name is None or (name[1] and (PROC / name[1]).exists()):
             continue
         with suppress(FileNotFoundError):
             stat = entry.stat(follow_symlinks=False)

@@ -21,7 +21,7 @@ from soaking.processes import MARK, Held
 LIMIT = 900  # seconds of a door on a busy machine
 PATIENCE = 20  # seconds in which loader processes notice that a killed training is gone
 TICK = 0.5  # seconds between two looks
-SAMPLES, EPOCHS = 48, 4
+SAMPLES, EPOCHS = 48, 6
 SMALL = (
     "trainer=cpu",
     f"benchmark.synthetic.train_samples={SAMPLES}",
@@ -150,7 +150,7 @@ def trained(doors: Doors, number: int) -> dict[str, str]:
     delays = random.Random(number)
     doors.run("train", "train", *TRAINED, "hydra.run.dir=whole")
     again = (*TRAINED, "hydra.run.dir=cut", "resume=auto")
-    doors.cut("train, killed", signal.SIGKILL, delays.uniform(0, 1.5), *again)
+    doors.cut("train, killed", signal.SIGKILL, delays.uniform(0, 1), *again)
     doors.cut("resume, told to end", signal.SIGTERM, delays.uniform(0, 1), *again)
     doors.run("resume", "train", *again)
     whole, cut = (of_scores(doors.folder / run / "scores.npz") for run in ("whole", "cut"))

@@ -122,11 +122,12 @@ def test_what_a_writer_left_is_unfinished(tmp_path):
 def test_shared_memory_of_others_and_of_the_living_does_not_count(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "SHARED_MEMORY", tmp_path)
     now = time.time()
-    for name in (f"torch_{os.getpid()}_1_0", "torch_4194305_1_0", "psm_1"):  # no such process
+    ours, gone = os.getpid(), 1 << 22  # above the greatest number
+    for name in (f"torch_{ours}_1_0", f"torch_{gone}_1_0", "psm_1", "sem.mp-a", "tmp_of_others"):
         (tmp_path / name).touch()
     (tmp_path / "psm_2").touch()
     os.utime(tmp_path / "psm_2", (now - 60, now - 60))
-    assert processes.shared_memory(now - 30) == 2
+    assert processes.shared_memory(now - 30) == 3
 
 
 @pytest.fixture
