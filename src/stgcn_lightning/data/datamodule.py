@@ -6,8 +6,10 @@ batch.
 """
 
 import os
+import shutil
 import signal
 from dataclasses import dataclass
+from multiprocessing import util
 from types import FrameType
 from typing import Literal, NamedTuple
 
@@ -348,4 +350,7 @@ def _end_later(number: int, frame: FrameType | None) -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
+    # of the socket through which batches are fetched: an orderly end, which might never come where
+    # nobody fetches them any more, would remove it
+    shutil.rmtree(util.get_temp_dir(), ignore_errors=True)
     os._exit(0)  # torch raises an error for any other exit status
