@@ -1,20 +1,27 @@
 """The exception that means "what you gave cannot be used", and what its sentences are made of."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 LETTERS = 60  # of a value in a sentence
 ENTRIES, DEPTH = 4, 3  # of a container in it
 MOST_DIGITS = 40  # of a whole number; identities of 128 bits have 39
+FIRST, LAST = 900, 300  # letters of a sentence that are kept of one that is longer
+BREAKS = re.compile("[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 
 
 class BadInput(ValueError):  # noqa: N818 - it names what is wrong with the input, as it is caught
     """Input that cannot be used.
 
     The message is one sentence for the person who gave it: it names the sample, field and value,
-    and the remedy. Front doors print it on standard error and end with status 2.
+    and the remedy. Front doors print it on standard error and end with status 2. Whatever names it
+    quotes of a file, it is one line, and of a bounded length.
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(one_line(sentence))
 
 
 class NotFinite(BadInput):
@@ -32,6 +39,19 @@ def out_of_memory(error: BaseException) -> bool:
         or type(error).__name__ == "OutOfMemoryError"  # PyTorch's
         or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
     )
+
+
+def one_line(text: str) -> str:
+    r"""Text whose breaks of lines are written as escapes, without the middle of a long one.
+
+    Examples:
+        >>> one_line("class a\nb")
+        'class a\\nb'
+        >>> len(one_line("class " + "a" * 5000 + " is there twice: rename one"))
+        1205
+    """
+    text = BREAKS.sub(lambda found: repr(found[0])[1:-1], text)
+    return text if len(text) <= FIRST + LAST else f"{text[:FIRST]} ... {text[-LAST:]}"
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

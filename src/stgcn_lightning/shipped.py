@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stgcn_lightning.errors import BadInput, nearest
+from stgcn_lightning.errors import BadInput, brief, nearest
 from stgcn_lightning.skeleton import Skeleton
 
 PACKAGE = Path(__file__).parent
+MOST_LETTERS = 1 << 19  # of a file, which YAML takes seconds to read; the largest of ours has 1e4
 # the wheel carries conf/ inside the package, a checkout has it at its top
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parents[1] / "conf"
 
@@ -79,33 +80,50 @@ def benchmark_tables(conf: Path = CONF) -> list[BenchmarkTable]:
 def _benchmark(file: Path) -> BenchmarkTable:
     table = _table(file)
     try:
-        first = table.get("defaults", [])
+        first = list(table.get("defaults", []))
         chosen = [one for one in first if isinstance(one, dict)]
-        skeleton = next((v for one in chosen for k, v in one.items() if "skeleton" in k), "")
+        skeleton = next((v for one in chosen for k, v in one.items() if "skeleton" in str(k)), "")
         for shared in [one for one in first if isinstance(one, str) and one != "_self_"]:
+            if "/" in shared:  # a file of another folder
+                raise ValueError(f"its defaults name {shared}")
             table = _table(file.with_name(f"{shared}.yaml")) | table
         classes = table["classes"]
         if isinstance(classes, str):  # ${first:60,${._ntu_classes}}
             some = re.search(r"first:(\d+)", classes)
             classes = table["_ntu_classes"][: int(some[1]) if some else None]
         return BenchmarkTable(
-            *(str(table["name"]), str(skeleton), table["dimension"], table["normalise"]),
-            *(table["train_split"], table["val_split"]),
-            [str(name) for name in classes],
+            *(_text(table["name"]), _text(skeleton)),
+            *(_text(table[key]) for key in ("dimension", "normalise", "train_split")),
+            None if table["val_split"] is None else _text(table["val_split"]),
+            [_text(name) for name in list(classes)],
             bool(table.get("synthetic")),
-            str(table.get("download", "")).rsplit("/", 1)[-1],
+            _text(table.get("download", "")).rsplit("/", 1)[-1],
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise
         raise BadInput(f"{file} is no benchmark ({error}): make it again") from None
+
+
+def _text(value: Any) -> str:
+    """Text as YAML reads it, also of a number; aliases can make a list larger than any memory."""
+    if isinstance(value, list | dict):
+        raise TypeError(f"it has {brief(value)} where a text belongs")
+    return value if isinstance(value, str) else brief(value)
 
 
 def _table(file: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(MOST_LETTERS + 1)
+        if len(text) > MOST_LETTERS:
+            raise ValueError(f"it has more than {MOST_LETTERS:,} letters")
+        found = yaml.safe_load(text)
         if not isinstance(found, dict):
             raise ValueError("it is no table")
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise BadInput(f"{file} cannot be read ({error}): correct it") from None
+        said = " ".join(str(error).split())
+        raise BadInput(f"{file} cannot be read ({said}): correct it") from None
     return found

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.kinds import SAFETENSORS, kind_of, refuse_other_kind
+from stgcn_lightning.files.reading import opened
 from stgcn_lightning.files.unpickling import said_by
 
 CARD = "stgcn_lightning"  # where the metadata of a file hold our card
@@ -36,14 +37,34 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any
         ) from None
     refuse_other_kind(path, "checkpoints")
     try:
-        with safetensors.safe_open(path, "pt") as file:
+        with safetensors.safe_open(path, "pt") as file:  # which looks at the places of tensors
+            _read_names(path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            card = json.loads((file.metadata() or {}).get(CARD, "{}"))
+            text = (file.metadata() or {}).get(CARD, "{}")
+            card = json.loads(text, object_pairs_hook=_once)
     except Exception as error:  # of its own kinds, and of the text that is the card any
         raise BadInput(
             f"{path} is damaged, or no safetensors file ({said_by(error)}): copy it again"
         ) from None
     return tensors, card
+
+
+def _read_names(path: str | Path) -> None:
+    """Refuse a header with a name twice: one program would read the first, another the last.
+
+    Raises:
+        ValueError: it has one.
+    """
+    with opened(path) as file:
+        length = int.from_bytes(file.read(8), "little")
+        json.loads(file.read(length), object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
 
 
 def safetensors_bytes(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> bytes:

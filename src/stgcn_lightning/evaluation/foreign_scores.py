@@ -23,7 +23,7 @@ FORMS = (
     "a test dump of MMAction2 (a list of pred_score and gt_label), PYSKL (a list of arrays) or "
     "CTR-GCN (a dict of sample name -> array)"
 )
-NUMBERED = r"((train|val|test)_)?(\d+)"  # CTR-GCN's names: places in its own file
+NUMBERED = r"((train|val|test)_)?(\d{1,18})"  # CTR-GCN's names: places in its own file
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def read_table(path: Path) -> Table:
         numbers = [int(one[3]) for name in names if (one := re.fullmatch(NUMBERED, name))]
         if len(numbers) == len(names):
             places = np.argsort(numbers, kind="stable")
-    elif isinstance(content, list | np.ndarray):
+    elif isinstance(content, list) or (isinstance(content, np.ndarray) and content.ndim):
         rows = list(cast("list[Any]", content))
         if rows and all(isinstance(row, dict) for row in rows):
             labels = _labels(path, rows)
@@ -92,8 +92,10 @@ def _labels(path: Path, records: list[Mapping[str, Any]]) -> NDArray[np.int64] |
 
 def _field(record: Mapping[str, Any], name: str) -> Any:
     """A field of MMAction2's dump; before version 1.2 it was `pred_scores.item`."""
-    older = cast("dict[str, Any]", record.get(f"{name}s", {}))
-    return record[name] if name in record else dict(older).get("item")
+    if name in record:
+        return record[name]
+    older = cast(object, record.get(f"{name}s"))
+    return cast("dict[str, Any]", older).get("item") if isinstance(older, dict) else None
 
 
 def _stacked(path: Path, rows: list[Any]) -> NDArray[np.float32]:

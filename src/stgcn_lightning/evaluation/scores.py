@@ -19,12 +19,10 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.foreign_scores import read_table, rows_of
 from stgcn_lightning.files.dumps import read_test_dump, write_test_dump
 from stgcn_lightning.files.kinds import NPZ, kind_of, refuse_other_kind
-from stgcn_lightning.files.numpy_files import opened_npz
+from stgcn_lightning.files.numpy_files import most_unpacked, opened_npz
 from stgcn_lightning.files.writing import write_atomically
 
 PARTS = ("ids", "labels", "scores", "classes")
-# bytes of a part: probabilities that are packed hardly shrink, names and zeros do
-MOST_FREE, MOST_UNPACKED = 1 << 26, 64
 LONGEST_META = 1 << 20  # letters
 
 
@@ -168,7 +166,7 @@ def read_scores(
     if path.suffix != ".npz" and kind_of(path) != NPZ:
         return _checked(path, _foreign(path, beside), apply_softmax)
     refuse_other_kind(path, "score files")
-    most = MOST_FREE + MOST_UNPACKED * path.stat().st_size
+    most = most_unpacked(path)
     with opened_npz(path, "write one with the test door, scores=FILE.npz") as archive:
         meta: object = json.loads(str(archive.read("meta", 4 * LONGEST_META)))
         if not isinstance(meta, dict):

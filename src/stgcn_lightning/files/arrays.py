@@ -10,7 +10,7 @@ import numpy as np
 
 from stgcn_lightning.files.placed import ArrayInFile, Run
 from stgcn_lightning.files.reading import AnyPath
-from stgcn_lightning.files.unpickling import MOST_AXES, Built, NotPlain
+from stgcn_lightning.files.unpickling import MOST_AXES, Built, NotPlain, is_text
 
 
 class Dtype(Built):
@@ -160,6 +160,8 @@ def check_array(shape: Any, dtype: Any, data: Any) -> None:
     size = math.prod(shape) * dtype.value.itemsize
     if size != len(data) and not (isinstance(data, Run) and data.may_be(size)):
         raise pickle.UnpicklingError("an array whose shape does not fit its bytes")
+    if not isinstance(data, Run) and not is_text(data, dtype.value):
+        raise pickle.UnpicklingError("text with characters that do not exist")
 
 
 def not_a_side(size: Any) -> bool:

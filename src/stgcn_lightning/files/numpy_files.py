@@ -19,11 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.unpickling import MOST_AXES, said_by
+from stgcn_lightning.files.unpickling import MOST_AXES, is_text, said_by
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
 MOST_MEMBERS = 10_000
+# bytes that an archive may unpack to, however small it is, and so many times its own size: zeros
+# for who is absent, and NaN, make key points smaller, but not by hundreds
+MOST_FREE, MOST_UNPACKED = 1 << 24, 64
 NUMBERS = r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,5})"
 HEADER_OF = (
     r"\s*\{\s*'descr':\s*(%s),\s*'fortran_order':\s*(True|False),"
@@ -101,6 +104,8 @@ class Archive:
             content = bytearray(member.read(header.nbytes))
             if len(content) < header.nbytes or member.read(1):
                 raise ValueError(f"{name} has not the length that it says")
+        if not is_text(content, header.dtype):
+            raise ValueError(f"{name} is text with characters that do not exist")
         return np.ndarray(header.shape, header.dtype, content, order=header.order)
 
     def pickled(self, name: str, most: int) -> bytes:
@@ -146,6 +151,11 @@ def opened_npz(path: Path, remedy: str) -> Generator[Archive]:
         what = error.strerror if isinstance(error, OSError) else None
         what = what or said_by(error)
         raise BadInput(f"{path} cannot be read as .npz ({what}): {remedy}") from None
+
+
+def most_unpacked(path: Path) -> int:
+    """Bytes that the arrays of an archive may take together."""
+    return MOST_FREE + MOST_UNPACKED * path.stat().st_size
 
 
 def read_header(file: IO[bytes], records: np.dtype[Any] | None = None) -> Header:

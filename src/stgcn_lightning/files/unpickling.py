@@ -22,6 +22,7 @@ themselves could ask for is bounded before they are executed (see `instructions`
 import gc
 import io
 import pickle
+import sys
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from types import MethodType
@@ -77,6 +78,13 @@ def refuse_many(args: tuple[Any, ...]) -> None:
     """Refuse a call with more arguments than any pickle has."""
     if len(args) > MOST_ARGUMENTS:
         raise pickle.UnpicklingError(f"a call with {len(args)} arguments")
+
+
+def is_text(content: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether bytes of such a type, if it is one of text, are characters: numpy does not ask."""
+    if dtype.kind != "U" or not len(content):
+        return True
+    return bool((np.frombuffer(content, f"{dtype.byteorder}u4") <= sys.maxunicode).all())
 
 
 class Budget:

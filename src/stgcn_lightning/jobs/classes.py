@@ -13,8 +13,8 @@ from stgcn_lightning.settings.frozen import thawed
 
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # marks at the begin of such a file
 ONE_A_LINE = "write one name a line, in the order of the labels"
-BEFORE = re.compile(r"\W*[Aa]?(\d+)\b[\s\W]+\S")  # 0: drink, "1","drink", A1. drink
-AFTER = re.compile(r".*\S\s*[\t,;:=]\s*(\d+)\W*$")  # drink,0; but `exercise 1` is a name
+BEFORE = re.compile(r"\W*[Aa]?(\d{1,9})\b[\s\W]+\S")  # 0: drink, "1","drink", A1. drink
+AFTER = re.compile(r".*\S\s*[\t,;:=]\s*(\d{1,9})\W*$")  # drink,0; but `exercise 1` is a name
 HEADINGS = ("action", "actions", "class", "class_name", "classes", "label", "labels", "name")
 MOST = 1_000_000  # classes; more is a slip, whose names alone would fill the memory
 FEW = 3  # lines below which numbers in them may be chance

@@ -126,7 +126,7 @@ def hierarchy(words: list[str], path: Path) -> list[Joint]:
             if open_ and open_[-1] >= 0:
                 joints[open_[-1]].offset = offset
             at += 4
-        elif what == "CHANNELS" and open_ and open_[-1] >= 0:
+        elif what == "CHANNELS" and open_ and open_[-1] >= 0 and not joints[open_[-1]].channels:
             count = word(1)
             number = int(count) if count.isdecimal() and len(count) < 9 else -1
             channels = tuple(word(2 + n) for n in range(number))

@@ -83,7 +83,7 @@ def read(content: object, id: str, about: str, reading: Reading) -> list[Recordi
         brief(one.get("id")): tuple(map(str, entries(one.get("keypoints"))))
         for one in map(fields, entries(file.get("categories")))
     }
-    for one in many(file["annotations"], f"{about}: annotations"):
+    for one in many(file.get("annotations"), f"{about}: annotations"):
         annotation = table(one, f"{about}: an annotation")
         if not (detection := _annotated(annotation, flags, about)):
             continue
@@ -166,7 +166,7 @@ def _numbers(pictures: list[dict[str, Any]], about: str) -> list[int]:
 
 def _are_flags(file: dict[str, Any], about: str) -> bool:
     """Whether v is 0, 1 or 2 everywhere, and no score."""
-    for one in many(file["annotations"], f"{about}: annotations"):
+    for one in many(file.get("annotations"), f"{about}: annotations"):
         keypoints = table(one, f"{about}: an annotation").get("keypoints")
         values = np.ravel(numbers(keypoints or [], f"{about}: keypoints"))
         if not np.isin(values[2::3], FLAGS).all():
@@ -181,7 +181,9 @@ def _annotated(annotation: dict[str, Any], flags: bool, about: str) -> Detection
     if not values.size:
         return None
     if any(f"{part}_kpts" in annotation for part in PARTS):
-        values = np.concatenate([values, *(_part(annotation, part, where) for part in PARTS)])
+        values = np.concatenate(
+            [values.ravel(), *(_part(annotation, part, where) for part in PARTS)]
+        )
     one = scored_points(values, where)
     if one.score is None or not (one.score > 0).any():
         return None

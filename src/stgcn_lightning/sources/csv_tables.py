@@ -130,4 +130,5 @@ def _cells(text: str, first: str) -> list[tuple[str, ...]]:
         rows = [tuple(cell.strip() for cell in row) for row in reader]
     except csv.Error:  # a cell of more than 131,072 characters
         return [()]
-    return [row for row in rows if any(row) or len(row) > 1]  # empty cells are a frame, too
+    kept = [row for row in rows if any(row) or len(row) > 1]  # empty cells are a frame, too
+    return kept or [()]

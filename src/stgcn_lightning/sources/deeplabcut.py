@@ -29,8 +29,7 @@ from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import bytes_of, opened
-from stgcn_lightning.sources.detections import MOST_VALUES
-from stgcn_lightning.sources.hdf5_files import entries, hdf5, is_hdf5, texts, values
+from stgcn_lightning.sources.hdf5_files import bounded, entries, hdf5, is_hdf5, texts, values
 from stgcn_lightning.sources.joint_names import skeleton_of
 from stgcn_lightning.sources.recordings import Reading, Recording, as_float32
 
@@ -113,6 +112,8 @@ def _of_h5(path: Path) -> _Frame:
             raise BadInput(f"{path} has no {KEY}, the key of DeepLabCut's tables; write it again")
         group = file[KEY]
         about = f"{path}: {KEY}"
+        if hasattr(group, "dtype"):  # a data set, whose entries would be looked at one by one
+            raise BadInput(f"{about} is no table of numbers as pandas writes it; write it again")
         if "table" in group:
             columns, index, table = _table_format(group, path)
         elif "block0_values" in group:
@@ -135,9 +136,9 @@ def _table_format(
 
     rows = group["table"]
     names = rows.dtype.names or ()
-    if "values_block_0" not in names or len(rows) * rows.dtype.itemsize > 8 * MOST_VALUES:
-        raise BadInput(f"{path} has no table of numbers, or too large a one; write it again")
-    records = rows[()]
+    if "values_block_0" not in names:
+        raise BadInput(f"{path} has no table of numbers; write it again")
+    records = bounded(rows, f"{path}: {KEY}")[()]
     axes = group.attrs.get("non_index_axes")
     content = axes.tobytes() if hasattr(axes, "tobytes") else axes
     if not isinstance(content, bytes) or len(content) > MOST_LABELS:

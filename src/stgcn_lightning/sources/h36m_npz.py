@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.numpy_files import opened_npz
+from stgcn_lightning.files.numpy_files import most_unpacked, opened_npz
 from stgcn_lightning.sources.joint_names import JOINTS, numbered
 from stgcn_lightning.sources.own_npz import names_of_arrays
 from stgcn_lightning.sources.recordings import Reading, Recording, as_float32
@@ -29,7 +29,6 @@ from stgcn_lightning.sources.upright import z_up_to_y_up
 
 OF_32 = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]
 KEYS = ("positions_3d", "positions_2d")
-MOST_BYTES = 1 << 31  # of one member, unpacked
 LAYOUTS = {"h36m": "h36m17", "coco": "coco17"}
 
 
@@ -61,7 +60,7 @@ def _content(path: Path) -> dict[str, Any]:
 
     with opened_npz(path, "copy it again") as archive:
         return {
-            key: read_pickled(io.BytesIO(archive.pickled(key, MOST_BYTES)), path)
+            key: read_pickled(io.BytesIO(archive.pickled(key, most_unpacked(path))), path)
             for key in (*KEYS, "metadata")
             if key in archive.names
         }

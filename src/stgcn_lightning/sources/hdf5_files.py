@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.files.reading import opened
 from stgcn_lightning.sources.detections import MOST_VALUES
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MOST_NAMES = 1 << 20  # of joints, tracks or columns
+# bytes that a data set may take, however little of the file it is, and so many times its part of
+# the file: tracks that are mostly NaN are packed to a hundredth
+MOST_FREE, MOST_UNPACKED = 1 << 24, 256
 EXTRA = 'pip install "stgcn_lightning[formats]"'
 
 
@@ -42,12 +45,46 @@ def hdf5(path: Path) -> Generator[Any, None, None]:
         raise BadInput(f"{path} is an HDF5 file, which needs h5py: {EXTRA}") from None
     try:
         with h5py.File(path, "r") as file:
+            _refuse_other_files(file, path)
             yield file
     except BadInput:
         raise
     except Exception as error:  # damaged files raise nearly anything
         detail = " ".join(str(error).split())[:200]
         raise BadInput(f"{path} cannot be read as HDF5 ({detail}); copy it again") from None
+
+
+def _refuse_other_files(file: Any, path: Path) -> None:
+    """Refuse links to other files, and data sets whose numbers lie there: the file is anybody's."""
+    import h5py
+
+    def elsewhere(name: str, link: Any) -> str | None:
+        found = file[name] if isinstance(link, h5py.HardLink) else link
+        if isinstance(found, h5py.Dataset):
+            return name if found.external or found.is_virtual else None
+        return name if isinstance(found, h5py.ExternalLink) else None
+
+    name = file.visititems_links(elsewhere)
+    if name is not None:
+        raise BadInput(
+            f"{path}: its {brief(name)} is in another file, which is not opened because this one "
+            "says so; write a file that holds all"
+        )
+
+
+def bounded(dataset: Any, about: str) -> Any:
+    """A data set that does not take much more memory than its part of the file.
+
+    Raises:
+        BadInput: it does.
+    """
+    numbers = int(np.prod(dataset.shape, dtype=object))
+    most = MOST_FREE + MOST_UNPACKED * int(dataset.id.get_storage_size())
+    if numbers > MOST_VALUES or numbers * dataset.dtype.itemsize > most:
+        raise BadInput(
+            f"{about} has {' x '.join(map(str, dataset.shape))} numbers; divide the recording"
+        )
+    return dataset
 
 
 def values(dataset: Any, about: str, *, ndim: int) -> NDArray[Any]:
@@ -60,9 +97,7 @@ def values(dataset: Any, about: str, *, ndim: int) -> NDArray[Any]:
     kind = getattr(getattr(dataset, "dtype", None), "kind", "")
     if shape is None or len(shape) != ndim or kind not in "fiu":
         raise BadInput(f"{about} is not an array of numbers with {ndim} axes; write it again")
-    if int(np.prod(shape, dtype=object)) > MOST_VALUES:
-        raise BadInput(f"{about} has {' x '.join(map(str, shape))} numbers; divide the recording")
-    return np.asarray(dataset[()])
+    return np.asarray(bounded(dataset, about)[()])
 
 
 def entries(dataset: Any) -> NDArray[Any]:

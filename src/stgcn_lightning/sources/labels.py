@@ -6,6 +6,7 @@ A table is a CSV file with a line for each recording, or for each interval of a 
 
 import csv
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -205,11 +206,11 @@ def _found(table: Path, where: str, name: str) -> Path:
     given = [name, PureWindowsPath(name).as_posix()]
     for one in given:
         path = table.parent / one
-        if path.exists():
+        if os.path.exists(path):  # False of a name that no file can have
             return path
     folder = (table.parent / given[1]).parent
     near = ""
-    if folder.is_dir():
+    if os.path.isdir(folder):
         stem = Path(given[1]).stem
         others = [p.name for p in sorted(folder.iterdir()) if p.stem == stem]
         near = f"; there is {' and '.join(others[:3])}" if others else ""

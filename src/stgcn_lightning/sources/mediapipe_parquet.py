@@ -15,6 +15,7 @@ import numpy as np
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.reading import opened
+from stgcn_lightning.files.unpickling import said_by
 from stgcn_lightning.sources.detections import MOST_VALUES, Detection
 from stgcn_lightning.sources.mediapipe import landmarks
 from stgcn_lightning.sources.recordings import Reading, Recording
@@ -73,5 +74,6 @@ def _columns(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # damaged files raise nearly anything
         raise BadInput(
-            f"{path} cannot be read as a table of {', '.join(COLUMNS)} ({error}); write it again"
+            f"{path} cannot be read as a table of {', '.join(COLUMNS)} ({said_by(error)}); write "
+            "it again"
         ) from None

@@ -279,7 +279,8 @@ def _no_ids(name: object, ids: object) -> str | None:
         return "whose name is no text"
     if isinstance(ids, dict):
         return "but a dict"
-    if not isinstance(ids, list | tuple | set | frozenset | np.ndarray):
+    alone = getattr(ids, "shape", None) == ()  # an array of one value
+    if alone or not isinstance(ids, list | tuple | set | frozenset | np.ndarray):
         return f"but a {type(ids).__name__}"
     for id in cast(list[object], ids):
         if not isinstance(id, str):

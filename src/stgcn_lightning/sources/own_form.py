@@ -8,7 +8,7 @@ Axes: M persons, T frames, V joints, C coordinates.
 # pyright: reportUnknownArgumentType=false
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ def recording_of(content: Mapping[str, Any], id: str, about: str, reading: Readi
     Raises:
         BadInput: a value is not as the form says.
     """
+    if "keypoint" not in content:
+        raise BadInput(f"{about} has no keypoint; add it")
     keypoint = numbers(content["keypoint"], f"{about}: keypoint")
     if keypoint.ndim not in (3, 4) or keypoint.shape[-1] not in (2, 3) or not keypoint.size:
         raise BadInput(
@@ -77,10 +79,13 @@ def recording_of(content: Mapping[str, Any], id: str, about: str, reading: Readi
 def _text(content: Mapping[str, Any], key: str, about: str) -> str | None:
     if content.get(key) is None:
         return None
-    value: Any = np.asarray(content[key])
-    if value.dtype.kind != "U" or value.size != 1:
+    value = content[key]
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(value, list) and len(cast("list[object]", value)) == 1:
+        value = cast("list[object]", value)[0]
+    if not isinstance(value, str):
         raise BadInput(f"{about} has {key} {brief(content[key])}; give a text")
-    return str(value.item())
+    return value
 
 
 def _choice(content: Mapping[str, Any], key: str, choices: tuple[str, ...], about: str) -> Any:

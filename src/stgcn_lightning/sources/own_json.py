@@ -35,8 +35,6 @@ def _recording(
     for key in content:
         if key not in (*KEYS, "id"):
             raise BadInput(f"{about} has the key {key}: {nearest(key, KEYS)}")
-    if "keypoint" not in content:
-        raise BadInput(f"{about} has no keypoint; add it")
     name = content.get("id")
     if not isinstance(name, str | None):
         raise BadInput(f"{about} has an id that is no text; write a text")

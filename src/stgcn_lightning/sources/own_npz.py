@@ -22,12 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.numpy_files import opened_npz
-from stgcn_lightning.sources.detections import MOST_VALUES
+from stgcn_lightning.files.numpy_files import most_unpacked, opened_npz
 from stgcn_lightning.sources.own_form import recording_of
 from stgcn_lightning.sources.recordings import Reading, Recording
-
-MOST_BYTES = 4 * MOST_VALUES * 3  # of all arrays together, unpacked
 
 
 def recognise(path: Path) -> str | None:
@@ -58,7 +55,7 @@ def arrays(path: Path) -> dict[str, Any]:
         BadInput: it is damaged, too large, or holds Python objects.
     """
     with opened_npz(path, "write it again") as archive:
-        left, found = MOST_BYTES, dict[str, Any]()
+        left, found = most_unpacked(path), dict[str, Any]()
         for name in archive.names:
             found[name] = array = archive.read(name, left)
             left -= array.nbytes
