@@ -124,6 +124,8 @@ class RunLogger(WandbLogger):
                 "W&B needs a home directory, and there is none: set HOME to a folder, or leave out "
                 "logger=wandb"
             ) from error
+        if offline:  # W&B would report on itself to its server all the same
+            os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         named = {"project": project, "entity": entity, "group": group, "name": name}
         for key, value in named.items():
             if value is not None and not isinstance(value, str):
