@@ -19,6 +19,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -88,7 +89,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def table(tallies: list[Tally], heads: bool = True) -> str:
     """Lines of text with a column for each of `HEADS`."""
-    rows = [HEADS] if heads else []
+    rows: list[tuple[str, ...]] = [HEADS] if heads else []
     for one in tallies:
         there = lines_of(READERS[one.reader].modules) if one.reader in READERS else {}
         reached = sum(len(one.lines.get(module, set()) & lines) for module, lines in there.items())
@@ -122,7 +123,7 @@ def _together(tallies: list[Tally]) -> Tally | None:
     return whole
 
 
-def _plain(tally: Tally) -> dict[str, object]:
+def _plain(tally: Tally) -> dict[str, Any]:
     return vars(tally) | {"lines": {name: sorted(lines) for name, lines in tally.lines.items()}}
 
 

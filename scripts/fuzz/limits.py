@@ -229,7 +229,7 @@ def _work(
     auditor = Auditor(scratch)
     reached: dict[str, set[int]] = {}
     with no_warnings():
-        ways: set[str] = set()
+        ways, said = set[str](), ""
         for number, begun in enumerate(seeds):  # also imports what is imported when it is needed
             with tracing(reader.modules, reached):
                 ended, said = _read(reader, begun, scratch / f"seed{number}", auditor)

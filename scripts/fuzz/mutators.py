@@ -170,7 +170,8 @@ def in_yaml(rng: Random, content: bytes) -> bytes:
         return "\n".join(lines).encode()
     # parsing YAML is slow, copying is not
     tree = changed(rng, json.loads(json.dumps(_loaded(content))), rng.choice(SHORT))
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True).encode(errors="surrogatepass")
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(tree, Dumper=dumper, sort_keys=False).encode(errors="surrogatepass")
 
 
 def in_text(rng: Random, content: bytes) -> bytes:

@@ -93,9 +93,10 @@ def _benchmark(file: Path) -> BenchmarkTable:
             classes = table["_ntu_classes"][: int(some[1]) if some else None]
         return BenchmarkTable(
             *(_text(table["name"]), _text(skeleton)),
-            *(_text(table[key]) for key in ("dimension", "normalise", "train_split")),
+            *(_text(table["dimension"]), _text(table["normalise"])),
+            _text(table["train_split"]),
             None if table["val_split"] is None else _text(table["val_split"]),
-            [_text(name) for name in list(classes)],
+            [_text(name) for name in classes],
             bool(table.get("synthetic")),
             _text(table.get("download", "")).rsplit("/", 1)[-1],
         )
@@ -107,9 +108,9 @@ def _benchmark(file: Path) -> BenchmarkTable:
 
 def _text(value: Any) -> str:
     """Text as YAML reads it, also of a number; aliases can make a list larger than any memory."""
-    if isinstance(value, list | dict):
+    if isinstance(value, list | dict | set):
         raise TypeError(f"it has {brief(value)} where a text belongs")
-    return value if isinstance(value, str) else brief(value)
+    return str(value)
 
 
 def _table(file: Path) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def read_table(path: Path) -> Table:
             labels = _labels(path, rows)
             rows = [_field(row, "pred_score") for row in rows]
     else:
-        raise BadInput(f"{path} holds one {type(content).__name__}, where scores are {FORMS}")
+        kind = type(cast(object, content)).__name__
+        raise BadInput(f"{path} holds one {kind}, where scores are {FORMS}")
     return Table(_stacked(path, rows), ids, labels, places)
 
 
