@@ -105,9 +105,11 @@ class Online(StandIn):
 
     def answer(self, request):
         name = re.search(r"(?:query|mutation)\s+(\w+)", request["query"])[1]
+        project = {"id": "7", "name": "p", "entity": {"id": "1", "name": "me"}}
+        if name == "RunResumeStatus":  # there is none of this id
+            return {"data": {"model": {**project, "bucket": None}}}
         if name != "UpsertBucket":
             return super().answer(request)
-        project = {"id": "7", "name": "p", "entity": {"id": "1", "name": "me"}}
         unknown = dict.fromkeys(["description", "config", "sweepName"])
         about = {"name": request["variables"].get("name"), "displayName": "run"}
         bucket = {"id": "x", "historyLineCount": 0, "project": project} | unknown | about
@@ -137,6 +139,7 @@ def test_a_server_that_is_lost_in_mid_run_costs_nothing_and_the_job_ends(tmp_pat
         thread.start()
         out, kept = trained(tmp_path, partial(lost, server.address, stop))
         thread.join()
-    assert "Timed out finishing run" in out
+    # when W&B notices depends on what it asks its server for
+    assert out.count("W&B fails (") + out.count("Timed out finishing run") == 1
     (run,) = kept.glob("run-*/run-*.wandb")
     assert len(records(run)) > 12  # for `wandb sync`
