@@ -4,6 +4,7 @@ import json
 import pickle
 import struct
 import zipfile
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -17,10 +18,12 @@ from stgcn_lightning.files.numpy_files import MOST_FREE
 from stgcn_lightning.files.pickles import read_pickle
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.shipped import MOST_LETTERS, benchmark_tables
+from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.formats import read_recordings
 from stgcn_lightning.sources.labels import entries_of_table
 from stgcn_lightning.sources.mmaction2 import read_annotations
-from stgcn_lightning.sources.recordings import Reading
+from stgcn_lightning.sources.own_skeletons import stated_skeleton
+from stgcn_lightning.sources.recordings import Reading, Recording
 
 MANY = "9" * 5000  # digits, more than Python makes a number of
 
@@ -219,3 +222,41 @@ def test_a_name_that_two_programs_read_differently(tmp_path):
     head = ("{" + tensor % ("U8", 4) + ", " + tensor % ("F32", 1) + "}").encode()
     path = written(tmp_path, "x.safetensors", struct.pack("<Q", len(head)) + head + bytes(4))
     assert "a name is there twice" in message(read_safetensors, path)
+
+
+def person(frame, track, place=5):
+    """An entry of AlphaPose's results."""
+    found = {"image_id": f"{frame}.jpg", "category_id": 1, "keypoints": [place, 6, 1] * 17}
+    return found | {"score": 1, "idx": track}
+
+
+def test_persons_of_a_frame_each_do_not_fill_the_memory(tmp_path):
+    results = json.dumps([person(frame, frame) for frame in range(1500)])
+    path = written(tmp_path, "x.json", results)
+    assert "more than fits into memory" in message(as_format("alphapose"), path)
+
+
+def test_frames_between_two_do_not_fill_the_memory(tmp_path):
+    frames = [person(1000 * n + m, 0) for n in range(1700) for m in range(2)]
+    (found,) = as_format("alphapose")(written(tmp_path, "x.json", json.dumps(frames)))
+    assert found.keypoint.shape == (1, 3400, 17, 2)
+    assert any("are not filled: they are too many" in remark for remark in found.remarks)
+
+
+def test_joints_in_a_row_each_do_not_fill_the_memory(tmp_path):
+    rows = "".join(f"{n},j{n},1,2\n" for n in range(5000))
+    path = written(tmp_path, "x.csv", "frame,joint,x,y\n" + rows)
+    assert "too many frames and joints" in message(as_format("csv"), path)
+
+
+def test_a_skeleton_of_ten_thousand_joints_takes_no_time(tmp_path):
+    V = 10_000
+    table = {"name": "x", "joints": [*range(V)], "edges": [[v + 1, v] for v in range(V - 1)]}
+    table |= {"bone_parents": [0, *range(V - 1)], "graph_centre": 0, "left_right": []}
+    with pytest.raises(BadInput, match="more than 1,000 entries"):
+        Skeleton.from_dict(table | {"normalise": None})
+
+    edges = tuple((v + 1, v) for v in range(V - 1))
+    recording = Recording("x", np.ones((1, 1, V, 2), np.float32), (*map(str, range(V)),))
+    with pytest.raises(BadInput, match="x has 10,000 joints, more than"):
+        stated_skeleton(replace(recording, edges=edges), "own")

@@ -89,12 +89,22 @@ def changed(rng: Random, tree: Any, times: int = 0, value: Any = value) -> Any:
         elif kind == 9 and isinstance(node, dict):
             node[rng.choice((*HOSTILE_TEXTS, *map(str, node)))] = node.pop(key)
         elif kind == 10 and isinstance(node, list):
-            node[key:key] = [node[key]] * rng.choice((1, 2, 40))
+            node[key:key] = many(rng, node[key])
         elif kind == 11 and isinstance(node, dict):
             node[rng.choice(HOSTILE_TEXTS)] = value(rng)
         else:
             node[key] = near(rng, node[key])
     return tree
+
+
+def many(rng: Random, old: Any) -> list[Any]:
+    """So many entries that what takes the square of their number is seen."""
+    times = rng.choice((1, 1, 2, 40, 40, 3000))
+    if isinstance(old, str):
+        return [f"{old}{n}" for n in range(times)]
+    if isinstance(old, int):
+        return [old + n for n in range(times)]
+    return [old] * times
 
 
 def near(rng: Random, old: Any) -> Any:

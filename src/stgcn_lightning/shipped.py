@@ -9,7 +9,7 @@ from stgcn_lightning.errors import BadInput, brief, nearest
 from stgcn_lightning.skeleton import Skeleton
 
 PACKAGE = Path(__file__).parent
-MOST_LETTERS = 1 << 19  # of a file, which YAML takes seconds to read; the largest of ours has 1e4
+MOST_LETTERS = 1 << 19  # of a file, which YAML takes a second to read; the largest of ours has 1e4
 # the wheel carries conf/ inside the package, a checkout has it at its top
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").exists() else PACKAGE.parents[1] / "conf"
 

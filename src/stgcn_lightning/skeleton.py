@@ -13,6 +13,8 @@ from typing import Any
 
 from stgcn_lightning.errors import BadInput, brief
 
+MOST_JOINTS = 1000  # tables of more take long to check, and are of no body
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -91,6 +93,8 @@ class Skeleton:
         about = f"skeleton `{table['name']}`" if "name" in table else "the skeleton"
         table = {"k_bone_parents": None, **table}  # older tables lack it
         _check_keys(table, (field.name for field in fields(cls)), about)
+        if len(_list(table["joints"], "joints", about)) > MOST_JOINTS:
+            raise BadInput(f"{about}: `joints` has more than {MOST_JOINTS:,} entries: name fewer.")
         normalise = table["normalise"]
         if normalise is not None:
             if not isinstance(normalise, Mapping):

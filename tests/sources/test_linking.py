@@ -121,7 +121,7 @@ def test_a_recording_without_people_has_one_absent_person():
 
 
 def test_more_persons_than_memory_holds_are_refused(monkeypatch):
-    monkeypatch.setattr(linking, "MOST_NUMBERS", 300)
+    monkeypatch.setattr(linking, "most_values", lambda held: 300)
     with pytest.raises(BadInput, match=r"r: 2 persons come and go in 20 frames.*persons=2"):
         linked(people(walk((10, 1), (0, 0)), walk((30, 1), (0, 0))), READING)
 

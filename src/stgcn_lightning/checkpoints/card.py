@@ -17,7 +17,6 @@ from stgcn_lightning.skeleton import Skeleton
 
 LONGEST = 1000  # letters of a name
 MOST_CLASSES = 1_000_000
-MOST_JOINTS = 1000
 MOST_SUBJECTS = 1_000_000
 MOST_OPTIONS = 1000  # of a model, at all depths
 MOST_VALUES = 3_000_000  # of a card, at all depths
@@ -219,9 +218,6 @@ class Reader:
     def skeleton(self) -> Skeleton:
         """The skeleton, whose tables agree."""
         table = self.table("skeleton")
-        joints = table.get("joints", ())
-        if isinstance(joints, list | tuple) and len(joints) > MOST_JOINTS:
-            self._refuse("skeleton.joints", len(joints), f"at most {MOST_JOINTS} joints")
         try:
             return Skeleton.from_dict(table)
         except (BadInput, TypeError, ValueError) as error:

@@ -17,6 +17,9 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.recordings import Recording, Unit
 
 MOST_VALUES = 1 << 28  # of one recording: 1 GiB in float32
+# values that a recording may have, however few a file holds, and so many times those that it holds:
+# persons come and go, and are absent in all other frames
+FREE_VALUES, MOST_ABSENT = 1 << 25, 200
 LEAST_FRAME, MOST_FRAME = -(1 << 62), 1 << 62  # numbers of frames, which are int64
 
 
@@ -52,6 +55,11 @@ class Frames:
     img_shape: tuple[int, int] | None = None
     unit: Unit = "unknown"
     remarks: tuple[str, ...] = ()
+
+
+def most_values(held: int) -> int:
+    """Values that a recording may have of which a file holds so many."""
+    return min(MOST_VALUES, FREE_VALUES + MOST_ABSENT * held)
 
 
 def scored_points(values: NDArray[np.float64], where: str, C: int = 2) -> Detection:
@@ -116,7 +124,7 @@ def assembled(frames: Frames, id: str, joints: tuple[str, ...], skeleton: str | 
     tracked = None not in names and not shared
     M = len(names) if tracked else max(len(found) for found in frames.detections.values())
     T, V, C = len(order), len(joints), everybody[0].keypoint.shape[1]
-    if M * T * V * C > MOST_VALUES:
+    if most_values(len(everybody) * V * C) < M * T * V * C:
         raise BadInput(
             f"{frames.about} has {M:,} persons in {T:,} frames, which is more than fits into "
             "memory; divide it into shorter recordings"

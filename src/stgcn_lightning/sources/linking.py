@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.sources.detections import most_values
 from stgcn_lightning.sources.recordings import Reading, Recording
 
 NEAR = 8  # frames without a detection within a piece
@@ -41,7 +42,6 @@ JOIN_GATE = 1.0  # body sizes
 JOIN_GROWTH = 0.05  # body sizes for every frame of absence
 JOIN_FRAMES = 8  # of a piece from which velocity and size at its end are taken
 JOIN_BLOCK = 1000  # pieces joined at once: bounds memory
-MOST_NUMBERS = 1 << 29  # coordinates of a linked recording: 2 GiB
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
@@ -362,7 +362,7 @@ def _gathered(recording: Recording, seen: Bools, found: Integers, reading: Readi
         ranked = ranked[: reading.persons]
     called = recording.persons if recording.tracked else ()
     V, C = recording.keypoint.shape[2:]
-    if len(ranked) * T * V * C > MOST_NUMBERS:
+    if len(ranked) * T * V * C > most_values(int(seen.sum()) * C):
         raise BadInput(
             f"{recording.id}: {len(ranked)} persons come and go in {T} frames, too many to keep: "
             "give reading.persons=2, or how many there are"

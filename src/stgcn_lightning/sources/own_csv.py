@@ -15,7 +15,7 @@ import numpy as np
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.csv_tables import Table, header, read_table
-from stgcn_lightning.sources.detections import MOST_VALUES, Detection, Frames, assembled
+from stgcn_lightning.sources.detections import Detection, Frames, assembled, most_values
 from stgcn_lightning.sources.joint_names import JOINTS, numbered, plain_name, skeleton_of
 from stgcn_lightning.sources.recordings import Reading, Recording
 from stgcn_lightning.sources.wide_tables import columns_of, detections_of, frame_numbers
@@ -72,12 +72,13 @@ def _long(table: Table) -> tuple[list[str], dict[int, list[Detection]]]:
     joints = list(dict.fromkeys(row[place["joint"]] for row in table.rows))
     index = {joint: v for v, joint in enumerate(joints)}
     shape = (len(joints), len(words) + len(scored))
+    most = most_values(len(table.rows) * shape[1])
     bodies: dict[tuple[int, str | None], np.ndarray] = {}
     for row, number, value in zip(table.rows, numbers, values, strict=True):
         person = row[place["person"]] if "person" in place else None
         key = (int(number), person)
         if key not in bodies:
-            if (len(bodies) + 1) * shape[0] * shape[1] > MOST_VALUES:
+            if (len(bodies) + 1) * shape[0] * shape[1] > most:
                 raise BadInput(f"{table.about} has too many frames and joints; divide it")
             bodies[key] = np.full(shape, np.nan)
         point = bodies[key][index[row[place["joint"]]]]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.skeleton import Normalisation, Skeleton
+from stgcn_lightning.skeleton import MOST_JOINTS, Normalisation, Skeleton
 from stgcn_lightning.sources.concepts import concepts
 from stgcn_lightning.sources.recordings import Recording
 
@@ -31,6 +31,8 @@ def stated_skeleton(recording: Recording, name: str) -> Skeleton:
             f"{recording.id} does not state how its {V} joints hang together; give map=coco17 if "
             "they are a body's, or a skeleton file of your own (docs/extending.md)"
         )
+    if V > MOST_JOINTS:
+        raise BadInput(f"{recording.id} has {V:,} joints, more than a skeleton's {MOST_JOINTS:,}")
     ways = [_ways(start, recording.edges, V) for start in range(V)]
     if len(recording.edges) != V - 1 or any(way < 0 for way in ways[0]):
         raise BadInput(

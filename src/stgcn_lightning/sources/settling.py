@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.sources.detections import MOST_VALUES
+from stgcn_lightning.sources.detections import most_values
 from stgcn_lightning.sources.recordings import Reading, Recording, Unit
 
 ASSUMED = (1080, 1920)  # NTU RGB+D's camera, which the reference assumes as well
@@ -155,7 +155,7 @@ def _frames(recording: Recording, reading: Reading) -> tuple[Recording, str]:
     holes = np.where(closed, 0, holes)
     M, T, V, C = recording.keypoint.shape
     inserted = int(holes.sum())
-    if (T + inserted) * M * V * C > MOST_VALUES:
+    if (T + inserted) * M * V * C > most_values(int(np.isfinite(recording.keypoint).sum())):
         return recording, f"{inserted:,} frames that are left out are not filled: they are too many"
     said = ""
     if inserted:
