@@ -11,6 +11,7 @@ checked by its meaning as well.
 
 import errno
 import json
+import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -137,7 +138,7 @@ def _parts(folder: Path, said: bytes) -> Parts:
         found[name] = None
         if older and name in OLDER_LACK and not (folder / name).exists():
             continue
-        content: NDArray[np.uint8] = np.asarray(np.memmap(folder / name, np.uint8, "c"))
+        content = _mapped(folder / name)
         if not older and _state(content.data) != manifest["parts"].get(name):
             raise ValueError(f"{name} is not what was written")
         found[name] = array_in(content, RECORDS.get(name))
@@ -156,8 +157,7 @@ def _parts(folder: Path, said: bytes) -> Parts:
     return Parts(
         manifest=manifest,
         skeleton=skeleton,
-        # mode "c" (copy on write) gives torch the writable memory it wants, and leaves the file
-        frames=np.memmap(folder / FRAMES, manifest["dtype"], "c", shape=shape),
+        frames=_mapped(folder / FRAMES).view(manifest["dtype"]).reshape(shape),
         columns=columns,
         ids=ids,
         splits=_splits(manifest["splits"], flat, count),
@@ -194,6 +194,15 @@ def columns_of(table: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
     fields = {"first_row": "first_row", "num_frames": "frames", "num_persons": "persons"}
     fields["labels"] = "label"
     return {name: table[of].astype(np.int64) for name, of in fields.items()}
+
+
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    """The bytes of a file, read when they are touched: what is written to them stays in memory.
+
+    Copied on write, they are the writable memory that torch wants, and the file is left alone.
+    """
+    with path.open("rb") as file:
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
 
 
 def _state(content: bytes | memoryview) -> list[int | str]:
@@ -246,13 +255,12 @@ def _checked(table: NDArray[Any], rows: int, classes: int) -> dict[str, NDArray[
         raise ValueError("samples.npy holds something else than samples")
     columns = columns_of(table)
     first, frames, persons, labels = columns.values()
-    if len(table) and min(persons.min(), frames.min()) < 1:
+    if len(table) and min(first.min(), persons.min(), frames.min()) < 1:
         raise ValueError("samples.npy has samples without frames")
-    ends = np.empty(len(table) + 1, np.int64)
-    ends[0] = 1
-    np.cumsum(persons * frames, out=ends[1:])
-    ends[1:] += 1
-    if ends[-1] != rows or not np.array_equal(first, ends[:-1]):
+    ends = persons * frames
+    ends += first
+    begins, end = (int(first[0]), int(ends[-1])) if len(table) else (1, 1)
+    if (begins, end) != (1, rows) or not np.array_equal(first[1:], ends[:-1]):
         raise ValueError(f"samples.npy does not fit {FRAMES}")
     if len(table) and not UNLABELLED <= labels.min() <= labels.max() < classes:
         raise ValueError(f"samples.npy has labels outside 0 to {classes - 1}")
