@@ -157,7 +157,7 @@ def _parts(folder: Path, said: bytes) -> Parts:
     return Parts(
         manifest=manifest,
         skeleton=skeleton,
-        frames=_mapped(folder / FRAMES).view(manifest["dtype"]).reshape(shape),
+        frames=np.ndarray(shape, manifest["dtype"], _mapped(folder / FRAMES)),
         columns=columns,
         ids=ids,
         splits=_splits(manifest["splits"], flat, count),
