@@ -21,13 +21,15 @@ from stgcn_lightning.predictor import Predictor
 
 PICTURE = (480, 640)
 CYCLES_OF_A_MODEL = 20
-STREAMED = 40  # frames
+STREAMED, LONGEST = 40, 200  # frames
 AT_ONCE = (1, 2, 5, 17)  # recordings of a call: the last are more than one batch
 
 
 def main() -> None:
     checkpoint, status = map(Path, sys.argv[1:])
     model, answered, first = sl.load(checkpoint), 0, ""
+    # the longest first: memory has its size then, and what grows afterwards is lost
+    model([recording(model, np.random.default_rng(0), LONGEST)] * max(AT_ONCE), img_shape=PICTURE)
     for cycle in itertools.count():
         if cycle % CYCLES_OF_A_MODEL == CYCLES_OF_A_MODEL - 1:
             model = sl.load(checkpoint)
@@ -72,7 +74,12 @@ def recording(
     model: Predictor, random: np.random.Generator, frames: int | None = None
 ) -> np.ndarray:
     """One or two persons who move at random in the picture, (M, T, V, 2)."""
-    shape = (random.integers(1, 3), frames or random.integers(5, 200), model.skeleton.num_joints, 2)
+    shape = (
+        random.integers(1, 3),
+        frames or random.integers(5, LONGEST),
+        model.skeleton.num_joints,
+        2,
+    )
     return random.uniform(0, 480, shape)
 
 
