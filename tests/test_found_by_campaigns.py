@@ -83,6 +83,7 @@ def test_a_table_that_names_a_file_that_no_disk_can_have(tmp_path):
         ("x.json", '{"keypoint": [[[1, 2]]], "unit": [[1, 2], 3]}', "json", "give a text"),
         ("x.csv", '""\n1\n', "auto", "in no known format"),
         ("x.csv", "\0\n", "sleap", "no row below"),
+        ("x.csv", "track,frame_idx,instance.score,a.x,a.y\nb,0,1,,\n", "sleap", "no person"),
         ("x.parquet", b"PAR1\x0e\n\xff\x09\0\0\0PAR1", "mediapipe_parquet", "cannot be read"),
     ],
 )  # fmt: skip
@@ -234,6 +235,13 @@ def test_persons_of_a_frame_each_do_not_fill_the_memory(tmp_path):
     results = json.dumps([person(frame, frame) for frame in range(1500)])
     path = written(tmp_path, "x.json", results)
     assert "more than fits into memory" in message(as_format("alphapose"), path)
+
+
+def test_a_crowd_takes_no_time(tmp_path):
+    results = json.dumps([person(0, None, place % 900 + 5) for place in range(1001)])
+    assert "1,001 people are in a frame" in message(
+        as_format("alphapose"), written(tmp_path, "x.json", results)
+    )
 
 
 def test_frames_between_two_do_not_fill_the_memory(tmp_path):

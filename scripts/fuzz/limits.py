@@ -163,8 +163,9 @@ def _one_worker(
     hung, seed_refused, begun, spent = False, "", time.monotonic(), 0.0
     try:
         while True:
+            messages = ours.poll(0.2)
             _, since, *_, busy = board.read()
-            if ours.poll(0.2):
+            if messages:
                 try:
                     kind, *rest = ours.recv()
                 except EOFError:

@@ -119,12 +119,15 @@ def assembled(frames: Frames, id: str, joints: tuple[str, ...], skeleton: str | 
     """
     order = sorted(frames.detections)
     everybody = [detection for number in order for detection in frames.detections[number]]
+    if not everybody:
+        raise BadInput(f"{frames.about} has no person in any frame; leave it out")
     names = list(dict.fromkeys(one.track for one in everybody))
     shared = _shared_track(frames)
     tracked = None not in names and not shared
     M = len(names) if tracked else max(len(found) for found in frames.detections.values())
     T, V, C = len(order), len(joints), everybody[0].keypoint.shape[1]
-    if most_values(len(everybody) * V * C) < M * T * V * C:
+    values = M * T * V * C
+    if values > most_values(len(everybody) * V * C):
         raise BadInput(
             f"{frames.about} has {M:,} persons in {T:,} frames, which is more than fits into "
             "memory; divide it into shorter recordings"

@@ -33,6 +33,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.detections import most_values
 from stgcn_lightning.sources.recordings import Reading, Recording
 
+MOST_PEOPLE = 1000  # in a frame: each is compared with each
 NEAR = 8  # frames without a detection within a piece
 GATE = 0.75  # body sizes, a third of a metre: about 10 m/s at 30 frames a second, 3 at 10
 SIZE_WEIGHT = 0.5  # of the logarithm of two sizes' ratio, against a distance of one body size
@@ -59,7 +60,8 @@ def linked(recording: Recording, reading: Reading) -> Recording:
         reading: `gap` and `persons` are used.
 
     Raises:
-        BadInput: so many people come and go that the persons do not fit into memory.
+        BadInput: so many people come and go that the persons do not fit into memory, or so many
+            are there at once that it takes too long.
     """
     seen = seen_joints(recording)
     if not seen.any():
@@ -78,6 +80,11 @@ def linked(recording: Recording, reading: Reading) -> Recording:
             return recording
         track = np.broadcast_to(np.arange(len(seen))[:, None], seen.shape[:2])
         return _gathered(recording, seen, np.where(seen.any(2), track, -1), reading)
+    if len(seen) > MOST_PEOPLE:
+        raise BadInput(
+            f"{recording.id}: {len(seen):,} people are in a frame, and {MOST_PEOPLE:,} are too "
+            "many to be followed: give a recording with tracks, or fewer people"
+        )
     return _gathered(recording, seen, tracks(recording, seen, reading.gap), reading)
 
 
