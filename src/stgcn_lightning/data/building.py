@@ -9,7 +9,6 @@ Axes: M persons, T frames, V joints, C coordinates.
 import errno
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -95,7 +94,7 @@ def alone(folder: Path, watch: Watch) -> Generator[None]:
         lock.acquire()
     try:
         since = datetime.now().strftime("%H:%M:%S")
-        builder.write_text(f"process {os.getpid()} on {socket.gethostname()} (since {since})")
+        builder.write_text(f"process {os.getpid()} on {os.uname().nodename} (since {since})")
         yield
     finally:
         builder.unlink(missing_ok=True)
