@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 from dataclasses import dataclass
-from multiprocessing import util
+from multiprocessing import current_process, util
 from types import FrameType
 from typing import Literal, NamedTuple
 
@@ -339,6 +339,8 @@ def outlast_signals(_: int) -> None:
 
     Terminals and SLURM send a signal to all processes of a job.
     """
+    # a folder for sockets of its own: that of the process that trains is not for it to remove
+    vars(current_process())["_config"].pop("tempdir", None)
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_later)
