@@ -163,7 +163,7 @@ def test_damaged_frames_are_found_when_they_are_asked_for(store, annotations, wh
     expected = held(store)
     IN_FRAMES[what](store.folder)
     root = store.folder.parent
-    with pytest.raises(DamagedStore, match=r"the frames of \d+ of 15 samples"):
+    with pytest.raises(DamagedStore, match=r"the frames of (\d+ of 15 samples|absent persons)"):
         open_or_build(annotations, SPEC, root).verify()
     told = Told()
     assert held(open_or_build(annotations, SPEC, root, told, verify=True)) == expected
@@ -236,6 +236,10 @@ COHERENT: dict[str, Damage] = {
     "findings of others": with_manifest(findings=[{"what": "x"}]),
     "findings of numbers": with_manifest(findings=[{"what": 1, "example": "", "remedy": ""}]),
     "a third dimension": with_manifest(dimension="4d"),
+    "classes below 0": with_manifest(classes=-1),
+    "classes beyond": with_manifest(classes=3 * 10**9),
+    "files beside in a list": with_manifest(beside=[1]),
+    "no files beside": with_manifest(beside=None),
 }
 
 
@@ -274,6 +278,36 @@ def test_annotations_of_the_same_content_are_the_same(store, annotations, monkey
     assert held(open_or_build(annotations, SPEC, root)) == held(store)
     monkeypatch.setattr("stgcn_lightning.data.store.content_of", None)  # found once
     assert held(open_or_build(annotations, SPEC, root)) == held(store)
+
+
+@pytest.mark.parametrize("beside", ["a\0", "\ud800", "a" * 5000, "/dev/null/x"])
+def test_files_that_cannot_be_are_gone(store, annotations, beside):
+    manifest = json.loads((store.folder / MANIFEST).read_text())
+    seal(store.folder, manifest | {"beside": {beside: [1]}})
+    assert held(open_or_build(annotations, SPEC, store.folder.parent)) == held(store)
+
+
+@pytest.mark.parametrize("name", ["ids.npy", MANIFEST])
+def test_a_pipe_is_no_part_of_a_store(store, annotations, name):
+    expected = held(store)
+    (store.folder / name).unlink()
+    os.mkfifo(store.folder / name)
+    assert held(open_or_build(annotations, SPEC, store.folder.parent)) == expected
+
+
+def test_a_store_that_says_nothing_of_its_annotations_is_built_again(store, annotations):
+    manifest = json.loads((store.folder / MANIFEST).read_text())
+    gone = {key: value for key, value in manifest.items() if key != "source_content"}
+    seal(store.folder, gone | {"source_state": ""})
+    assert held(open_or_build(annotations, SPEC, store.folder.parent)) == held(store)
+
+
+def test_a_store_behind_a_link_is_built_again(store, annotations, tmp_path):
+    away = store.folder.rename(tmp_path / "away")
+    store.folder.symlink_to(away)
+    DAMAGES["ids.npy gone"](away)
+    for _ in range(2):
+        assert len(open_or_build(annotations, SPEC, store.folder.parent).ids) == 15
 
 
 def test_a_process_that_is_sent_a_store_opens_no_other(store, annotations):

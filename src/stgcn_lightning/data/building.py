@@ -142,7 +142,7 @@ def as_it_is(path: str | Path) -> list[int] | None:
     """What changes when a file changes; None: there is none."""
     try:
         stat = os.stat(path)
-    except FileNotFoundError:
+    except (OSError, ValueError):  # also of names that no file can have
         return None
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 

@@ -41,6 +41,7 @@ OLDER_LACK = ("digests.npy", "portions.npy")
 DTYPES = ("float16", "float32")
 CHANNELS = 3
 AT_ONCE = 1 << 24  # bytes that are read at once
+MOST_SAID, MOST_CLASSES = 1 << 28, 1 << 17  # bytes of a manifest; classes
 END = b', "digest": "'  # of a manifest, before its own digest
 
 
@@ -121,10 +122,12 @@ def opened(folder: Path) -> Parts:
     if not (folder / MANIFEST).exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder / MANIFEST))
     try:
-        return _parts(folder, (folder / MANIFEST).read_bytes())
+        return _parts(folder, _mapped(folder / MANIFEST, MOST_SAID).tobytes())
     except (OSError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         what = error.strerror if isinstance(error, OSError) else None
         why = f"it lacks {error}" if isinstance(error, KeyError) else what or said_by(error)
+        if isinstance(error, OSError) and error.filename:
+            why = f"{Path(error.filename).name}: {why}"
         raise DamagedStore(folder, why) from None
 
 
@@ -196,11 +199,15 @@ def columns_of(table: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
     return {name: table[of].astype(np.int64) for name, of in fields.items()}
 
 
-def _mapped(path: Path) -> NDArray[np.uint8]:
+def _mapped(path: Path, most: int = 1 << 62) -> NDArray[np.uint8]:
     """The bytes of a file, read when they are touched: what is written to them stays in memory.
 
     Copied on write, they are the writable memory that torch wants, and the file is left alone.
     """
+    if not path.is_file() and path.exists():  # a pipe or a device would be waited for
+        raise ValueError(f"{path.name} is no file")
+    if path.stat().st_size > most:
+        raise ValueError(f"{path.name} is longer than any that was written")
     with path.open("rb") as file:
         return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
 
@@ -225,13 +232,17 @@ def _manifest(content: bytes) -> dict[str, Any]:
         raise ValueError(f"{MANIFEST} is not what was written")
     # a store of which the annotations are gone may be older than these
     manifest: dict[str, Any] = {"build": "", "findings": list[Any](), "renamed": list[Any]()}
+    manifest |= {"beside": dict[str, Any](), "source_content": None}
     manifest |= said
     kinds: dict[str, type] = dict.fromkeys(("dropped", "renamed", "findings", "shape"), list)
     kinds |= dict.fromkeys(("build", "dimension", "dtype", "normalise"), str)
     kinds |= {"skeleton": dict, "splits": dict, "persons_cut": int, "classes": int}
+    kinds["beside"] = dict
     for key, kind in kinds.items():
         if type(manifest[key]) is not kind:
             raise ValueError(f"{MANIFEST} has {key}: {brief(manifest[key])}")
+    if not 0 < manifest["classes"] < MOST_CLASSES:
+        raise ValueError(f"{MANIFEST} has {brief(manifest['classes'])} classes")
     if manifest["dimension"] not in ("2d", "3d") or manifest["dtype"] not in DTYPES:
         raise ValueError(f"{MANIFEST} has {manifest['dimension']} of {manifest['dtype']}")
     lines = [*manifest["dropped"], *manifest["renamed"]]

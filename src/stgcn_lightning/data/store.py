@@ -139,12 +139,11 @@ class Store:
             first, lasts = self.first_row, self.first_row + self.num_persons * self.num_frames
             hit = [(first < stop) & (lasts > start) for start, stop in changed]
             numbers = torch.stack(hit).any(0).nonzero().flatten()
-            example = f" (e.g. {str(self.ids[numbers[0]])!r})" if len(numbers) else ""
-            raise DamagedStore(
-                self.folder,
-                f"the frames of {len(numbers)} of {len(self.ids)} samples{example}, or of those "
-                "beside them, are not what was written",
-            )
+            whose = "absent persons"
+            if len(numbers):
+                whose = f"{len(numbers)} of {len(self.ids)} samples, or of those beside them,"
+                whose += f" (e.g. {str(self.ids[numbers[0]])!r})"
+            raise DamagedStore(self.folder, f"the frames of {whose} are not what was written")
         return len(self.frames)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -182,7 +181,10 @@ def open_or_build(
     """
     annotations, root = Path(annotations), Path(root)
     watch = watch or Watch()
-    text = json.dumps([str(annotations.resolve()), spec.describe()], sort_keys=True)
+    try:
+        text = json.dumps([str(annotations.resolve()), spec.describe()], sort_keys=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError before Python 3.13
+        raise BadInput(f"annotations {annotations} cannot be found: {error}") from None
     folder = root / f"{annotations.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     store, damage = _current(folder, annotations, spec.source, verify=verify)
     if store:
@@ -200,6 +202,8 @@ def open_or_build(
                     watch.remark(f"{damage.what}: it is built again")
                 _build(folder, annotations, spec, watch)
                 store = open_store(folder)
+                if verify:
+                    store.verify()
     if not store:
         raise _nothing_to_build_of(annotations, damage)
     return store
@@ -372,7 +376,7 @@ def _tensors(columns: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
 
 def _remove(*folders: Path) -> None:
     for folder in folders:
-        if folder.is_dir():
+        if folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder)
         else:
             folder.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ FAILING = (errno.EROFS, errno.EIO)
 # is freed
 MENDABLE = (
     *FULL, *FAILING, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.ENOENT,
-    errno.ENAMETOOLONG, errno.ENOLCK,
+    errno.ENAMETOOLONG, errno.ENOLCK, errno.EISDIR,
 )  # fmt: skip
 
 LETTERS_OF_NAMES = 60  # which take up to 240 bytes; file systems allow 255
@@ -113,7 +113,8 @@ def explaining_where(root: Path) -> Generator[None]:
     except OSError as error:
         if error.errno not in (*MENDABLE, None):
             raise
+        remedy = "free some space or set" if error.errno in (*FULL, None) else "set"
         raise BadInput(
             f"the store cannot be written under {root}: {error.strerror or error}; "
-            "free some space or set data.store_dir to another folder"
+            f"{remedy} data.store_dir to another folder"
         ) from error

@@ -62,7 +62,12 @@ def prepare(settings: PrepareSettings) -> None:
         f"{store.frames.dtype}".replace("torch.", "")
         + f", {size / 1e6:.1f} MB"
     )
-    if settings.verify:
+    if settings.verify and store.portions is None:
+        console.print(
+            "not verified: the store is of an older version without digests, and its annotations "
+            "are not there to build it again"
+        )
+    elif settings.verify:
         console.print("verified: every part of the store is what was written")
     say_missing_splits(settings.benchmark, store)
     if command:

@@ -97,7 +97,10 @@ def opened(folder: Path) -> tuple[Store, dict[str, Any]]:
     Raises:
         DamagedStore: it is damaged.
     """
-    store = open_store(folder)
+    try:
+        store = open_store(folder)
+    except FileNotFoundError:
+        raise DamagedStore(folder, f"it lacks {MANIFEST}") from None
     return store, json.loads((folder / MANIFEST).read_bytes())
 
 
