@@ -26,6 +26,7 @@ SECONDS = 10.0  # of a processor for one input, since others may be at work
 WAITING = 6  # so many times as long it may take
 TRACED = 20  # of so many inputs one is traced, which makes it slow
 LARGEST_FILE = 1 << 28  # bytes that may be written to a file
+HANGS = "hangs:"
 SHOWN = 400  # letters of what was said
 KEPT = 30  # files of one kind of fault
 # number, when it began, clean, sentences, other, slowest, peak, seconds of a processor
@@ -123,7 +124,11 @@ def campaign(
         if known[kind] <= KEPT:
             tally.findings.append({"number": number, "said": said[:SHOWN]})
         if out is not None and known[kind] <= 3:
-            save(input_of(seeds, name, tally.seed, number), out / f"{name}-{tally.seed}-{number}")
+            kept, there = out / f"{name}-{tally.seed}-{number}", scratch / str(number)
+            if there.exists():  # left by a process that was ended
+                shutil.copytree(there, kept, dirs_exist_ok=True)
+            elif not said.startswith(HANGS):
+                save(input_of(seeds, name, tally.seed, number), kept)
 
     last, left = inputs or 2**62, seconds or math.inf
     try:
@@ -205,7 +210,7 @@ def _one_worker(
         if hung:
             tally.slowest = max(tally.slowest, per_input)
         ended = signal.Signals(-process.exitcode).name if process.exitcode < 0 else process.exitcode
-        note(number, f"hangs: {per_input:g} s" if hung else f"ends the process: {ended}")
+        note(number, f"{HANGS} {per_input:g} s" if hung else f"ends the process: {ended}")
     return time.monotonic() - begun
 
 
@@ -250,18 +255,16 @@ def _work(
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         counts = {CLEAN: 0, SENTENCE: 0, OTHER: 0}
         slowest, new, number = 0.0, dict[str, set[int]](), first
+
+        def tell(since: float) -> None:
+            busy = time.process_time() - spent
+            board.write(number, since, *counts.values(), slowest, _grown(before), busy)
+
         told = time.monotonic()
         while number < last and time.monotonic() < until:
+            tell(time.monotonic())  # also making an input must end
             made = input_of(seeds, name, seed, number)
             start = time.process_time()
-            board.write(
-                number,
-                time.monotonic(),
-                *counts.values(),
-                slowest,
-                _grown(before),
-                time.process_time() - spent,
-            )
             if number % TRACED == 0:
                 with tracing(reader.modules, new):
                     ended, said = _read(reader, made, scratch / str(number), auditor)
@@ -270,9 +273,7 @@ def _work(
                 slowest = max(slowest, time.process_time() - start)
             counts[ended] += 1
             number += 1
-            board.write(
-                number, 0.0, *counts.values(), slowest, _grown(before), time.process_time() - spent
-            )
+            tell(0.0)
             if ended == OTHER:
                 pipe.send(("other", number - 1, said))
             if time.monotonic() - told > 2:

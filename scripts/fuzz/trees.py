@@ -68,6 +68,7 @@ def changed(rng: Random, tree: Any, times: int = 0, value: Any = value) -> Any:
         times: how many; 0 is some.
         value: makes what is put in, of `rng` and perhaps what was there.
     """
+    grown = False
     for _ in range(times or rng.choice((1, 1, 1, 2, 4))):
         if rng.random() < 0.02 or (place := places(tree, rng)) is None:
             tree = value(rng)
@@ -89,7 +90,8 @@ def changed(rng: Random, tree: Any, times: int = 0, value: Any = value) -> Any:
         elif kind == 9 and isinstance(node, dict):
             node[rng.choice((*HOSTILE_TEXTS, *map(str, node)))] = node.pop(key)
         elif kind == 10 and isinstance(node, list):
-            node[key:key] = many(rng, node[key])
+            node[key:key] = many(rng, node[key], grown)
+            grown = True
         elif kind == 11 and isinstance(node, dict):
             node[rng.choice(HOSTILE_TEXTS)] = value(rng)
         else:
@@ -97,9 +99,10 @@ def changed(rng: Random, tree: Any, times: int = 0, value: Any = value) -> Any:
     return tree
 
 
-def many(rng: Random, old: Any) -> list[Any]:
+def many(rng: Random, old: Any, grown: bool) -> list[Any]:
     """So many entries that what takes the square of their number is seen."""
-    times = rng.choice((1, 1, 2, 40, 40, 3000))
+    alone = not isinstance(old, list | dict | tuple)
+    times = rng.choice((1, 1, 2) if grown else (1, 2, 40, 3000 if alone else 40))
     if isinstance(old, str):
         return [f"{old}{n}" for n in range(times)]
     if isinstance(old, int):
@@ -116,7 +119,9 @@ def near(rng: Random, old: Any) -> Any:
     if isinstance(old, float):
         return rng.choice((old * 1e6, -old, old / 1e6, int(np.nan_to_num(old) % 1e9)))
     if isinstance(old, str):
-        return rng.choice((old + "x", old[:-1], old * 100, old + "\n", [old], old.encode()))
+        return rng.choice(
+            (old + "x", old[:-1], (old * 100)[:5000], old + "\n", [old], old.encode())
+        )
     if isinstance(old, list):
         return rng.choice((old[::-1], old * 2, old[1:], tuple(old), dict(enumerate(old))))
     if isinstance(old, tuple):

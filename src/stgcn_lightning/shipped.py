@@ -83,7 +83,8 @@ def _benchmark(file: Path) -> BenchmarkTable:
         first = list(table.get("defaults", []))
         chosen = [one for one in first if isinstance(one, dict)]
         skeleton = next((v for one in chosen for k, v in one.items() if "skeleton" in str(k)), "")
-        for shared in [one for one in first if isinstance(one, str) and one != "_self_"]:
+        named = [one for one in first if isinstance(one, str) and one != "_self_"]
+        for shared in dict.fromkeys(named):  # each is read once
             if "/" in shared:  # a file of another folder
                 raise ValueError(f"its defaults name {shared}")
             table = _table(file.with_name(f"{shared}.yaml")) | table
