@@ -30,7 +30,7 @@ from typing import Any
 from soaking import processes
 from soaking.picture import draw
 from soaking.processes import MARK, Held
-from soaking.rounds import SMALL, Doors, SoakError, trained, used
+from soaking.rounds import LIMIT, SMALL, Doors, SoakError, trained, used
 from soaking.trends import Trend, trend
 
 from stgcn_lightning.files.writing import write_atomically
@@ -163,7 +163,7 @@ class Soak:
                 self.look()
                 process = self.living.pop(name)
                 process.terminate()
-                if process.wait(120) != status:
+                if process.wait(LIMIT) != status:
                     raise SoakError(f"{name} ended with status {process.returncode}, not {status}")
         if left := processes.left_over(self.mark, 20):
             raise SoakError(f"{len(left)} processes outlived their parents: {', '.join(left)}")
@@ -259,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
     soak, fault, status = Soak(folder), None, 0
     try:
         soak.run(choice.hours)
-    except SoakError as error:
+    except (SoakError, subprocess.TimeoutExpired) as error:
         fault = str(error)
     except KeyboardInterrupt:
         print(f"interrupted after {soak.hours():.2f} h: the same command goes on", file=sys.stderr)

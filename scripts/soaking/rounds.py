@@ -70,10 +70,11 @@ class Doors:
         self.folder, self.mark, self.look = folder, mark, look
         self.env = {**env, MARK: mark}
         self.most: dict[str, Held] = {}
-        self.cuts = 0
+        self.cuts, self.began = 0, 0.0
 
     def start(self, name: str, door: str, *arguments: str) -> "subprocess.Popen[bytes]":
         """Begin one; what it prints goes to NAME.txt."""
+        self.began = time.monotonic()
         with (self.folder / f"{name}.txt").open("wb") as text:
             return subprocess.Popen(
                 [sys.executable, "-m", f"stgcn_lightning.{door}", *arguments],
@@ -117,7 +118,9 @@ class Doors:
         self.cuts += process.returncode == status
 
     def watch(self, name: str) -> None:
-        """Look at the processes, and wait a little."""
+        """Look at the processes, and wait a little, but not for ever."""
+        if time.monotonic() > self.began + LIMIT:
+            raise SoakError(f"{name} did not end within {LIMIT} s")
         now = processes.held(processes.marked(self.mark))
         self.most[name] = now.most(self.most.get(name, Held()))
         self.look()
@@ -125,11 +128,8 @@ class Doors:
 
     def finish(self, name: str, process: "subprocess.Popen[bytes]", *statuses: int) -> None:
         """Wait for its end, which must be 0 or one of these statuses."""
-        began = time.monotonic()
         while process.poll() is None:
             self.watch(name)
-            if time.monotonic() > began + LIMIT:
-                raise SoakError(f"{name} did not end within {LIMIT} s")
         if process.returncode not in (0, *statuses):
             line = (self.printed(name).strip().splitlines() or ["nothing"])[-1]
             raise SoakError(f"{name} ended with status {process.returncode}, and said last: {line}")
