@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hostile import message
 
+from stgcn_lightning import shipped
 from stgcn_lightning.checkpoints.safetensors import read_safetensors
 from stgcn_lightning.errors import FIRST, LAST, BadInput
 from stgcn_lightning.evaluation.scores import read_scores
@@ -216,6 +217,17 @@ def test_yaml_of_a_benchmark(tmp_path, changes, said):
     text = "".join(f"{key}: {value}\n" for key, value in table.items())
     written(tmp_path / "benchmark", "x.yaml", text)
     assert said in message(benchmark_tables, tmp_path)
+
+
+def test_a_file_that_a_benchmark_includes_often_is_read_once(tmp_path, monkeypatch):
+    (tmp_path / "benchmark").mkdir()
+    shared = "dimension: 2d\nnormalise: 2d\ntrain_split: a\nval_split: b\nclasses: [a, b]\n"
+    written(tmp_path / "benchmark", "_all.yaml", shared)
+    written(tmp_path / "benchmark", "x.yaml", f"name: x\ndefaults: [{'_all, ' * 500}]\n")
+    read, table = [], shipped._table
+    monkeypatch.setattr(shipped, "_table", lambda file: read.append(file) or table(file))
+    assert benchmark_tables(tmp_path)[0].classes == ["a", "b"]
+    assert len(read) == 2
 
 
 def test_a_name_that_two_programs_read_differently(tmp_path):

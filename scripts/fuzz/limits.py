@@ -79,7 +79,7 @@ class Board:
 
     def write(self, *values: float) -> None:
         """Put them all there."""
-        BOARD.pack_into(self.memory, 0, *values)
+        self.memory[:] = BOARD.pack(*values)  # `pack_into` writes zeros first, which may be read
 
     def read(self) -> tuple[Any, ...]:
         """All of them."""
