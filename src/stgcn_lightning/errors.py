@@ -91,7 +91,7 @@ def _written(value: Any, depth: int) -> str:
     if isinstance(value, Mapping | Sequence | set | frozenset):
         return _container(value, depth)
     shape = getattr(value, "shape", None)  # of arrays and tensors
-    if isinstance(shape, tuple):
+    if isinstance(shape, tuple) and hasattr(value, "dtype"):  # a dtype has a shape, too
         return f"an array of {value.dtype} and shape {brief(tuple(shape))}"
     return f"a {type(value).__name__}"
 
