@@ -9,7 +9,7 @@ PYTEST = $(CPU) OMP_NUM_THREADS=1 $(PY) -m pytest -n $$(($$(getconf _NPROCESSORS
 	--dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast lint types format notebook docs bench bench-gpu wheel clean
+.PHONY: help quickstart test test-fast lint types format notebook docs bench bench-gpu hashed pins audit wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,18 @@ bench-gpu: .venv/.dev ## measure a GPU: training steps, ten-clip tests, the limi
 notebook: .venv/.dev ## run the notebook again and store its outputs
 	.venv/bin/jupyter-execute --inplace notebooks/*.ipynb
 
-docs: .venv/.dev ## write docs/keys.md again
+docs: .venv/.dev ## write docs/keys.md and docs/licences.md again
 	$(PY) scripts/keys.py > docs/keys.md
+	$(PY) scripts/supply/licences.py > docs/licences.md
+
+hashed: .venv/.hashed ## install what the tests run with from hashes.txt alone (Python 3.11, Linux)
+
+pins: .venv/.dev ## write hashes.txt again, after a change of constraints.txt
+	$(PY) scripts/supply/pins.py write > .venv/hashes.txt
+	mv .venv/hashes.txt hashes.txt
+
+audit: .venv/.dev ## known vulnerabilities of the pinned versions, where their list can be reached
+	$(PY) scripts/supply/audit.py
 
 wheel: .venv/.dev ## build the wheel into dist/
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
@@ -64,3 +74,13 @@ clean: ## remove the environment and built files
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@ .venv/.core
+
+# setuptools first: it builds the one package that is published as source alone, and with what is then installed pip
+# builds without fetching anything that has no hash
+.venv/.hashed: hashes.txt constraints.txt pyproject.toml | .venv/bin/python
+	grep '^setuptools==' hashes.txt > .venv/setuptools.txt
+	$(PY) -m pip install --quiet --require-hashes --no-deps -r .venv/setuptools.txt
+	$(PY) -m pip install --quiet --require-hashes --no-deps --no-build-isolation -r hashes.txt
+	$(PY) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev]'
+	$(PY) scripts/supply/pins.py check
+	touch .venv/.core .venv/.dev $@

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import no_network
 import pytest
 import torch
 from helpers import three_stages
@@ -27,6 +29,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     long_first = [items[i] for i in sorted(range(len(items)), key=quick.__getitem__)]
     # parts are divided evenly among the processes, in this order
     items[:] = [item for part in range(processes) for item in long_first[part::processes]]
+
+
+@pytest.fixture(scope="session")
+def connections(tmp_path_factory) -> Iterator[Path]:
+    """The file in which is noted what the tests, and what they start, tried to connect to."""
+    with pytest.MonkeyPatch.context() as changed:
+        file = tmp_path_factory.mktemp("network") / "connections.txt"
+        changed.setenv(no_network.NOTES, str(file))
+        changed.setenv("PYTHONPATH", str(Path(no_network.__file__).parent), prepend=os.pathsep)
+        no_network.refuse()
+        yield file
+
+
+@pytest.fixture(autouse=True)
+def nothing_connects(connections) -> Iterator[None]:
+    """No test connects to another machine; the processes that it starts do not, either."""
+    yield
+    if connections.exists():
+        hosts = connections.read_text().split()
+        connections.unlink()
+        pytest.fail(f"it tried to connect to {', '.join(hosts)}")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from helpers import CHECKOUT
 
 PLACES = ("", "src/stgcn_lightning", "conf", "scripts", "scripts/bench")
-PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *sorted(CHECKOUT.glob("docs/*.md"))]
+PAGES = [*sorted(CHECKOUT.glob("*.md")), *sorted(CHECKOUT.glob("docs/*.md"))]
 REFERENCE = ("tools/", "configs/")  # of MMAction2
 
 

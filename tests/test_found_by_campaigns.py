@@ -13,7 +13,7 @@ from hostile import message
 
 from stgcn_lightning import shipped
 from stgcn_lightning.checkpoints.safetensors import read_safetensors
-from stgcn_lightning.errors import FIRST, LAST, BadInput
+from stgcn_lightning.errors import FIRST, LAST, BadInput, brief
 from stgcn_lightning.evaluation.scores import read_scores
 from stgcn_lightning.files.numpy_files import MOST_FREE
 from stgcn_lightning.files.pickles import read_pickle
@@ -288,3 +288,7 @@ def test_a_skeleton_of_ten_thousand_joints_takes_no_time(tmp_path):
     recording = Recording("x", np.ones((1, 1, V, 2), np.float32), (*map(str, range(V)),))
     with pytest.raises(BadInput, match="x has 10,000 joints, more than"):
         stated_skeleton(replace(recording, edges=edges), "own")
+
+
+def test_a_type_of_numbers_in_the_place_of_a_value_is_named():
+    assert brief(np.dtype("int64")) == "a Int64DType"

@@ -353,3 +353,19 @@ def test_a_gpu_scores_as_the_cpu_does():
     )
     on_gpu.test(module, loader(batch(clips=2)), verbose=False)
     torch.testing.assert_close(module.test_scores()[1], expected, atol=1e-3, rtol=0)
+
+
+def test_ranks_that_opened_different_stores_end(make_store, monkeypatch):
+    sample = Sample("", 0, np.ones((1, 9, 17, 2), np.float32))
+    store, seen = make_store([sample], skeleton("coco17"), "2d", normalise="none"), []
+
+    def gathered(value):
+        seen.append(value)
+        return [value, "of another"]
+
+    monkeypatch.setattr("stgcn_lightning.recognizer.gathered", gathered)
+    data = SkeletonData(store, "joint", train_split="all", val_split="all", feed=Feed())
+    with pytest.raises(BadInput, match="ranks opened different stores"):
+        trainer(max_epochs=1).fit(recognizer(), data)
+    assert seen == [store.build]
+    assert len(store.build) == 32

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import subprocess
 import sys
 
 import pytest
@@ -97,6 +98,54 @@ def test_text_that_a_stream_cannot_take_is_escaped_and_a_closed_stream_takes_all
     print("lost", file=sys.stderr)
     assert sys.stderr.name == os.devnull
     sys.stderr.close()
+
+
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+
+
+@FULL
+def test_lines_that_a_full_log_cannot_take_are_lost_and_the_others_are_not(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(terminal, "lost", [])
+    with (tmp_path / "log").open("w") as log, open("/dev/full", "wb") as full:
+        room = os.dup(log.fileno())
+        monkeypatch.setattr(sys, "stdout", log)
+        monkeypatch.setattr(console, "_file", log)
+        os.dup2(full.fileno(), log.fileno())
+        terminal.say("first")
+        console.print("second")
+        os.dup2(room, log.fileno())  # space was freed
+        os.close(room)
+        terminal.say("third")
+        console.print("fourth")
+    assert (tmp_path / "log").read_text() == "third\nfourth\n"
+    assert capsys.readouterr().err == (
+        "standard output cannot be written (No space left on device): what is printed is lost, "
+        "until it can be written again\n"
+    )
+
+
+@FULL
+@pytest.mark.parametrize("write", ["say", "answer", "complain"])
+def test_a_device_that_is_full_ends_nothing_but_answers(write):
+    code = (
+        "from stgcn_lightning import terminal; terminal.prepare_streams()\n"
+        f"terminal.{write}('text')\nterminal.complain('went on')"
+    )
+    with open("/dev/full", "w") as full:
+        streams = {"stdout": full, "stderr": subprocess.PIPE}
+        if write == "complain":
+            streams = {"stdout": subprocess.PIPE, "stderr": full}
+        ended = subprocess.run([sys.executable, "-c", code], text=True, check=False, **streams)
+    if write == "answer":
+        assert ended.returncode == 1
+        assert "BadInput: standard output cannot be written" in ended.stderr
+    else:
+        assert ended.returncode == 0
+    if write == "say":
+        assert ended.stderr.endswith("went on\n")
+        assert ended.stderr.count("\n") == 2
 
 
 @pytest.mark.parametrize(

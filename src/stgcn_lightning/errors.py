@@ -32,6 +32,15 @@ class UnfitModel(BadInput, TypeError):  # noqa: N818
     """A model of the user's own that breaks the protocol of models/backbone.py."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was refused: by a GPU, to PyTorch on a CPU, or to numpy."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # PyTorch's
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
+
+
 def one_line(text: str) -> str:
     r"""Text whose breaks of lines are written as escapes, without the middle of a long one.
 
@@ -81,9 +90,9 @@ def _written(value: Any, depth: int) -> str:
         return repr(value)
     if isinstance(value, Mapping | Sequence | set | frozenset):
         return _container(value, depth)
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if isinstance(shape, tuple) and dtype is not None:  # arrays and tensors
-        return f"an array of {dtype} and shape {brief(tuple(shape))}"
+    shape = getattr(value, "shape", None)  # of arrays and tensors
+    if isinstance(shape, tuple) and hasattr(value, "dtype"):  # a dtype has a shape, too
+        return f"an array of {value.dtype} and shape {brief(tuple(shape))}"
     return f"a {type(value).__name__}"
 
 

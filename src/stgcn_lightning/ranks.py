@@ -6,6 +6,8 @@ of SLURM's srun. A process that was started alone is rank 0 of 1.
 
 import os
 
+MEETING = "STGCN_LIGHTNING_MEETING"  # the file in which ranks meet that this package started
+
 
 def world_size() -> int:
     """Processes that train together; 1 without torchrun and srun."""

@@ -167,6 +167,18 @@ class Recognizer(lightning.LightningModule):
         present = None if batch.present is None else batch.present.flatten(0, 1)
         return self.engine(clips.flatten(0, 1), present).unflatten(0, clips.shape[:2])
 
+    def setup(self, stage: str) -> None:
+        """Refuse ranks that work with different data.
+
+        Raises:
+            BadInput: the annotations changed while ranks opened their store.
+        """
+        store = getattr(getattr(self.trainer, "datamodule", None), "store", None)
+        if len(set(gathered(getattr(store, "build", "")))) > 1:
+            raise BadInput(
+                "ranks opened different stores, as the annotations changed meanwhile: start again"
+            )
+
     def on_train_start(self) -> None:
         """Train with the rate and the parameters of this run, not with those of a checkpoint.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.launching.table import runs_in, say_table
-from stgcn_lightning.terminal import fitting
+from stgcn_lightning.terminal import complain, fitting, refuse_lost
 
 
 def main() -> None:
@@ -17,8 +17,9 @@ def main() -> None:
         sys.exit("usage: python -m stgcn_lightning.sweeps FOLDER")
     try:
         say_table(runs_in(Path(sys.argv[1])))
+        refuse_lost()
     except BadInput as error:
-        print(fitting(f"sweeps: {error}", sys.stderr), file=sys.stderr)
+        complain(fitting(f"sweeps: {error}", sys.stderr))
         sys.exit(2)
 
 

@@ -6,8 +6,12 @@ import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+from stgcn_lightning.errors import BadInput
 
 # Characters that move, hide, colour or turn round what stands beside them: controls, Unicode's
 # marks of direction and separators; and halves of characters, which no terminal can be sent.
@@ -52,7 +56,14 @@ def __getattr__(name: str) -> Any:
             for table in (one for one in fit if isinstance(one, Table)):
                 if self.measure(table).maximum >= self.width:  # of a table that is as wide or wider
                     table.box, table.pad_edge, table.padding = SIMPLE, False, (0, 1, 0, 0)
-            super().print(*fit, **options)
+            with outliving(self.file):
+                try:
+                    super().print(*fit, **options)
+                except OSError:
+                    with suppress(OSError):  # else rich keeps the line, and all further ones
+                        self.begin_capture()
+                        self.end_capture()
+                    raise
 
         def render_str(self, text: str, **options: Any) -> Text:  # the cells of a table
             return super().render_str(plain(text), **options)
@@ -82,9 +93,75 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+lost: list[str] = []  # why lines of standard output could not be written
+
+
 def say(text: str) -> None:
     """Print a line without rich, on a terminal broken between words."""
-    print(fitting(text), flush=True)
+    with outliving(sys.stdout):
+        print(fitting(text), flush=True)
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error; where that cannot be written, nothing is said."""
+    with outliving(sys.stderr):
+        print(text, file=sys.stderr, flush=True)
+
+
+def answer(text: str) -> None:
+    """Write on standard output what a user asked for: without it, there is no answer.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    with outliving(sys.stdout, quiet=True):
+        print(text, end="", flush=True)
+    refuse_lost()
+
+
+def refuse_lost() -> None:
+    """Refuse to call good what was to be printed and was not.
+
+    Raises:
+        BadInput: standard output could not be written.
+    """
+    if lost:
+        raise BadInput(f"{lost[0]}: free some space, or send it elsewhere")
+
+
+@contextmanager
+def outliving(stream: IO[str], *, quiet: bool = False) -> Generator[None]:
+    """Go on where a line cannot be written, as in a log on a full disk; that is said, once.
+
+    The lines after it are tried again: space may have been freed.
+
+    Args:
+        stream: that is written to.
+        quiet: say nothing: the caller does.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # `| head`: nobody reads any more
+    except OSError as error:
+        _discard(stream)
+        if stream is sys.stdout and not lost:
+            lost.append(f"standard output cannot be written ({error.strerror})")
+            if not quiet:
+                complain(f"{lost[0]}: what is printed is lost, until it can be written again")
+
+
+def _discard(stream: IO[str]) -> None:
+    """Forget what a stream still holds, which it would try to write again, and fail, at exit."""
+    number, elsewhere = stream.fileno(), os.open(os.devnull, os.O_WRONLY)
+    own = os.dup(number)
+    try:
+        os.dup2(elsewhere, number)
+        stream.flush()
+    finally:
+        os.dup2(own, number)
+        os.close(own)
+        os.close(elsewhere)
 
 
 def fitting(text: str, stream: IO[str] | None = None) -> str:

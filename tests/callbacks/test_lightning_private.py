@@ -94,10 +94,10 @@ def test_lightnings_question_for_sigterm_is_asked_by_the_name_that_is_switched_o
 
 def test_the_timeout_of_ddp_is_known_and_other_strategies_have_none():
     strategy = DDPStrategy(timeout=timedelta(seconds=77), process_group_backend="gloo")
-    assert private.group_timeout(quiet_trainer(devices=2, strategy=strategy)) == timedelta(
+    assert private.group_timeout(quiet_trainer(devices=2, strategy=strategy).strategy) == timedelta(
         seconds=77
     )
-    assert private.group_timeout(quiet_trainer()) is None
+    assert private.group_timeout(quiet_trainer().strategy) is None
 
 
 def test_a_checkpoint_says_where_its_run_goes_on(tmp_path):

@@ -352,7 +352,9 @@ def mirror(server, weights, annotations, in_the_table):
 
 
 @pytest.mark.slow
-def test_from_nothing_to_scores_with_two_commands_and_a_mirror(mirror, tmp_path, weights):
+def test_from_nothing_to_scores_with_two_commands_and_a_mirror(
+    mirror, tmp_path, weights, annotations
+):
     def run(door, *arguments):
         # the door as it is, but with the table in which our small checkpoint is the published one
         start = f"""if True:
@@ -373,7 +375,9 @@ def test_from_nothing_to_scores_with_two_commands_and_a_mirror(mirror, tmp_path,
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "4 samples, 17 joints" in run("prepare")
+    printed = run("prepare")
+    assert "4 samples, 17 joints" in printed
+    assert f"its SHA-256 is {sha256(annotations)}; none is published" in " ".join(printed.split())
     assert (tmp_path / "xdg" / "stgcn_lightning" / "ntu60_2d.pkl").exists()
     assert "mean class accuracy" in run("test", f"checkpoint=zoo:{NAME}", "scores=bone.npz")
     with np.load(tmp_path / "bone.npz") as scores:

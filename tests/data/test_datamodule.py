@@ -1,5 +1,9 @@
+import multiprocessing
+import multiprocessing.util
+import tempfile
 from collections import Counter
 from dataclasses import asdict, fields
+from pathlib import Path
 from types import SimpleNamespace
 
 import lightning
@@ -10,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from stgcn_lightning.data import datamodule
 from stgcn_lightning.data.datamodule import Feed, SkeletonData
 from stgcn_lightning.data.draws import Draws, pack, sample_of
 from stgcn_lightning.data.names import STREAMS
@@ -377,3 +382,22 @@ def test_the_defaults_of_a_python_user_are_those_of_the_configuration(store):
     for key in ("clip_frames", "test_clips", "persons", "workers", "frame_order"):
         assert feed[key] == table[key]
     assert SkeletonData(store, train_split="all", val_split="all").feed == Feed()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes:UserWarning")
+def test_loader_processes_that_are_told_to_end_leave_no_file(store, monkeypatch, tmp_path):
+    """As those of a run that is interrupted in a validation, or with all processes of a job."""
+    monkeypatch.setattr(datamodule, "OUTLAST", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ours = Path(multiprocessing.util.get_temp_dir())
+    batches = iter(make_data(store, workers=2).train_dataloader())
+    next(batches)
+    assert [path for path in tmp_path.glob("pymp-*/listener-*") if path.parent != ours]
+    for worker in (workers := multiprocessing.active_children()):
+        worker.terminate()
+    for worker in workers:
+        worker.join(20)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert set(tmp_path.glob("pymp-*")) <= {ours}
+    assert ours.exists()

@@ -277,7 +277,7 @@ def slow(*args):
     with open({str(tmp_path / "built")!r}, "a") as file:
         file.write("x")
     time.sleep(1)  # the others arrive meanwhile
-    write(*args)
+    return write(*args)
 building._write = slow
 here = Path({str(tmp_path)!r})
 (here / f"ready{{os.getpid()}}").touch()

@@ -198,6 +198,25 @@ def test_prepare_prints_what_is_in_the_store(door):
     assert list(Path("stores").glob("*/manifest.json"))
 
 
+def test_prepare_verifies_the_frames_if_it_is_asked_to(door):
+    assert "every part of the store is what was written" in door("prepare", *TINY, "verify=true")[1]
+    (frames,) = Path().glob("**/frames.bin")
+    content = frames.read_bytes()
+    frames.write_bytes(content[:-9000] + b"\xff\x7f" * 4500)  # NaN
+    assert "is damaged" not in door("prepare", *TINY)[1]
+    refused(
+        door("train", *TINY, "hydra.run.dir=run"),
+        "lower recipe.lr",
+        "is damaged (the frames of",
+        "prepare with verify=true",
+        "run/checkpoints keeps",
+    )
+    status, out, _ = door("prepare", *TINY, "verify=true")
+    assert status == 0
+    assert " is damaged (the frames of " in " ".join(out.split())
+    assert door("train", *TINY)[0] == 0
+
+
 def test_prepare_reads_skeleton_files_once(door, raw):
     status, out, err = door("prepare", *RAW)
     assert status == 0, err

@@ -397,8 +397,9 @@ def test_a_store_says_what_was_found_when_it_was_built(of, tmp_path):
     assert (found.kind, found.facts["samples"]) == ("store", 60)
     assert any("nothing moves" in finding.what for finding in found.findings)
     assert look_at(tmp_path / "stores").facts["stores"] == 1
+    assert found.facts["verified"] == "all parts"
     (store.folder / "samples.npy").write_bytes(b"torn")
-    with pytest.raises(BadInput, match="damaged store"):
+    with pytest.raises(BadInput, match=r"is damaged \(samples.npy is not what was written\)"):
         look_at(store.folder)
 
 

@@ -76,7 +76,7 @@ def test_a_mode_of_disabled_leaves_the_logger_out_and_nothing_behind(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     asked = settings("fuse", "logger=[csv,wandb]", f"logger.wandb.offline={offline}")
-    assert [type(one).__name__ for one in loggers_of(asked)] == ["CSVLogger"]
+    assert [type(one).__name__ for one in loggers_of(asked)] == ["MetricsFile"]
     assert capsys.readouterr().out == "W&B: disabled by WANDB_MODE, no run is kept\n"
     assert not list(tmp_path.rglob("wandb*"))
     monkeypatch.setenv("WANDB_MODE", "of")

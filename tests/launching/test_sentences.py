@@ -81,7 +81,7 @@ def own(tmp_path):
         ("train", "callbacks.best.save_top_k=3", "+callbacks.best.save_top_k=VALUE gives ModelChe"),
         ("train", "callbacks.early_stopping.patience=3", "callbacks=[default,early_stopping]"),
         ("train", "callbacks.best.monitr=x", "did you mean callbacks.best.monitor? or +"),
-        ("train", "logger.csv.flush=1", "+logger.csv.flush=VALUE gives CSVLogger another argument"),
+        ("train", "logger.csv.flush=1", "+logger.csv.flush=VALUE gives MetricsFile another"),
         ("train", "recipe.learning_rate=1", "there is no key recipe.learning_rate: did you mean"),
         ("train", "+recipe.class_weight=x", "there is no key recipe.class_weight: "),
         ("train", "+data.foo=1", "there is no key data.foo: "),

@@ -132,8 +132,6 @@ def test_a_campaign_goes_on_where_it_stopped_and_results_add_up(tmp_path, capsys
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_no_reader_ends_otherwise_than_clean_or_in_a_sentence(name, tmp_path):
-    if name == "stored":
-        pytest.skip("that a store is damaged is not seen yet")
     tally = Tally(name, SEED)
     run(name, READERS[name], tally, seconds=SECONDS)
     assert tally.inputs > 0

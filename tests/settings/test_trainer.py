@@ -70,7 +70,8 @@ def test_other_precisions_are_refused(value):
     [
         "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook", "fsdp", "deepspeed_stage_2", "dp", None, 1,
         {"_target_": "lightning.pytorch.strategies.FSDPStrategy"},
-        {"_target_": "lightning.pytorch.strategies.DDPStrategy", "start_method": "spawn"},
+        {"_target_": "lightning.pytorch.strategies.DDPStrategy"},
+        {"_target_": "stgcn_lightning.callbacks.ddp.DDP", "start_method": "spawn"},
     ],
 )  # fmt: skip
 def test_strategies_that_cannot_work_are_refused(strategy):
@@ -82,7 +83,7 @@ def test_strategies_that_cannot_work_are_refused(strategy):
     "strategy",
     [
         "auto",
-        {"_target_": "lightning.pytorch.strategies.DDPStrategy", "static_graph": True},
+        {"_target_": "stgcn_lightning.callbacks.ddp.DDP", "static_graph": True},
         {"_target_": "mine.Strategy"},
     ],
 )

@@ -1,10 +1,14 @@
 """What Weights & Biases shows of a job. No other file imports wandb."""
 
+import atexit
 import json
+import logging
 import os
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
+from wandb.errors import AuthenticationError, CommError
 from wandb.errors import Error as WandbError
 
 from stgcn_lightning.errors import BadInput
@@ -24,10 +29,36 @@ from stgcn_lightning.terminal import say
 
 WATCHED = (None, "gradients", "parameters", "all")
 MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")  # what WANDB_MODE may say
+FINISHING = 600.0  # seconds at the end of a job for what is still to be uploaded; it stays on disk
 MOST_ROWS = 10_000  # of a table: W&B cuts longer ones
 CLASSES = ("class", "samples", "right", "accuracy", "most often taken for", "times")
 CONFUSIONS = ("class", "taken for", "samples", "share of the class")
 FUSION = ("stream", "top-1", "low", "high", "published", "difference")
+
+
+def costing_nothing(show: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of `RunLogger` whose failure ends what W&B is shown, and not the job."""
+
+    @wraps(show)
+    def tried(self: "RunLogger", *arguments: Any, **options: Any) -> Any:
+        if self.failed:
+            return None
+        try:
+            return show(self, *arguments, **options)
+        except BadInput:
+            raise  # of the settings, before anything is done
+        except Exception as error:  # of W&B's process, of its server, or of its network
+            self.failed = True
+            reason = " ".join(str(error).split("\n", 1)[0].split())
+            say(
+                f"W&B fails ({type(error).__name__}: {reason}): it is shown nothing more, and all "
+                f"else goes on; what it had is in {self.file.parent / 'wandb'}"
+            )
+            # it tries once more when Python ends, of which a traceback would be printed
+            atexit.register(setattr, sys, "unraisablehook", lambda _: None)
+            return None
+
+    return tried
 
 
 class RunLogger(WandbLogger):
@@ -93,6 +124,8 @@ class RunLogger(WandbLogger):
                 "W&B needs a home directory, and there is none: set HOME to a folder, or leave out "
                 "logger=wandb"
             ) from error
+        if offline:  # W&B would report on itself to its server all the same
+            os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         named = {"project": project, "entity": entity, "group": group, "name": name}
         for key, value in named.items():
             if value is not None and not isinstance(value, str):
@@ -108,10 +141,14 @@ class RunLogger(WandbLogger):
             "resume": "allow",
             "mode": "offline" if offline else None,  # None: as WANDB_MODE says
             "allow_val_change": True,  # a resumed run may have more epochs
-            "settings": wandb.Settings(silent=True),  # this class prints what is worth printing
+            "settings": wandb.Settings(
+                silent=True,  # this class prints what is worth printing
+                finish_timeout=FINISHING,
+            ),
         }
         self.disabled = mode == "disabled"  # then `jobs.watching` leaves this logger out
         self.run: Any = None  # between its begin and `close`
+        self.failed = False  # from then on nothing is shown
         self.watched, self.watch_every = watched, watch_every
         self.file = Path(save_dir) / "wandb.json"
         self.ids: dict[str, Any] = {}  # id, entity, project, url
@@ -143,17 +180,13 @@ class RunLogger(WandbLogger):
 
     def _begin(self) -> None:
         init = self.settings
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # W&B's: `socket.send() raised`
         if self.file.exists():
             init["id"] = json.loads(self.file.read_text())["id"]
         else:
             init["id"] = secrets.token_hex(4)  # a seed must not repeat it
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            run = self.run = wandb.init(**init)
-        except WandbError as error:
-            raise BadInput(
-                f"W&B cannot be used: {error}; correct logger.wandb, or leave it out: logger=csv"
-            ) from error
+        run = self.run = self._init(init)
         # the horizontal axis, also of a resumed run
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
@@ -164,18 +197,50 @@ class RunLogger(WandbLogger):
         where = "offline, kept in the run directory until `wandb sync`"
         say(f"W&B: {url or where}")
 
-    def begin(self) -> dict[str, Any]:
-        """Begin the run if it has not yet; returns its id, entity, project and address."""
+    def _init(self, init: dict[str, Any]) -> Any:
+        """A new run of W&B; where the server cannot be reached, one that is kept offline."""
+        try:
+            try:
+                return wandb.init(**init)
+            except AuthenticationError:
+                raise
+            except CommError as error:
+                reason = " ".join(str(error).split("\n", 1)[0].split())
+                say(f"W&B cannot be reached ({reason}): the run is kept offline")
+                wandb.teardown()  # its process would not begin a second run of this id
+                offline: dict[str, Any] = init | {"mode": "offline"}
+                return wandb.init(**offline)
+        except WandbError as error:
+            raise BadInput(
+                f"W&B cannot be used: {error}; correct logger.wandb, or leave it out: logger=csv"
+            ) from error
+
+    @costing_nothing
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log figures of a step."""
+        super().log_metrics(metrics, step)
+
+    @costing_nothing
+    def begin(self) -> dict[str, Any] | None:
+        """Begin the run if it has not yet; returns its id, entity, project and address, if any."""
         _ = self.experiment
         return self.ids
 
     @rank_zero_only
+    @costing_nothing
     def log_graph(self, model: nn.Module, input_array: Any = None) -> None:
         """Lightning calls this before the first step: from now on log the histograms, if any."""
         if self.watched:
-            self.experiment.watch(model, log=self.watched, log_freq=self.watch_every)
+            run = self.experiment
+            run.watch(model, log=self.watched, log_freq=self.watch_every)
+            # W&B's hooks log within the step, and must not end it
+            keep = run._torch.log_tensor_stats
+            run._torch.log_tensor_stats = partial(
+                costing_nothing(lambda _, *values: keep(*values)), self
+            )
 
     @rank_zero_only
+    @costing_nothing
     def show_test(
         self, tested: AfterTest, figures: Mapping[str, float], published: float | None, page: Path
     ) -> None:
@@ -204,11 +269,13 @@ class RunLogger(WandbLogger):
         self.experiment.summary.update(summary)
 
     @rank_zero_only
+    @costing_nothing
     def show_page(self, name: str, page: Path) -> None:
         """Log the page in a file under `name`."""
         self.experiment.log({name: _html(page.read_text("utf-8"))})
 
     @rank_zero_only
+    @costing_nothing
     def show_fusion(self, rows: Sequence[Row], runs: Mapping[str, Any]) -> None:
         """Log streams and fusions beside the published figures.
 
@@ -233,6 +300,7 @@ class RunLogger(WandbLogger):
         self.experiment.summary.update(summary)
 
     @rank_zero_only
+    @costing_nothing
     def close(self, status: int) -> None:
         """End the run with an exit status, and print where it is.
 

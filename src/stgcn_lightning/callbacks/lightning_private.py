@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # `place_of` is asked without Lightning, too
     from lightning import Trainer
     from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning.pytorch.strategies import Strategy
 
 
-def group_timeout(trainer: "Trainer") -> timedelta | None:
+def group_timeout(strategy: "Strategy") -> timedelta | None:
     """How long a rank waits for the others (DDP); None: as long as torch does."""
     from lightning.pytorch.strategies import DDPStrategy
 
-    strategy = trainer.strategy
     return _private(strategy, "_timeout") if isinstance(strategy, DDPStrategy) else None
 
 

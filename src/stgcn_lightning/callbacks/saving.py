@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
-from torch import Tensor, distributed
+from torch import Tensor
 
 from stgcn_lightning.callbacks.last_checkpoint import LAST, NEXT, make_last
 from stgcn_lightning.callbacks.lightning_private import (
@@ -21,7 +21,7 @@ from stgcn_lightning.callbacks.lightning_private import (
     place_of,
 )
 from stgcn_lightning.callbacks.stopping import StopSignals
-from stgcn_lightning.distributed import gathered, running_statistics
+from stgcn_lightning.distributed import gathered, group_on_cpus, running_statistics
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.terminal import say
 
@@ -46,6 +46,7 @@ class Checkpoints(Checkpoint):
         self.folder, self.every_n_steps, self.keep = Path(folder), every_n_steps, keep
         self.saved: int | None = None  # step of last.ckpt
         self.loaded: list[dict[str, Any]] = []  # per rank, of the checkpoint resumed from
+        self.within = False  # that checkpoint lies within an epoch
         self.unsummed: Mapping[str, tuple[Tensor, Tensor]] = {}  # value and clips by metric
         self.group: Any = None  # process group on CPUs
         self.signals = StopSignals()
@@ -54,7 +55,7 @@ class Checkpoints(Checkpoint):
         """Restore the generators and statistics of this rank, and handle signals from now on."""
         if trainer.world_size > 1:
             # with the timeout of training: a lost rank is noticed here as soon as in a step
-            self.group = distributed.new_group(backend="gloo", timeout=group_timeout(trainer))
+            self.group = group_on_cpus(group_timeout(trainer.strategy))
         if len(self.loaded) == trainer.world_size:
             self._restore(self.loaded[trainer.global_rank], pl_module)
         elif self.loaded:  # after an epoch: the weights are loaded with the ranks' mean statistics
@@ -124,8 +125,8 @@ class Checkpoints(Checkpoint):
         Raises:
             BadInput: other processes than these have begun the epoch that the run goes on in.
         """
-        self.loaded = checkpoint.get("ranks", [])
-        if len(self.loaded) not in (0, trainer.world_size) and place_of(checkpoint)[1]:
+        self.loaded, self.within = checkpoint.get("ranks", []), place_of(checkpoint)[1] > 0
+        if len(self.loaded) not in (0, trainer.world_size) and self.within:
             raise BadInput(
                 f"the epoch was begun by {len(self.loaded)} processes, not {trainer.world_size}: "
                 f"go on with as many, trainer.devices={len(self.loaded)}, to its end"
@@ -142,7 +143,8 @@ class Checkpoints(Checkpoint):
         torch.set_rng_state(state["generator"])
         if pl_module.device.type == "cuda" and "gpu_generator" in state:
             torch.cuda.set_rng_state(state["gpu_generator"], pl_module.device)
-        self.unsummed = state["sums"]
+        if self.within:  # else these are the sums of an epoch that is done
+            self.unsummed = state["sums"]
 
     def _resume_sums(self, trainer: Trainer) -> None:
         """Add the steps of this epoch that an earlier process took to the epoch's means."""

@@ -7,35 +7,36 @@ Axes: M persons, T frames, V joints, C coordinates.
 """
 
 import errno
-import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from stgcn_lightning.data.checks import check_annotations, split_ids
 from stgcn_lightning.data.helpers import MOST, Crew, Ended, cores
 from stgcn_lightning.data.ids import find_samples
 from stgcn_lightning.data.overlaps import UNLABELLED
+from stgcn_lightning.data.parts import CHANNELS, FRAMES, PORTION_FIELDS, SAMPLE_FIELDS
 from stgcn_lightning.data.plausible import Surveyed, judge
-from stgcn_lightning.data.portions import CHANNELS, survey_of
+from stgcn_lightning.data.portions import survey_of
 from stgcn_lightning.data.spec import StoreSpec
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.placed import Placed
 from stgcn_lightning.files.unpickling import not_collecting
 from stgcn_lightning.sources.annotations import Annotations, Sample
 
-SAMPLE_FIELDS = np.dtype(
-    [("first_row", "<i8"), ("frames", "<i4"), ("persons", "<i4"), ("label", "<i8")]
-)
 BYTES, SAMPLES = 1 << 22, 1 << 10  # of a portion
 FLUSHED = 1 << 28  # bytes after which a file is brought to the disk
 ALONE = 1 << 26  # bytes in a file below which helpers would not have begun before all is done
@@ -65,6 +66,9 @@ class Plan:
 class Watch:
     """Is told how the building of a store goes; this one does nothing about it."""
 
+    def remark(self, line: str) -> None:
+        """Something that whoever waits should know."""
+
     def seen(self, done: int, total: int) -> None:
         """So many bytes of the annotations have been looked at."""
 
@@ -75,10 +79,32 @@ class Watch:
         """So many more samples have been stored."""
 
 
+@contextmanager
+def alone(folder: Path, watch: Watch) -> Generator[None]:
+    """Keep other processes from building the same store; whoever waits is told for whom."""
+    lock: Any = FileLock(folder.with_name(f".{folder.name}.lock"))
+    builder = folder.with_name(f".{folder.name}.builder")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        whom = "another process"
+        with suppress(OSError):
+            whom = builder.read_text().strip() or whom
+        watch.remark(f"waiting for {whom}, which builds the store {folder}")
+        lock.acquire()
+    try:
+        since = datetime.now().strftime("%H:%M:%S")
+        builder.write_text(f"process {os.getpid()} on {os.uname().nodename} (since {since})")
+        yield
+    finally:
+        builder.unlink(missing_ok=True)
+        lock.release()
+
+
 def build(
     folder: Path, annotations: Path, spec: StoreSpec, about: dict[str, Any], watch: Watch
-) -> None:
-    """Write a store into the folder, which is not there yet.
+) -> dict[str, Any]:
+    """Write the parts of a store into the folder, which is not there yet.
 
     Args:
         folder: to make.
@@ -86,6 +112,9 @@ def build(
         spec: how it is read, checked and normalised.
         about: what the manifest says of the annotations.
         watch: is told how it goes.
+
+    Returns:
+        The manifest, with which `parts.seal` ends it.
 
     Raises:
         BadInput: the annotations are wrong.
@@ -100,22 +129,22 @@ def build(
     about = about | {"dropped": [], "renamed": renamed, "beside": beside}
     try:
         # Nearly all annotations are good: each portion is checked when it is prepared.
-        _store(folder, found, lambda _crew, _samples: {}, plan, spec, about, watch)
+        return _store(folder, found, lambda _crew, _samples: {}, plan, spec, about, watch)
     except Ended:
         raise
     except BadInput:
         # First everything is checked, which says what is wrong in the order of the checks.
         shutil.rmtree(folder, ignore_errors=True)
-        _store(folder, found, _faults_of, plan, spec, about, watch)
+        return _store(folder, found, _faults_of, plan, spec, about, watch)
 
 
 def as_it_is(path: str | Path) -> list[int] | None:
     """What changes when a file changes; None: there is none."""
     try:
         stat = os.stat(path)
-    except FileNotFoundError:
+    except (OSError, ValueError):  # also of names that no file can have
         return None
-    return [stat.st_size, stat.st_mtime_ns]
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 FaultsOf = Callable[[Crew, Sequence[Sample]], dict[str, str]]
@@ -133,11 +162,11 @@ def _store(
     spec: StoreSpec,
     about: dict[str, Any],
     watch: Watch,
-) -> None:
+) -> dict[str, Any]:
     """Check, and write a store into the folder, see `build`."""
     watch.begin(plan)
     helpers = plan.processes if plan.processes > 1 else 0
-    with Crew(helpers, spec, folder / "frames.bin") as crew:
+    with Crew(helpers, spec, folder / FRAMES) as crew:
         checked, dropped = check_annotations(
             found,
             skeleton=spec.skeleton,
@@ -146,7 +175,7 @@ def _store(
             on_bad_sample=spec.on_bad_sample,
             faults_of=partial(faults_of, crew),
         )
-        _write(folder, checked, crew, spec, about | {"dropped": dropped}, watch)
+        return _write(folder, checked, crew, spec, about | {"dropped": dropped}, watch)
 
 
 def divided(samples: Sequence[Sample]) -> list[list[Sample]]:
@@ -225,7 +254,7 @@ def _write(
     spec: StoreSpec,
     about: dict[str, Any],
     watch: Watch,
-) -> None:
+) -> dict[str, Any]:
     folder.mkdir()
     samples = annotations.samples
     empty = empty_frame(samples, spec)
@@ -233,20 +262,21 @@ def _write(
     if need > shutil.disk_usage(folder).free:
         raise OSError(errno.ENOSPC, f"it may need {need / 1e9:.1f} GB")
 
-    (folder / "frames.bin").write_bytes(empty.data)
+    (folder / FRAMES).write_bytes(empty.data)
     survey, shapes = survey_of(spec, len(samples)), list[tuple[int, int]]()
-    with _Flushing(folder / "frames.bin") as flushing:
+    portions = [(1, xxhash.xxh3_64_intdigest(empty.tobytes()))]
+    with _Flushing(folder / FRAMES) as flushing:
         for prepared in crew.store(divided(samples), empty):
             survey.join(prepared.survey)
             shapes += prepared.shapes
-            flushing.written(empty.nbytes * sum(M * T for M, T in prepared.shapes))
+            rows = sum(M * T for M, T in prepared.shapes)
+            portions.append((portions[-1][0] + rows, prepared.digest))
+            flushing.written(empty.nbytes * rows)
             watch.stored(len(prepared.shapes))
     ids = [sample.id for sample in samples]
     counts = survey.counts()
     findings = judge(Surveyed(survey, counts, ids, spec))
     table, persons_cut = table_of(samples, shapes, spec)
-    rows = 1 + sum(persons * frames for persons, frames in shapes)
-
     position = {id: i for i, id in enumerate(ids)}
     # a split is read in the order of the annotations, as the reference does
     numbers = [[position[i] for i in split_ids(annotations, name)] for name in annotations.splits]
@@ -255,9 +285,10 @@ def _write(
     np.save(folder / "ids.npy", np.array(ids, dtype=np.str_))
     np.save(folder / "digests.npy", counts["digest"])
     np.save(folder / "splits.npy", np.array([i for split in numbers for i in split], np.int64))
-    manifest = about | {
+    np.save(folder / "portions.npy", np.array(portions, PORTION_FIELDS))
+    return about | {
         "dtype": str(empty.dtype),
-        "shape": [rows, *empty.shape],
+        "shape": [portions[-1][0], *empty.shape],
         "persons_cut": persons_cut,
         "findings": [asdict(finding) for finding in findings],
         "splits": {
@@ -265,10 +296,6 @@ def _write(
             for name, split, end in zip(annotations.splits, numbers, ends, strict=True)
         },
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    for path in folder.iterdir():  # on the disk before the folder takes its name
-        with path.open("r+b") as file:
-            os.fsync(file.fileno())
 
 
 class _Flushing:

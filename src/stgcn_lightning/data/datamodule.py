@@ -6,8 +6,10 @@ batch.
 """
 
 import os
+import shutil
 import signal
 from dataclasses import dataclass
+from multiprocessing import current_process, util
 from types import FrameType
 from typing import Literal, NamedTuple
 
@@ -337,6 +339,8 @@ def outlast_signals(_: int) -> None:
 
     Terminals and SLURM send a signal to all processes of a job.
     """
+    # a folder for sockets of its own: that of the process that trains is not for it to remove
+    vars(current_process())["_config"].pop("tempdir", None)
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_later)
@@ -348,4 +352,7 @@ def _end_later(number: int, frame: FrameType | None) -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
+    # of the socket through which batches are fetched: an orderly end, which might never come where
+    # nobody fetches them any more, would remove it
+    shutil.rmtree(util.get_temp_dir(), ignore_errors=True)
     os._exit(0)  # torch raises an error for any other exit status

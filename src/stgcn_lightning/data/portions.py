@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from stgcn_lightning.data.checks import COORDINATES, sample_faults
@@ -22,7 +23,6 @@ from stgcn_lightning.data.survey import Survey
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.sources.annotations import Sample, loaded
 
-CHANNELS = 3
 AT_ONCE = 1 << 12  # rows that are normalised together: they stay in the cache
 
 
@@ -33,10 +33,12 @@ class Prepared:
     Attributes:
         shapes: (persons, frames) that are stored of each.
         survey: they were added to it.
+        digest: XXH3 of their frames, in their order.
     """
 
     shapes: list[tuple[int, int]]
     survey: Survey
+    digest: int
 
 
 class Portions:
@@ -77,7 +79,10 @@ class Portions:
         for sample in samples:
             survey.add(sample)
         survey.counts()  # of those that wait
-        return Prepared([bodies.shape[:2] for bodies in self.bodies], survey)
+        digest = xxhash.xxh3_64()
+        for bodies in self.bodies:
+            digest.update(bodies.data)
+        return Prepared([bodies.shape[:2] for bodies in self.bodies], survey, digest.intdigest())
 
     def write(self, start: int) -> None:
         """Write the frames of the samples that were prepared last, from byte `start` on."""

@@ -2,9 +2,11 @@
 
 A store is a folder:
 
-    manifest.json   version, what it was built from, shapes, splits, dropped samples, findings
+    manifest.json   version, what it was built of, shapes, splits, dropped samples, findings; sizes
+                    and digests of the other files
     frames.bin      (rows, V, 3): the frames of all samples and persons end to end, person by person
                     within a sample; row 0 is an empty frame, which stands for an absent person
+    portions.npy    digests of the frames, for each portion of them
     samples.npy     per sample: first row, frames, persons, label
     ids.npy         per sample: its name
     digests.npy     per sample: a number that differs for other key points, 0 where there are none
@@ -12,7 +14,7 @@ A store is a folder:
 
 Frames are float16 if all arrays of the annotations are, otherwise float32. A store is built under a
 lock in a folder of another name and renamed, so that no process opens an incomplete store. It is
-built again when the annotations changed.
+built again when the content of the annotations changed, and when it is damaged: see `parts`.
 """
 
 import errno
@@ -21,19 +23,30 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stgcn_lightning.data.building import Watch, as_it_is, build, empty_frame, table_of
+from stgcn_lightning.data.annotated import CONTENT, STATE, beside_are, content_of, fingerprint
+from stgcn_lightning.data.building import Watch, alone, build, empty_frame, table_of
 from stgcn_lightning.data.checks import check_annotations, split_ids
 from stgcn_lightning.data.overlaps import Divided
+from stgcn_lightning.data.parts import (
+    MANIFEST,
+    DamagedStore,
+    Parts,
+    changed_rows,
+    columns_of,
+    opened,
+    seal,
+    write_manifest,
+)  # fmt: skip
 from stgcn_lightning.data.plausible import Finding
 from stgcn_lightning.data.portions import bodies_of
 from stgcn_lightning.data.spec import StoreSpec
@@ -42,8 +55,6 @@ from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.registry import Source
-
-JUDGED = 1  # version of what is judged of annotations: a store is built again when it changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +77,8 @@ class Store:
             their samples.
         digests: (samples,) int64, alike where the key points are, 0 where there are none; None of
             an older store, or one in memory.
+        portions: digests of the frames, see `parts`; None of an older store, or one in memory.
+        build: a digest of all that the store holds; empty of an older one, or in memory.
     """
 
     folder: Path
@@ -83,6 +96,8 @@ class Store:
     findings: list[Finding] = field(default_factory=list[Finding])
     renamed: list[str] = field(default_factory=list[str])
     digests: Tensor | None = None
+    portions: NDArray[Any] | None = None
+    build: str = ""
 
     def last_rows(self) -> Tensor:
         """(1 + persons of all samples,) int64: row 0, and the last row of each person."""
@@ -103,13 +118,46 @@ class Store:
         digests = None if self.digests is None else self.digests.numpy()
         return Divided(self.ids, self.labels.numpy(), splits, digests)
 
+    def verify(self) -> int:
+        """Read all frames from the disk; returns how many rows were compared with what was written.
+
+        Those of an older store, and in memory, cannot be compared.
+
+        Raises:
+            DamagedStore: some are not what was written, with the samples that they belong to.
+        """
+        if self.portions is None:
+            return 0
+        row = self.frames[0].numel() * self.frames.element_size()
+        try:
+            changed = list(changed_rows(self.folder, self.portions, row))
+        except OSError as error:
+            raise DamagedStore(
+                self.folder, f"its frames cannot be read: {error.strerror}"
+            ) from error
+        if changed:
+            first, lasts = self.first_row, self.first_row + self.num_persons * self.num_frames
+            hit = [(first < stop) & (lasts > start) for start, stop in changed]
+            numbers = torch.stack(hit).any(0).nonzero().flatten()
+            whose = "absent persons"
+            if len(numbers):
+                whose = f"{len(numbers)} of {len(self.ids)} samples, or of those beside them,"
+                whose += f" (e.g. {str(self.ids[numbers[0]])!r})"
+            raise DamagedStore(self.folder, f"the frames of {whose} are not what was written")
+        return len(self.frames)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        """Send another process the path, not gigabytes of frames."""
-        return open_store, (self.folder,)
+        """Send another process the path, not gigabytes of frames; it opens this store or none."""
+        return open_store, (self.folder, self.build)
 
 
 def open_or_build(
-    annotations: str | Path, spec: StoreSpec, root: str | Path, watch: Watch | None = None
+    annotations: str | Path,
+    spec: StoreSpec,
+    root: str | Path,
+    watch: Watch | None = None,
+    *,
+    verify: bool = False,
 ) -> Store:
     """Open the store of these annotations under `root`, after building it if there is none.
 
@@ -118,6 +166,7 @@ def open_or_build(
         spec: how it is read, checked and normalised.
         root: folder of all stores; made if absent.
         watch: is told how the building goes.
+        verify: compare all frames with what was written, which takes as long as reading them.
 
     Raises:
         FileNotFoundError: there is neither a store nor the annotations to build it from.
@@ -131,118 +180,158 @@ def open_or_build(
         (24, ['train', 'val'])
     """
     annotations, root = Path(annotations), Path(root)
-    text = json.dumps([str(annotations.resolve()), spec.describe()], sort_keys=True)
+    watch = watch or Watch()
+    try:
+        text = json.dumps([str(annotations.resolve()), spec.describe()], sort_keys=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError before Python 3.13
+        raise BadInput(f"annotations {annotations} cannot be found: {error}") from None
     folder = root / f"{annotations.stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    if is_current(folder, annotations, spec.source):
-        return open_store(folder)
-    if not annotations.exists():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(annotations))
+    store, damage = _current(folder, annotations, spec.source, verify=verify)
+    if store:
+        return store
+    if not annotations.exists() and not any(map(os.path.exists, _aside(folder))):
+        raise _nothing_to_build_of(annotations, damage)
     with explaining_where(root):
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{folder.name}.lock"):
+        with alone(folder, watch):
+            _recover(folder)
             # another process may have built it meanwhile
-            if not is_current(folder, annotations, spec.source):
-                _build(folder, annotations, spec, watch or Watch())
-    return open_store(folder)
+            store, damage = _current(folder, annotations, spec.source, verify=verify)
+            if not store and annotations.exists():
+                if damage:
+                    watch.remark(f"{damage.what}: it is built again")
+                _build(folder, annotations, spec, watch)
+                store = open_store(folder)
+                if verify:
+                    store.verify()
+    if not store:
+        raise _nothing_to_build_of(annotations, damage)
+    return store
 
 
-def open_store(folder: Path) -> Store:
-    """Map the arrays of a finished store into memory; nothing is read but the manifest."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    samples = np.load(folder / "samples.npy")
-    flat = np.load(folder / "splits.npy", mmap_mode="c")
-    digests = folder / "digests.npy"
-    # mode "c" (copy on write) gives torch the writable memory it wants and never touches the file
-    frames = np.memmap(
-        folder / "frames.bin", manifest["dtype"], "c", shape=tuple(manifest["shape"])
-    )
+def open_store(folder: Path, build: str | None = None) -> Store:
+    """Map the frames of a finished store into memory, and read and check the rest of it.
 
+    Args:
+        folder: of the store.
+        build: of the store that is meant; None: whichever is there.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DamagedStore: its files are not what was written, or do not fit together.
+        BadInput: the store was built again since.
+    """
+    store = _store_of(folder, opened(folder))
+    if build is not None and store.build != build:
+        raise BadInput(
+            f"the store {folder} was built again while it was in use, of other annotations: start "
+            "again, resume=auto goes on from the last checkpoint"
+        )
+    return store
+
+
+def _store_of(folder: Path, parts: Parts) -> Store:
+    manifest = parts.manifest
     return Store(
         folder=folder,
-        frames=torch.as_tensor(frames),
-        ids=np.load(folder / "ids.npy", mmap_mode="r"),
-        splits={
-            name: torch.as_tensor(flat[start:stop])
-            for name, (start, stop) in manifest["splits"].items()
-        },
+        frames=torch.as_tensor(parts.frames),
+        ids=parts.ids,
+        splits={name: torch.as_tensor(numbers) for name, numbers in parts.splits.items()},
         dropped=manifest["dropped"],
         persons_cut=manifest["persons_cut"],
         scored=manifest["dimension"] == "2d",
-        skeleton=Skeleton.from_dict(manifest["skeleton"]),
-        # a store of which the annotations are gone may be older than these
-        findings=[Finding(**finding) for finding in manifest.get("findings", [])],
-        renamed=manifest.get("renamed", []),
-        digests=torch.as_tensor(np.load(digests, mmap_mode="c")) if digests.exists() else None,
-        **_columns(samples),
+        skeleton=parts.skeleton,
+        findings=[Finding(**finding) for finding in manifest["findings"]],
+        renamed=manifest["renamed"],
+        digests=None if parts.digests is None else torch.as_tensor(parts.digests),
+        portions=parts.portions,
+        build=manifest["build"],
+        **_tensors(parts.columns),
     )
 
 
-def is_current(folder: Path, annotations: Path, source: Source) -> bool:
-    """Whether `folder` is a finished store of these annotations, and of their reader, as they are.
+def _nothing_to_build_of(annotations: Path, damage: DamagedStore | None) -> Exception:
+    if damage is None:
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(annotations))
+    return BadInput(
+        f"{damage.what}, and {annotations}, of which it was built, is not there: put it back, and "
+        "the store is built again"
+    )
+
+
+def _current(
+    folder: Path, annotations: Path, source: Source, *, verify: bool
+) -> tuple[Store | None, DamagedStore | None]:
+    """The finished store of annotations as they are, and of their reader, or what is wrong with it.
 
     A store whose annotations have been moved away is still good.
     """
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        rows, joints, channels = manifest["shape"]
-        size = rows * joints * channels * np.dtype(manifest["dtype"]).itemsize
-        if (folder / "frames.bin").stat().st_size != size or not _beside_are(manifest):
-            return False
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
-        return False  # absent, or damaged since
-    return not annotations.exists() or fingerprint(annotations, source).items() <= manifest.items()
-
-
-def _beside_are(manifest: dict[str, Any]) -> bool:
-    """Whether the files that held arrays besides the annotations are as they were, or gone."""
-    files: dict[str, list[int]] = manifest.get("beside", {})
-    return all(as_it_is(path) in (None, was) for path, was in files.items())
-
-
-def fingerprint(annotations: Path, source: Source) -> dict[str, int | str]:
-    """What changes when an annotation file, the files in such a folder, or their reader change."""
-    files = [path for path in annotations.rglob("*") if path.is_file()]  # of a folder
-    stats = [path.stat() for path in files or [annotations]]
-    found: dict[str, int | str] = {
-        "source_bytes": sum(stat.st_size for stat in stats),
-        "source_changed_ns": max(stat.st_mtime_ns for stat in stats),
-        "judged": JUDGED,
-    }
-    if files:
-        found["source_files"] = len(files)
-    if source.version:
-        found["source_version"] = source.version
-    return found
+        parts = opened(folder)
+        store = _store_of(folder, parts)
+        if verify:
+            store.verify()
+    except FileNotFoundError:
+        return None, None
+    except DamagedStore as error:
+        return None, error
+    if not beside_are(parts.manifest):
+        return None, None
+    if not annotations.exists():
+        return store, None
+    now = fingerprint(annotations, source)
+    if now.items() <= parts.manifest.items():
+        return store, None
+    alike = (now | {STATE: ""}).items() <= (parts.manifest | {STATE: ""}).items()
+    if not alike or content_of(annotations) != parts.manifest[CONTENT]:
+        return None, None
+    with suppress(BadInput, OSError):  # they were copied or touched, which need not be found again
+        write_manifest(folder, parts.manifest | now)
+    return store, None
 
 
 def _build(folder: Path, annotations: Path, spec: StoreSpec, watch: Watch) -> None:
     """Replace `folder` by a finished store; after an error everything is as before."""
     source = fingerprint(annotations, spec.source)
-    building, old = (folder.with_name(folder.name + suffix) for suffix in (".building", ".old"))
+    building, old = _aside(folder)
     _remove(building, old)  # what a killed process left
     try:
-        fault = None
+        fault, manifest = None, dict[str, Any]()
         try:
-            build(building, annotations, spec, spec.describe() | source, watch)
+            manifest = build(building, annotations, spec, spec.describe() | source, watch)
+            with suppress(OSError):
+                manifest[CONTENT] = content_of(annotations)
         except BadInput as error:
             fault = error
-        # arrays are read from where they were in the files, at first
-        changed = (
-            spec.source.read_in_place
-            and annotations.exists()
-            and fingerprint(annotations, spec.source) != source
-        )
-        if not changed and not fault:
-            changed = not _beside_are(json.loads((building / "manifest.json").read_text()))
+        changed = fingerprint(annotations, spec.source) != source
         if changed:
+            manifest[CONTENT] = None  # it may be of what came after that which was read
+        # arrays are read from where they were in the files, at first
+        changed = changed and spec.source.read_in_place and annotations.exists()
+        if changed or (not fault and not beside_are(manifest)):
             raise BadInput(f"{annotations} changed while it was read: start again") from fault
         if fault:
             raise fault
+        seal(building, manifest)
         if folder.exists():
             folder.rename(old)
         building.rename(folder)
     finally:
         _remove(building, old)
+
+
+def _aside(folder: Path) -> tuple[Path, Path]:
+    """Where a store is built, and where the one before lies while the new one takes its name."""
+    return folder.with_name(f"{folder.name}.building"), folder.with_name(f"{folder.name}.old")
+
+
+def _recover(folder: Path) -> None:
+    """Give a finished store its name, if a process was killed just before it did."""
+    for aside in _aside(folder):
+        if not folder.exists() and (aside / MANIFEST).exists():
+            with suppress(DamagedStore):
+                open_store(aside)
+                aside.rename(folder)
 
 
 def store_in_memory(samples: Sequence[Sample], spec: StoreSpec) -> Store:
@@ -277,18 +366,17 @@ def store_in_memory(samples: Sequence[Sample], spec: StoreSpec) -> Store:
         persons_cut=persons_cut,
         scored=spec.dimension == "2d",
         skeleton=spec.skeleton,
-        **_columns(table),
+        **_tensors(columns_of(table)),
     )
 
 
-def _columns(table: NDArray[Any]) -> dict[str, Any]:
-    """The attributes of a `Store` that stand in its table of samples."""
-    fields = {"first_row": "first_row", "num_frames": "frames", "num_persons": "persons"}
-    fields["labels"] = "label"
-    return {name: torch.as_tensor(table[of].astype(np.int64)) for name, of in fields.items()}
+def _tensors(columns: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
+    return {name: torch.as_tensor(column) for name, column in columns.items()}
 
 
 def _remove(*folders: Path) -> None:
     for folder in folders:
-        if folder.exists():
+        if folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder)
+        else:
+            folder.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from stgcn_lightning.engine import (  # noqa: F401
 from stgcn_lightning.engine.convert import convert
 from stgcn_lightning.engine.folded import Folded, folded_form
 from stgcn_lightning.engine.folded_on_cpu import STGCNOnCPU
+from stgcn_lightning.engine.halving import Halving
 from stgcn_lightning.engine.memory import Widest, rows_at_once
 from stgcn_lightning.engine.norms import RowNorm
 from stgcn_lightning.engine.persons import distinct, every, find_present, sent
@@ -91,6 +92,8 @@ class Engine:
     every person in training, since absent persons then differ. Norms without running statistics are
     those of the batch in evaluation, too: every row counts as often as it stands for a person.
 
+    An evaluation for which memory does not suffice goes on with fewer clips at a time (`halving`).
+
     Args:
         model: a plain model, in training or evaluation mode, on any device.
         norm_group: clips that share their batch-norm statistics, at most; None is the whole batch.
@@ -117,6 +120,7 @@ class Engine:
         self.current = convert(model)
         self._most_clips = 0  # of a training batch so far
         self._evaluation: Evaluation | None = None
+        self.halving = Halving(self._evaluate)
         self._more: Tensor | None = None  # of the last training batch, see `further_loss`
 
     def __call__(self, clips: Tensor, present: Tensor | None = None) -> Tensor:
@@ -133,7 +137,7 @@ class Engine:
         self.model.check(clips)
         self._more = None
         moving = self.model.training or torch.is_grad_enabled() or normalises_by_batch(self.model)
-        return self._train(clips, present) if moving else self._evaluate(clips, present)
+        return self._train(clips, present) if moving else self.halving(clips, present)
 
     def evaluation(self) -> Evaluation:
         """The evaluation form of the present weights; built again when they have changed."""

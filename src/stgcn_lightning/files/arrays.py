@@ -12,6 +12,8 @@ from stgcn_lightning.files.placed import ArrayInFile, Run
 from stgcn_lightning.files.reading import AnyPath
 from stgcn_lightning.files.unpickling import MOST_AXES, Built, NotPlain, is_text
 
+INTEGERS = {int}
+
 
 class Dtype(Built):
     """A numpy dtype of numbers or text.
@@ -69,7 +71,7 @@ def _lists(shape: Any, data: Any) -> Any:
 
     Numpy writes objects row by row, also those of arrays that lie column by column.
     """
-    if not isinstance(data, list) or len(shape) > MOST_AXES or any(not_a_side(n) for n in shape):
+    if not isinstance(data, list) or not are_sides(shape):
         raise pickle.UnpicklingError("an array of objects that has none")
     entries = cast("list[Any]", data)
     if shape == () and len(entries) == 1 and isinstance(entries[0], dict | list):
@@ -153,17 +155,20 @@ def check_array(shape: Any, dtype: Any, data: Any) -> None:
     made_of_bytes = isinstance(data, (bytes, bytearray, Run))
     if not isinstance(dtype, Dtype) or dtype.objects or not made_of_bytes:
         raise pickle.UnpicklingError("an array that is not made of bytes")
-    if type(shape) is not tuple or len(shape) > MOST_AXES or any(not_a_side(n) for n in shape):
+    if type(shape) is not tuple or not are_sides(shape):
         raise pickle.UnpicklingError("an array whose shape is no shape")
-    if not dtype.value.itemsize and math.prod(shape):  # any number of entries without a byte
+    entries, itemsize = math.prod(shape), dtype.value.itemsize
+    if not itemsize and entries:  # any number of entries without a byte
         raise pickle.UnpicklingError("an array of text without letters")
-    size = math.prod(shape) * dtype.value.itemsize
+    size = entries * itemsize
     if size != len(data) and not (isinstance(data, Run) and data.may_be(size)):
         raise pickle.UnpicklingError("an array whose shape does not fit its bytes")
     if not isinstance(data, Run) and not is_text(data, dtype.value):
         raise pickle.UnpicklingError("text with characters that do not exist")
 
 
-def not_a_side(size: Any) -> bool:
-    """Whether a value cannot be the length of an axis."""
-    return type(size) is not int or not 0 <= size < 1 << 62
+def are_sides(shape: Any) -> bool:
+    """Whether values can be the lengths of the axes of an array; asked of every array of a file."""
+    if len(shape) > MOST_AXES or not INTEGERS.issuperset(map(type, shape)):
+        return False
+    return not shape or (min(shape) >= 0 and max(shape) < 1 << 62)

@@ -5,6 +5,7 @@ end, and unpacks whatever an archive holds. Here a header is matched, and nothin
 its size is known and bounded.
 """
 
+import io
 import math
 import re
 import zipfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.unpickling import MOST_AXES, is_text, said_by
@@ -26,10 +28,11 @@ MOST_MEMBERS = 10_000
 # for who is absent, and NaN, make key points smaller, but not by hundreds
 MOST_FREE, MOST_UNPACKED = 1 << 24, 64
 NUMBERS = r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,5})"
-HEADER = re.compile(
-    rf"\s*\{{\s*'descr':\s*'({NUMBERS}|\|?O)',\s*'fortran_order':\s*(True|False),"
+HEADER_OF = (
+    r"\s*\{\s*'descr':\s*(%s),\s*'fortran_order':\s*(True|False),"
     r"\s*'shape':\s*\(((?:\d{1,18}L?(?:,\s*)?)*)\),?\s*\}\s*"
 )
+HEADER = re.compile(HEADER_OF % rf"'(?:{NUMBERS}|\|?O)'")
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -155,8 +158,12 @@ def most_unpacked(path: Path) -> int:
     return MOST_FREE + MOST_UNPACKED * path.stat().st_size
 
 
-def read_header(file: IO[bytes]) -> Header:
+def read_header(file: IO[bytes], records: np.dtype[Any] | None = None) -> Header:
     """What the array is that begins in `file`, which is then at its entries.
+
+    Args:
+        file: at its beginning.
+        records: the only type that is taken; None: any of numbers or text.
 
     Raises:
         ValueError: it is no array of numpy's format, or one of records.
@@ -168,13 +175,15 @@ def read_header(file: IO[bytes]) -> Header:
     if length > LONGEST_HEADER:
         raise ValueError("an array with a header that is too long")
     text = file.read(length).decode("latin-1")
-    found = HEADER.fullmatch(text)
+    pattern = HEADER if records is None else re.compile(HEADER_OF % re.escape(str(records.descr)))
+    found = pattern.fullmatch(text)
     if found is None:
         raise ValueError("an array that is none of plain numbers or text")
     shape = tuple(int(side) for side in re.findall(r"\d+", found[3]))
     if len(shape) > MOST_AXES:
         raise ValueError(f"an array of {len(shape)} axes")
-    return Header(np.dtype(found[1]), shape, "F" if found[2] == "True" else "C")
+    dtype = np.dtype(found[1][1:-1]) if records is None else records
+    return Header(dtype, shape, "F" if found[2] == "True" else "C")
 
 
 def npy_header(path: Path) -> Header:
@@ -186,6 +195,24 @@ def npy_header(path: Path) -> Header:
     """
     with path.open("rb") as file:
         return read_header(file)
+
+
+def array_in(content: NDArray[np.uint8], records: np.dtype[Any] | None = None) -> np.ndarray:
+    """The array that the bytes of an .npy file are, which it shares.
+
+    Args:
+        content: (bytes,) of the whole file.
+        records: the only type that is taken; None: any of numbers or text.
+
+    Raises:
+        ValueError: it is none, or has another length.
+    """
+    file = io.BytesIO(content[: LONGEST_HEADER + 12].tobytes())
+    header = read_header(file, records)
+    entries = content[file.tell() :]
+    if header.dtype.hasobject or header.nbytes != len(entries):
+        raise ValueError("an array that has not the length that it says")
+    return entries.view(header.dtype).reshape(header.shape, order=header.order)
 
 
 def mapped(path: Path) -> np.ndarray:

@@ -280,7 +280,7 @@ class _InPlaceUnpickler(_PlainUnpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         """The run at a place, and what there is without places."""
-        placed = isinstance(pid, tuple) and len(cast("tuple[Any, ...]", pid)) == 3
+        placed = type(pid) is tuple and len(pid) == 3  # pyright: ignore[reportUnknownArgumentType]
         return Run(self.file, *pid) if placed else super().persistent_load(pid)
 
     def encode(self, text: Any, encoding: str) -> Any:

@@ -20,6 +20,8 @@ def opened(path: AnyPath) -> Iterator[BinaryIO]:
     Raises:
         BadInput: there is no such file, or it cannot be read.
     """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise BadInput(f"{path} is a pipe or a device: save what it gives in a file, and name that")
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below; only opening it may fail here
     except FileNotFoundError:

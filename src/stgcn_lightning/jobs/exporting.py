@@ -80,11 +80,15 @@ def export(settings: ExportSettings) -> None:
     out = path_of("out", settings.out) if settings.out else settings.run_dir / name
     sidecar = out.with_suffix(".json")
     refuse_out(out, sidecar, suffix)
-    with write_atomically(sidecar) as about, write_atomically(out) as file:
-        proof = WRITERS[form](model, card, file)
-        content = describe(form, out, checkpoint, card, stream_text(settings, card)) | proof
-        about.write(json.dumps(content, indent=2).encode())
-        about.flush()
+    try:
+        with write_atomically(sidecar) as about, write_atomically(out) as file:
+            proof = WRITERS[form](model, card, file)
+            content = describe(form, out, checkpoint, card, stream_text(settings, card)) | proof
+            about.write(json.dumps(content, indent=2).encode())
+            about.flush()
+    except BadInput:
+        out.unlink(missing_ok=True)  # it was not there before, and is of no use alone
+        raise
     console.print(
         f"{form}: {shown(out)} ({out.stat().st_size / 1e6:.2f} MB), sidecar {shown(sidecar)}"
     )

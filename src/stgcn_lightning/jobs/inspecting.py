@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from stgcn_lightning.jobs.inspection.recognising import kind_at
 from stgcn_lightning.settings.doors import InspectSettings
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.sources.recordings import Reading
-from stgcn_lightning.terminal import console, shown
+from stgcn_lightning.terminal import answer, complain, console, refuse_lost, shown
 
 # kind -> module:function, imported when such a thing is looked at: some take seconds to import
 INSPECTORS = {
@@ -43,9 +42,10 @@ def inspect(settings: InspectSettings) -> None:
     out = out_of(settings)
     found = inspected(settings)
     if settings.format == "json":
-        print(json.dumps(found.plain(), indent=2))
+        answer(f"{json.dumps(found.plain(), indent=2)}\n")
     else:
         print_inspected(found, console)
+        refuse_lost()
     if out is None:
         return
     # imported where a page is written: its imports take seconds
@@ -106,7 +106,7 @@ def inspected(settings: InspectSettings) -> Inspected:
     )
     if path.is_file() and path.stat().st_size > LARGE:
         size = measured(path.stat().st_size, "bytes")
-        print(f"reading {shown(path)}, {size}, once: this takes a while", file=sys.stderr)
+        complain(f"reading {shown(path)}, {size}, once: this takes a while")
     module, _, function = INSPECTORS[kind].partition(":")
     inspector: Callable[[Asked], Inspected] = getattr(importlib.import_module(module), function)
     return inspector(asked)

@@ -15,7 +15,7 @@ from stgcn_lightning.checkpoints.zoo import (
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.published import published_figures
 from stgcn_lightning.settings.doors import ZooSettings
-from stgcn_lightning.terminal import console
+from stgcn_lightning.terminal import answer, console, refuse_lost
 
 BYTES = 4  # of a number in float32
 
@@ -46,7 +46,7 @@ def list_zoo(settings: ZooSettings) -> None:
         places = settings.downloads.address, settings.downloads.pyskl
         for row, entry in zip(rows, entries, strict=True):
             row["address"] = entry.address(*places)
-        print(json.dumps(rows, indent=2))
+        answer(f"{json.dumps(rows, indent=2)}\n")
         return
     table = Table()
     for name in ("checkpoint=", "top-1"):
@@ -70,6 +70,7 @@ def list_zoo(settings: ZooSettings) -> None:
         "frames; MB of the parameters in float32, nobody publishes the sizes of the files; of the "
         "SHA-256 its first digits, PYSKL publishes none"
     )
+    refuse_lost()
 
 
 def row_of(entry: Entry) -> dict[str, Any]:

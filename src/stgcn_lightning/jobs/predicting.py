@@ -32,7 +32,7 @@ from stgcn_lightning.settings.doors import PredictSettings
 from stgcn_lightning.settings.fields import path_of
 from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.sources.recordings import Reading
-from stgcn_lightning.terminal import counted
+from stgcn_lightning.terminal import answer, counted
 
 TOGETHER = 16  # pieces that are answered at once; those of standard input as they come
 Pair = tuple[Asked, list[Piece]]
@@ -179,7 +179,10 @@ def judges_of(settings: PredictSettings, say: Callable[[str], object]) -> Judges
         if not isinstance(one, str):
             raise BadInput(f"{key}={one} is no path: give a file or the folder of a run")
         files[str(name)] = file_of(key, one, settings.downloads, say)
-    return load_judges(files, weights, device_named(settings.device))
+    judges = load_judges(files, weights, device_named(settings.device))
+    for one in judges.predictors.values():
+        one.engine.halving.say = say
+    return judges
 
 
 def file_of(
@@ -249,7 +252,7 @@ def written_to(out: Path | None) -> Iterator[Callable[[str], object]]:
         BadInput: the file is there already, or cannot be written.
     """
     if out is None:
-        yield lambda text: print(text, end="", flush=True)
+        yield answer
         return
     if out.exists():
         raise BadInput(f"out={out} exists already: remove it or choose another name")

@@ -40,7 +40,7 @@ def prepare(settings: PrepareSettings) -> None:
         benchmark = replace(settings.benchmark, annotations=annotations)
         settings = replace(settings, benchmark=benchmark)
     skeleton = settings.skeleton
-    store = open_store_of(settings, download=True, explain=True)
+    store = open_store_of(settings, download=True, explain=True, verify=settings.verify)
     frames = store.num_frames
     table = Table(title=f"{settings.benchmark.name}: {shown(store.folder)}")
     for column in ("split", "samples", "classes", "two persons and more", "frames (min/mean/max)"):
@@ -62,6 +62,13 @@ def prepare(settings: PrepareSettings) -> None:
         f"{store.frames.dtype}".replace("torch.", "")
         + f", {size / 1e6:.1f} MB"
     )
+    if settings.verify and store.portions is None:
+        console.print(
+            "not verified: the store is of an older version without digests, and its annotations "
+            "are not there to build it again"
+        )
+    elif settings.verify:
+        console.print("verified: every part of the store is what was written")
     say_missing_splits(settings.benchmark, store)
     if command:
         console.print(f"next: {command}")

@@ -37,6 +37,10 @@ class StoreProgress(Watch):
     ) -> None:
         self.bar.stop()
 
+    def remark(self, line: str) -> None:
+        """Print a line."""
+        console.print(line)
+
     def seen(self, done: int, total: int) -> None:
         """Show how many bytes of the annotations have been looked at."""
         if not self.total:

@@ -10,6 +10,7 @@ from stgcn_lightning.data.overlaps import judge_splits
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.errors import BadInput, nearest
 from stgcn_lightning.files.downloads import fetch
+from stgcn_lightning.files.reading import sha256
 from stgcn_lightning.jobs.classes import class_names
 from stgcn_lightning.jobs.fetching import downloads_of
 from stgcn_lightning.jobs.store_progress import StoreProgress
@@ -26,12 +27,15 @@ from stgcn_lightning.terminal import console, shown
 MOST = 1 << 36  # bytes of annotations; the largest that are published have 6e9
 
 
-def open_store_of(settings: Common, *, download: bool = False, explain: bool = False) -> Store:
+def open_store_of(
+    settings: Common, *, download: bool = False, explain: bool = False, verify: bool = False
+) -> Store:
     """The store of the benchmark's annotations, built (or synthesised) first if need be.
 
     With `download`, annotations that are neither there nor in a store are fetched if the benchmark
     says where they are published; not under another name, which is more likely misspelt. With
-    `explain`, what may be wrong with the data is printed with examples and remedies.
+    `explain`, what may be wrong with the data is printed with examples and remedies. With `verify`,
+    all frames are compared with what was written, and the store is built again if some differ.
 
     Raises:
         BadInput: there are no annotations, or they cannot be used.
@@ -52,7 +56,7 @@ def open_store_of(settings: Common, *, download: bool = False, explain: bool = F
     watch = StoreProgress(annotations, always=explain)
     try:
         with watch:
-            store = open_or_build(annotations, spec, root, watch)
+            store = open_or_build(annotations, spec, root, watch, verify=verify)
     except FileNotFoundError as error:
         source = benchmark.download
         if not download or not source or Path(source).name != annotations.name:
@@ -64,6 +68,7 @@ def open_store_of(settings: Common, *, download: bool = False, explain: bool = F
             ) from error
         downloads = downloads_of(settings.downloads)
         fetch(source, annotations, looked_at(spec), downloads, console, most=MOST)
+        console.print(f"its SHA-256 is {sha256(annotations)}; none is published to compare it with")
         with watch:
             store = open_or_build(annotations, spec, root, watch)
     print_left_out(store)

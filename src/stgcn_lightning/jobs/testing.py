@@ -198,6 +198,7 @@ def answers_of(built: Built, checkpoint: Path) -> Answers:
     """What the model, with the weights of `checkpoint`, answers for the split that is tested."""
     settings, data = built.settings, built.data
     recognizer = Recognizer(built.model, ids=data.store.ids, compile_mode=settings.model.compile)
+    recognizer.engine.halving.say = console.print
     trainer = build_tester(settings)
     with passing_on_ctrl_c(trainer):
         trainer.test(recognizer, data, verbose=False)

@@ -1,5 +1,6 @@
 """Lightning's trainers, with the callbacks of the settings."""
 
+import os
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import stgcn_lightning.jobs.announcements  # noqa: F401 - it takes effect when i
 from stgcn_lightning import ranks
 from stgcn_lightning.callbacks.bars import Bars
 from stgcn_lightning.callbacks.checkpoint_files import CheckpointFiles
+from stgcn_lightning.callbacks.ddp import DDP
 from stgcn_lightning.callbacks.speed import Speed
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.description import epochs_of
@@ -35,7 +37,7 @@ def build_trainer(
     callbacks = [one.make() for one in callbacks_of(settings).values()]
     if not loggers:  # these two write to loggers alone
         callbacks = [c for c in callbacks if not isinstance(c, LearningRateMonitor | Speed)]
-    return settings.trainer.make(
+    trainer = settings.trainer.make(
         **devices_of_ranks(settings.trainer),
         max_epochs=epochs_of(settings),
         accumulate_grad_batches=together,
@@ -49,6 +51,8 @@ def build_trainer(
         enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
         **limits,
     )
+    refuse_listening(trainer)
+    return trainer
 
 
 def steps_of_optimiser(trainer: lightning.Trainer, batches: int) -> int:
@@ -60,7 +64,7 @@ def steps_of_optimiser(trainer: lightning.Trainer, batches: int) -> int:
 
 def build_tester(settings: Common) -> lightning.Trainer:
     """A trainer that logs and saves nothing."""
-    return settings.trainer.make(
+    trainer = settings.trainer.make(
         **devices_of_ranks(settings.trainer),
         logger=False,
         enable_checkpointing=False,
@@ -69,6 +73,8 @@ def build_tester(settings: Common) -> lightning.Trainer:
         default_root_dir=str(settings.run_dir),
         **(FAST if settings.debug == "fast" else {}),
     )
+    refuse_listening(trainer)
+    return trainer
 
 
 def devices_of_ranks(trainer: Trainer) -> dict[str, int]:
@@ -86,6 +92,20 @@ def devices_of_ranks(trainer: Trainer) -> dict[str, int]:
         )
     local = ranks.local_world_size()
     return {"devices": local, "num_nodes": ranks.world_size() // local}
+
+
+def refuse_listening(trainer: lightning.Trainer) -> None:
+    """Refuse a strategy whose ranks would meet at a port of this machine.
+
+    Raises:
+        BadInput: with what it can be instead.
+    """
+    kind = type(trainer.strategy)
+    if ranks.MEETING in os.environ and not issubclass(kind, DDP):
+        raise BadInput(
+            f"trainer.strategy is a {kind.__name__}, whose ranks would meet where any process can "
+            "join them: derive it from stgcn_lightning.callbacks.ddp.DDP, or start with torchrun"
+        )
 
 
 def callbacks_of(settings: TrainSettings) -> dict[str, Object]:

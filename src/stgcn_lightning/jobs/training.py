@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 from stgcn_lightning import ranks
 from stgcn_lightning.callbacks.early_stopping import EarlyStopping
 from stgcn_lightning.checkpoints.weights import fine_tune, load, read_weights
+from stgcn_lightning.data.parts import DamagedStore
 from stgcn_lightning.errors import BadInput, NotFinite
 from stgcn_lightning.jobs.building import Built, build
 from stgcn_lightning.jobs.cards import training_card
@@ -151,7 +152,7 @@ def optimisation_of(built: Built) -> Optimisation:
 
 def recognizer_of(built: Built, optimisation: Optimisation, card: dict[str, Any]) -> Recognizer:
     """The model with the recipe that trains it, and the card of its checkpoints."""
-    return Recognizer(
+    recognizer = Recognizer(
         built.model,
         ids=built.data.store.ids,
         optimisation=optimisation,
@@ -159,6 +160,8 @@ def recognizer_of(built: Built, optimisation: Optimisation, card: dict[str, Any]
         norm_group=built.run.batch.norm_group,
         compile_mode=built.settings.model.compile,
     )
+    recognizer.engine.halving.say = console.print
+    return recognizer
 
 
 def fit(
@@ -198,7 +201,11 @@ def fit(
             if page:
                 dashboard.show_page("train/report", page)
     if diverged:
-        raise BadInput(f"{diverged}; {what_is_left(settings)}") from diverged
+        try:
+            built.data.store.verify()
+        except DamagedStore as damage:
+            diverged = f"{diverged}; {damage}"
+        raise BadInput(f"{diverged}; {what_is_left(settings)}")
     return {k: float(v) for k, v in trainer.callback_metrics.items() if k == "val/top1"}
 
 

@@ -6,6 +6,7 @@ folder is made, or refused, before that: `Folders` is called first of all, and n
 """
 
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from stgcn_lightning.settings.compose import settings_of
 from stgcn_lightning.settings.doors import DOORS
 
 FIRST_SPECIAL_STEP = 1 << 31  # SLURM counts batch scripts and the like from the top down
+SKEW = 3600.0  # seconds by which the clock of a file server may go before that of this machine
 beginning = False  # a job begins: folders are made, not only named
 
 
@@ -134,9 +136,7 @@ def run_dir(root: str, resume: str | None) -> str:
     from stgcn_lightning.distributed import key_value_store  # imports torch
 
     # torchrun's agent holds it
-    store = key_value_store(
-        os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False
-    )
+    store = key_value_store(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
     key = f"stgcn_lightning/run_dir/{os.environ['TORCHELASTIC_RESTART_COUNT']}"
     if ranks.global_rank() == 0:
         store.set(key, _run_dir(root, resume))
@@ -165,7 +165,22 @@ def _run_dir_in_slurm(root: str, resume: str | None) -> str:
 
 
 def _newest_run(root: str, *names: str) -> str | None:
-    """The run directory under `root` with the newest checkpoint, among those of these names."""
-    runs = (file for name in names for file in Path(root).glob(f"{name}/checkpoints/*.ckpt"))
-    newest = max(runs, key=lambda file: file.stat().st_mtime, default=None)
-    return str(newest.parents[1]) if newest else None
+    """The run directory under `root` with the newest checkpoint, among those of these names.
+
+    Raises:
+        BadInput: the clock was set back since, so that it cannot be told.
+    """
+    changed: dict[Path, float] = {}
+    for name in names:
+        for file in Path(root).glob(f"{name}/checkpoints/*.ckpt"):
+            run = file.parents[1]
+            changed[run] = max(changed.get(run, 0.0), file.stat().st_mtime)
+    if not changed:
+        return None
+    newest = max(changed, key=changed.__getitem__)
+    if len(changed) > 1 and changed[newest] > time.time() + SKEW:
+        raise BadInput(
+            f"{newest} was written at a time that is still to come: the clock was set back, and "
+            "resume=auto cannot tell which run is the newest; name it, hydra.run.dir=RUN"
+        )
+    return str(newest)

@@ -23,14 +23,23 @@ from stgcn_lightning.jobs.folders import hold, release
 from stgcn_lightning.launching.arguments import refuse_unused, with_recordings
 from stgcn_lightning.launching.claiming import Refused
 from stgcn_lightning.launching.helping import asks_for_help, help_of
+from stgcn_lightning.launching.machine import end_of
 from stgcn_lightning.launching.processes import Failure, run
 from stgcn_lightning.launching.resolvers import register_resolvers
-from stgcn_lightning.launching.sentences import explain, is_override, peer_lost
+from stgcn_lightning.launching.sentences import explain, is_override
 from stgcn_lightning.launching.surroundings import check_surroundings, wait_briefly
 from stgcn_lightning.launching.table import keep_result
 from stgcn_lightning.ranks import global_rank
 from stgcn_lightning.shipped import CONF
-from stgcn_lightning.terminal import fitting, plain, prepare_streams
+from stgcn_lightning.terminal import (
+    answer,
+    complain,
+    fitting,
+    outliving,
+    plain,
+    prepare_streams,
+    refuse_lost,
+)
 
 
 def open_door(name: str) -> None:
@@ -57,9 +66,13 @@ def open_door(name: str) -> None:
     main = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)
     try:
         if asks_for_help(sys.argv[1:]):
-            print(help_of(name, [*filter(is_override, sys.argv[1:])]))
+            answer(help_of(name, [*filter(is_override, sys.argv[1:])]) + "\n")
         else:
             main(door)()
+            with outliving(sys.stdout):
+                sys.stdout.flush()
+            if not door.entered:  # what Hydra prints: --cfg, --info
+                refuse_lost()
     except Failure as failure:
         leave(failure.message, failure.status)
     except Refused as refused:
@@ -72,8 +85,11 @@ def open_door(name: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
-        if debugging or door.entered:
+        end = end_of(error, name)  # also of what Hydra itself writes
+        if debugging or (door.entered and not end):
             raise
+        if end:
+            leave(*end)
         leave(explain(error, name), 2)
     finally:
         release()
@@ -109,11 +125,11 @@ class Door:
             if self.debugging:
                 raise
             leave(explain(error, self.door), 2)
-        except RuntimeError as error:
-            sentence = peer_lost(error)
-            if self.debugging or not sentence:
+        except (OSError, MemoryError, RuntimeError) as error:
+            end = end_of(error, self.door)
+            if self.debugging or not end:
                 raise
-            leave(sentence, 1)
+            leave(*end)
 
     def _job_of_sweep(self, cfg: DictConfig, overrides: list[str]) -> Any:
         """Run a job of a sweep here, or as one of its ranks, and keep what it reached."""
@@ -140,5 +156,5 @@ def leave(message: str, status: int) -> NoReturn:
         text = "\n".join(plain(line) for line in text.splitlines())
     else:
         text = fitting(" ".join(text.split()), sys.stderr)
-    print(text, file=sys.stderr)
+    complain(text)
     sys.exit(status)

@@ -32,6 +32,7 @@ from stgcn_lightning.settings.compose import settings_of
 GRACE = 5.0  # seconds for other ranks to end by themselves, after one has failed
 CLOSING = 30.0  # the same, after one was asked to stop: rank 0 has files and loggers to close
 PAUSE = 0.05  # seconds between looks at them
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -121,19 +122,20 @@ class Job:
                 self._children.append(child)
 
     def _meeting_point(self, processes: int) -> dict[str, object]:
-        """Torchrun's variables, with a port that this process holds: no other can take it."""
-        from stgcn_lightning.distributed import key_value_store  # imports torch
-
-        self._store = key_value_store("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        """Torchrun's variables, but a file in place of its port: only this user can open it."""
+        place = self.folder / "meeting"
+        place.unlink(missing_ok=True)  # of ranks that were killed
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         variables: dict[str, object] = {
+            ranks.MEETING: place.resolve(),
             "WORLD_SIZE": processes,
             "LOCAL_WORLD_SIZE": processes,
             "GROUP_RANK": 0,
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": self._store.port,
             "TORCHELASTIC_RUN_ID": "launch",
-            "TORCHELASTIC_USE_AGENT_STORE": True,
             "TORCHELASTIC_RESTART_COUNT": 0,
+            # what the ranks then listen on is not seen from other machines
+            "GLOO_SOCKET_IFNAME": LOOPBACK,
+            "NCCL_SOCKET_IFNAME": LOOPBACK,
         }
         if "OMP_NUM_THREADS" not in os.environ:
             variables["OMP_NUM_THREADS"] = max(1, (os.cpu_count() or 1) // processes)

@@ -19,9 +19,11 @@ from omegaconf.errors import OmegaConfBaseException
 from stgcn_lightning import ranks
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.writing import write_atomically
+from stgcn_lightning.launching.machine import end_of
 from stgcn_lightning.launching.resolvers import register_resolvers
-from stgcn_lightning.launching.sentences import explain, peer_lost
+from stgcn_lightning.launching.sentences import explain
 from stgcn_lightning.launching.tasks import job_of
+from stgcn_lightning.terminal import complain, prepare_streams
 
 PARENT = "STGCN_LIGHTNING_PARENT"  # process that started a rank, with which the rank ends
 SIGNALLED = 128  # a status above it is that and the number of a signal
@@ -31,6 +33,7 @@ def main() -> None:
     """Do the job of the folder as one of its ranks, and leave result and status there."""
     folder, rank = Path(sys.argv[1]), ranks.global_rank()
     _end_with_parent()
+    prepare_streams()
     job = json.loads((folder / "job.json").read_text())
     sys.argv[0] = job["program"]
     register_resolvers()
@@ -50,11 +53,16 @@ def main() -> None:
         if status > SIGNALLED:
             message = f"ended by {signal.Signals(status - SIGNALLED).name}"
     except Exception as error:
-        status = 1
-        message = peer_lost(error) or f"rank {rank} failed:\n{traceback.format_exc()}"
-    end = {"status": status, "message": message, "result": result, "time": time.time()}
-    with write_atomically(folder / f"rank_{rank}.json") as file:
-        file.write(json.dumps(end).encode())
+        failed = f"rank {rank} failed:\n{traceback.format_exc()}", 1
+        message, status = end_of(error, job["door"]) or failed
+    # this clock is one for all ranks of a machine, and never set
+    end = {"status": status, "message": message, "result": result, "time": time.monotonic()}
+    try:
+        with write_atomically(folder / f"rank_{rank}.json") as file:
+            file.write(json.dumps(end).encode())
+    except BadInput as error:  # the disk is full: the process that started this one has no more
+        status = status or 2
+        complain(f"{Path(sys.argv[0]).stem}: {message or error}")
     if status:
         sys.stdout.flush()
         sys.stderr.flush()

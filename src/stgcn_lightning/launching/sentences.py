@@ -59,15 +59,6 @@ def explain(error: Exception, door: str) -> str:
     return short + (f" ({key})" if key not in short else "")
 
 
-def peer_lost(error: BaseException) -> str | None:
-    """The sentence of an error that another rank is gone or does not answer; None of any other."""
-    if "torch" not in sys.modules:  # such an error is one of its process group
-        return None
-    from stgcn_lightning.distributed import LOST, lost, together
-
-    return LOST.format(str(error).splitlines()[0]) if together() and lost(error) else None
-
-
 def is_override(argument: str) -> bool:
     """Whether an argument is ``key=value`` rather than a flag or the value of one."""
     return "=" in argument and not argument.startswith("-")

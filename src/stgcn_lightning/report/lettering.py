@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.terminal import plain
 
 # files of fonts with many letters, which Pillow looks for where the system keeps fonts
 SYSTEM_FONTS = (
@@ -70,8 +71,8 @@ class Letters:
 
 
 def composed(text: str) -> str:
-    """A text in the form that fonts have letters for, and in one line."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """A text in the form that fonts have letters for, in one line and one direction."""
+    return plain(" ".join(unicodedata.normalize("NFC", text).split()))
 
 
 @cache

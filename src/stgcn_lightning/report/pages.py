@@ -34,6 +34,7 @@ from stgcn_lightning.report.colours import THEMES
 from stgcn_lightning.report.movies import movie_data
 from stgcn_lightning.report.timeline import LETTER, Timeline
 from stgcn_lightning.skeleton import Skeleton
+from stgcn_lightning.terminal import plain
 
 if TYPE_CHECKING:  # imported when the first page is written
     from jinja2 import Environment
@@ -208,6 +209,7 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     styles = [(FOLDER / name).read_text("utf-8") for name in ("report.css", "skeleton.css")]
@@ -216,12 +218,17 @@ def environment() -> "Environment":
     return templates
 
 
+def _shown(value: Any) -> Any:
+    """What a template writes: text without characters that turn round what stands beside them."""
+    return plain(value) if type(value) is str else value
+
+
 def _data(scores: Scores) -> dict[str, Any]:
     """What the script needs of the scores: `counts` are row, column and count of a cell."""
     counts = confusion(scores)
     rows, columns = np.nonzero(counts)
     return {
-        "names": [str(name) for name in scores.classes],
+        "names": [plain(str(name)) for name in scores.classes],
         "counts": np.column_stack([rows, columns, counts[rows, columns]]).tolist(),
     }
 

@@ -149,6 +149,10 @@ class PrepareSettings(Common):
     """What the prepare door takes."""
 
     annotations: Any = fields.anything("the same as benchmark.annotations", "a path")
+    verify: bool = fields.choice(
+        "compare all frames of the store with what was written; build it again if some differ",
+        True, False,
+    )  # fmt: skip
     raw: Any = fields.anything(
         "folder of NTU RGB+D's .skeleton files to make annotations from", "a path"
     )

@@ -88,7 +88,7 @@ METRICS = ["train/loss", "train/top1"] + [
 ]
 SEVERAL = (
     "trainer=ddp or trainer=ddp_cpu trains on several devices, "
-    "+trainer.strategy.KEY=VALUE sets an argument of DDPStrategy"
+    "+trainer.strategy.KEY=VALUE sets an argument of Lightning's DDPStrategy"
 )
 
 AVERAGES = (
@@ -205,7 +205,7 @@ def refuse_strategy(key: str, value: Any) -> None:
     if not isinstance(value, Mapping):
         _refuse(f"{key}={shown_value(value)} is not taken", SEVERAL)
     module, _, name = str(value.get("_target_")).rpartition(".")
-    if module.startswith("lightning.") and name != "DDPStrategy":
+    if module.startswith("lightning."):
         _refuse(f"{key}={name} is not taken", SEVERAL)
     if value.get("start_method", "popen") != "popen":
         _refuse(f"{key}.start_method={value['start_method']} is not taken", SEVERAL)

@@ -45,8 +45,9 @@ def kind_at(path: Path, format: str) -> tuple[str, str]:
 
 def _folder(path: Path) -> tuple[str, str]:
     names = {file.name for file in path.iterdir()}
-    if {"manifest.json", "frames.bin"} <= names:
-        return "store", "it holds manifest.json and frames.bin"
+    found = [name for name in ("manifest.json", "frames.bin", "samples.npy") if name in names]
+    if len(found) > 1:
+        return "store", f"it holds {' and '.join(found[:2])}"
     if "multirun.yaml" in names or any(path.glob(f"*/{RESULT}")):
         return "sweep", f"its folders hold {RESULT}, or it holds multirun.yaml"
     for name in (".hydra", "checkpoints", "metrics.csv"):

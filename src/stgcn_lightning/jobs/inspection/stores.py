@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from stgcn_lightning.data.parts import MANIFEST, DamagedStore
 from stgcn_lightning.data.store import Store, open_store
-from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.inspection.asked import Asked
 from stgcn_lightning.jobs.inspection.estimates import Size, costs
 from stgcn_lightning.jobs.inspection.inspected import (
@@ -25,6 +25,7 @@ STATED = ("dimension", "normalise", "missing", "on_bad_sample", "source", "sourc
 def inspect(asked: Asked) -> Inspected:
     """What a store holds, and what was found when it was built."""
     store, manifest = opened(asked.path)
+    verified = store.verify()
     classes = [str(i) for i in range(int(manifest["classes"]))]
     subject = pattern_of(store.ids.tolist(), asked.subject)
     frames, persons = store.num_frames.numpy(), store.num_persons.numpy()
@@ -44,6 +45,7 @@ def inspect(asked: Asked) -> Inspected:
         "dropped": len(store.dropped),
         "persons_cut": store.persons_cut,
         "bytes": store.frames.numel() * itemsize,
+        "verified": "all parts" if verified else "nothing: it is of an older version",
     } | {key: plain_value(manifest[key]) for key in STATED if key in manifest}
     size = Size(persons, frames, store.skeleton.num_joints, itemsize, 0, trained)
     histograms = [lengths(frames)]
@@ -73,7 +75,7 @@ def inspect_several(asked: Asked) -> Inspected:
     for folder in sorted(file.parent for file in asked.path.glob("*/manifest.json")):
         try:
             store, manifest = opened(folder)
-        except BadInput as error:
+        except DamagedStore as error:
             faults.append(str(error))
             continue
         size = store.frames.numel() * store.frames.element_size()
@@ -93,19 +95,13 @@ def opened(folder: Path) -> tuple[Store, dict[str, Any]]:
     """A store and its manifest.
 
     Raises:
-        BadInput: it is damaged.
+        DamagedStore: it is damaged.
     """
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
         store = open_store(folder)
-        if not isinstance(manifest["classes"], int) or len(store.ids) != len(store.labels):
-            raise ValueError("its parts do not fit together")
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise BadInput(
-            f"{folder} is a damaged store ({type(error).__name__}: {error}): delete the folder, "
-            "the next run builds it again"
-        ) from None
-    return store, manifest
+    except FileNotFoundError:
+        raise DamagedStore(folder, f"it lacks {MANIFEST}") from None
+    return store, json.loads((folder / MANIFEST).read_bytes())
 
 
 def _splits(store: Store) -> Rows:

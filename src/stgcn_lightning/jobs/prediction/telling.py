@@ -5,7 +5,7 @@ import sys
 
 from stgcn_lightning.jobs.prediction.pieces import Asked
 from stgcn_lightning.settings.doors import PredictSettings
-from stgcn_lightning.terminal import fitting
+from stgcn_lightning.terminal import complain, fitting
 
 OWN = re.compile(r"\d|/|\.\w")  # in words of a remark that are of one recording: numbers, files
 
@@ -26,7 +26,7 @@ class Telling:
     def remark(self, text: str) -> None:
         """Say something."""
         self.end()
-        print(fitting(text, sys.stderr), file=sys.stderr, flush=True)
+        complain(fitting(text, sys.stderr))
 
     def about(self, asked: Asked) -> None:
         """Say what was decided about a recording, if it was not said of another one already.
