@@ -66,14 +66,6 @@ def test_a_split_that_is_an_array_of_one_name(tmp_path):
     assert "split 'train' of" in message(read_annotations, path)
 
 
-def test_a_type_of_numpy_in_the_place_of_a_value(tmp_path):
-    record = {"frame_dir": "a", "keypoint": np.ones((1, 2, 17, 2), np.float32)}
-    record["label"] = np.dtype(np.int64)
-    assert "give a whole number" in message(
-        read_annotations, written(tmp_path, "x.pkl", pickle.dumps([record]))
-    )
-
-
 def test_names_that_are_numbers_of_thousands_of_digits(tmp_path):
     text = "".join(f"{MANY}: {name}\n" for name in "abc")
     assert len(class_names(str(written(tmp_path, "x.txt", text)))) == 3
