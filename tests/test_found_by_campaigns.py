@@ -188,6 +188,21 @@ def test_hdf5_with_a_data_set_in_the_place_of_a_group(tmp_path):
     assert "is no table of numbers" in message(as_format("deeplabcut"), tracks(tmp_path, change))
 
 
+@pytest.mark.parametrize("taken", [0, 2**63, 2**64 - 16])
+def test_hdf5_whose_entries_take_no_place_or_more_than_there_is(tmp_path, taken):
+    def change(file):
+        file["tracks"] = np.ones((1, 2, 2, 3))
+        file["tracks"].attrs["dims"] = '["track", "xy", "node", "frame"]'
+
+    path = tracks(tmp_path, change)
+    assert as_format("sleap")(path)[0].keypoint.shape == (1, 3, 2, 2)
+    content = path.read_bytes()
+    free = content.index(b"GCOL") + 16 + 16 + 32  # behind the text
+    assert struct.unpack_from("<H6xQ", content, free) == (0, 4096 - 64)
+    path.write_bytes(content[: free + 8] + struct.pack("<Q", taken) + content[free + 16 :])
+    assert "a heap whose entries do not fit" in message(as_format("sleap"), path)
+
+
 LAUGHS = "[&b [1,1,1,1,1,1,1,1], &c [*b,*b,*b,*b,*b,*b,*b,*b], &d [*c,*c,*c,*c,*c,*c,*c,*c], "
 LAUGHS += "&e [*d,*d,*d,*d,*d,*d,*d,*d], &f [*e,*e,*e,*e,*e,*e,*e,*e], [*f,*f,*f,*f,*f,*f,*f,*f]]"
 

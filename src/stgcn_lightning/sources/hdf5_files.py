@@ -4,6 +4,8 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
+import mmap
+import struct
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from stgcn_lightning.files.reading import opened
 from stgcn_lightning.sources.detections import MOST_VALUES
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HEAP = b"GCOL\1\0\0\0"  # how one begins that holds texts
 MOST_NAMES = 1 << 20  # of joints, tracks or columns
 # bytes that a data set may take, however little of the file it is, and so many times its part of
 # the file: tracks that are mostly NaN are packed to a hundredth
@@ -44,6 +47,7 @@ def hdf5(path: Path) -> Generator[Any, None, None]:
     except ImportError:
         raise BadInput(f"{path} is an HDF5 file, which needs h5py: {EXTRA}") from None
     try:
+        _refuse_endless_heaps(path)
         with h5py.File(path, "r") as file:
             _refuse_other_files(file, path)
             yield file
@@ -52,6 +56,30 @@ def hdf5(path: Path) -> Generator[Any, None, None]:
     except Exception as error:  # damaged files raise nearly anything
         detail = " ".join(str(error).split())[:200]
         raise BadInput(f"{path} cannot be read as HDF5 ({detail}); copy it again") from None
+
+
+def _refuse_endless_heaps(path: Path) -> None:
+    """Refuse a heap of texts in which HDF5 would look for its next entry without end.
+
+    It goes on by what an entry says to take, also if that is nothing.
+
+    Raises:
+        ValueError: there is one.
+    """
+    with opened(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = 14 if content[8] < 2 else 10  # of the size of lengths, by the version
+        if content[at] != 8:
+            raise ValueError("lengths that are not of 8 bytes")
+        start = content.find(HEAP)
+        while start >= 0:
+            (size,) = struct.unpack_from("<Q", content, start + 8)
+            place, end = start + 16, min(start + size, len(content))
+            while place + 16 <= end:
+                index, taken = struct.unpack_from("<H6xQ", content, place)
+                place += taken if index == 0 else 16 + -(-taken // 8) * 8  # 0 is what is free
+                if (not taken and index == 0) or place > end:
+                    raise ValueError("a heap whose entries do not fit into it")
+            start = content.find(HEAP, start + len(HEAP))
 
 
 def _refuse_other_files(file: Any, path: Path) -> None:
