@@ -120,6 +120,16 @@ def test_text_of_characters_that_do_not_exist(tmp_path):
     )
 
 
+@pytest.mark.parametrize("end", ["]", "x", ",,", "("])
+def test_a_shape_of_many_digits_takes_no_time(tmp_path, end):
+    """They could be divided in 2 ** 60 ways."""
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({'1' * 60}{end}), }}\n".encode()
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        content = b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head
+        archive.writestr("keypoint.npy", content)
+    assert "none of plain numbers or text" in message(as_format("npz"), tmp_path / "x.npz")
+
+
 def test_an_archive_that_unpacks_to_thousands_of_times_its_size(tmp_path):
     np.savez_compressed(
         tmp_path / "x.npz", keypoint=np.zeros((1, MOST_FREE // 4, 1, 2), np.float32)

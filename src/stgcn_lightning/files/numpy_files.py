@@ -30,7 +30,8 @@ MOST_FREE, MOST_UNPACKED = 1 << 24, 64
 NUMBERS = r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,5})"
 HEADER_OF = (
     r"\s*\{\s*'descr':\s*(%s),\s*'fortran_order':\s*(True|False),"
-    r"\s*'shape':\s*\(((?:\d{1,18}L?(?:,\s*)?)*)\),?\s*\}\s*"
+    # with a comma between any two sides, so that digits can be divided in one way only
+    r"\s*'shape':\s*\(((?:\d{1,18}L?(?:,\s*\d{1,18}L?)*(?:,\s*)?)?)\),?\s*\}\s*"
 )
 HEADER = re.compile(HEADER_OF % rf"'(?:{NUMBERS}|\|?O)'")
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
