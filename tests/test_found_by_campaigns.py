@@ -92,6 +92,11 @@ def test_key_points(tmp_path, name, content, format, said):
     assert said in message(as_format(format), written(tmp_path, name, content))
 
 
+def test_an_array_of_no_frames(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((0, 132)))
+    assert "no person in any frame" in message(as_format("mediapipe_numpy"), tmp_path / "x.npy")
+
+
 def test_a_whole_body_without_a_body(tmp_path):
     someone = {"image_id": 0, "category_id": 1, "keypoints": 5, "face_kpts": []}
     truth = {

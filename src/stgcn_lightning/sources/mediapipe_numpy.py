@@ -129,5 +129,5 @@ def _points(array: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     if array.shape[1] == HOLISTIC:
         array = array[:, : V * 4]
     if array.ndim == 2:
-        return array.reshape(T, V, -1)
+        return array.reshape(T, V, array.shape[1] // V)
     return array[:, KAGGLE_POSE : KAGGLE_POSE + V] if array.shape[1] == KAGGLE else array
