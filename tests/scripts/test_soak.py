@@ -163,6 +163,21 @@ def test_a_soak_goes_on_where_it_was(alone, tmp_path, capsys):
     assert not capsys.readouterr().err
 
 
+def test_what_a_killed_soak_left_is_ended_first(alone, tmp_path, capsys):
+    env = {**os.environ, processes.MARK: f"{tmp_path}:answers"}
+    with (tmp_path / "samples.jsonl").open("w") as file:
+        more = dict.fromkeys(("memory", "files", "threads"), 1)
+        file.write(json.dumps({"who": "soak", "session": 1, "hours": 3} | more) + "\n")
+    with subprocess.Popen(["sleep", "60"], env=env) as left:
+        assert soak.main(["--folder", str(tmp_path), "--hours", "0"]) == 1
+        said = capsys.readouterr().err
+        assert f"{left.pid} (sleep 60); end them first" in said
+        assert left.poll() is None
+        left.kill()
+    assert soak.main(["--folder", str(tmp_path), "--hours", "2"]) == 0  # it took longer before
+    assert json.loads((tmp_path / "state.json").read_text())["hours"] > 3
+
+
 def test_what_grows_ends_with_a_sentence(alone, tmp_path, capsys):
     grown = {"who": "training", "session": 1, "threads": 3, "processes": 3, "entries": 3, "disk": 3}
     with (tmp_path / "samples.jsonl").open("w") as file:
