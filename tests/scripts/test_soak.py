@@ -207,9 +207,10 @@ def test_a_round_of_real_command_lines_leaves_nothing(tmp_path, monkeypatch, cap
     content = json.loads((tmp_path / "soak.json").read_text())
     assert content["state"]["rounds"] == 1
     (tried,) = (one for one in content["samples"] if one["who"] == "round")
-    assert tried["temporary"] == 0
+    assert tried["temporary"] <= 1  # an empty folder, torch's own
+    assert not list((tmp_path / "tmp").rglob("pymp-*"))
     assert tried["memory"] > 50e6
     living = {one["who"] for one in content["samples"] if one["memory"] > 50e6}
-    assert living == {"training", "answers", "round"}
+    assert living >= {"training", "answers"}
     assert json.loads((tmp_path / "answers" / "status.json").read_text())["recordings"] > 0
     assert "is saved up to step" in (tmp_path / "training" / "printed.txt").read_text()
