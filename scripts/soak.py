@@ -89,8 +89,11 @@ class Soak:
         if (folder / "state.json").exists():
             self.state = State(**json.loads((folder / "state.json").read_text()))
         self.state.sessions += 1
-        (folder / "samples.jsonl").touch()
-        self.began, self.before, self.sampled = time.monotonic(), self.state.hours, 0.0
+        self.began, self.sampled, self.before = time.monotonic(), 0.0, self.state.hours
+        with (folder / "samples.jsonl").open("a+") as file:  # a killed session kept no hours
+            file.seek(0)
+            for line in file:
+                self.before = max(self.before, json.loads(line)["hours"])
         self.since = time.time()
 
     def hours(self) -> float:

@@ -25,7 +25,7 @@ PICTURE = (480, 640)
 CYCLES_OF_A_MODEL = 20
 SHAPES = 30  # cycles of different recordings
 STREAMED = 40  # frames
-AT_ONCE = (1, 2, 5, 17)  # recordings of a call: the last are more than one batch
+AT_ONCE = (1, 2, 5, 17)  # recordings of a call
 
 
 def main() -> None:

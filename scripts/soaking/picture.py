@@ -39,7 +39,7 @@ def draw(samples: Sequence[Mapping[str, Any]], path: Path) -> None:
     for panel, (what, (title, unit)) in zip(panels[1], ROUNDS.items(), strict=True):
         numbers = [one["round"] for one in rounds]
         panel.plot(numbers, [one[what] / unit for one in rounds], "o-", color="#2a6f97", ms=3)
-        panel.set(xlabel="round", ylabel=title)
+        panel.set(xlabel="round", ylabel=title, xlim=(-0.5, max(numbers, default=0) + 0.5))
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     for panel in panels.flat:
         panel.set_ylim(0, max(1, 1.15 * panel.get_ylim()[1]))

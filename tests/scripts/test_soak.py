@@ -163,6 +163,21 @@ def test_a_soak_goes_on_where_it_was(alone, tmp_path, capsys):
     assert not capsys.readouterr().err
 
 
+def test_what_a_killed_soak_left_is_ended_first(alone, tmp_path, capsys):
+    env = {**os.environ, processes.MARK: f"{tmp_path}:answers"}
+    with (tmp_path / "samples.jsonl").open("w") as file:
+        more = dict.fromkeys(("memory", "files", "threads"), 1)
+        file.write(json.dumps({"who": "soak", "session": 1, "hours": 3} | more) + "\n")
+    with subprocess.Popen(["sleep", "60"], env=env) as left:
+        assert soak.main(["--folder", str(tmp_path), "--hours", "0"]) == 1
+        said = capsys.readouterr().err
+        assert f"{left.pid} (sleep 60); end them first" in said
+        assert left.poll() is None
+        left.kill()
+    assert soak.main(["--folder", str(tmp_path), "--hours", "2"]) == 0  # it took longer before
+    assert json.loads((tmp_path / "state.json").read_text())["hours"] > 3
+
+
 def test_what_grows_ends_with_a_sentence(alone, tmp_path, capsys):
     grown = {"who": "training", "session": 1, "threads": 3, "processes": 3, "entries": 3, "disk": 3}
     with (tmp_path / "samples.jsonl").open("w") as file:
@@ -192,9 +207,10 @@ def test_a_round_of_real_command_lines_leaves_nothing(tmp_path, monkeypatch, cap
     content = json.loads((tmp_path / "soak.json").read_text())
     assert content["state"]["rounds"] == 1
     (tried,) = (one for one in content["samples"] if one["who"] == "round")
-    assert tried["temporary"] == 0
+    assert tried["temporary"] <= 1  # an empty folder, torch's own
+    assert not list((tmp_path / "tmp").rglob("pymp-*"))
     assert tried["memory"] > 50e6
     living = {one["who"] for one in content["samples"] if one["memory"] > 50e6}
-    assert living == {"training", "answers", "round"}
+    assert living >= {"training", "answers"}
     assert json.loads((tmp_path / "answers" / "status.json").read_text())["recordings"] > 0
     assert "is saved up to step" in (tmp_path / "training" / "printed.txt").read_text()
