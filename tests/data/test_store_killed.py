@@ -18,7 +18,7 @@ from stgcn_lightning.data import store as stores
 from stgcn_lightning.data.building import Watch
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build, open_store
 from stgcn_lightning.sources.mmaction2 import write_annotations
-from stgcn_lightning.sources.synthetic import synthetic_annotations
+from stgcn_lightning.sources.synthetic import synthetic_annotations, synthetic_file
 
 SPEC = StoreSpec(skeleton_named("coco17"), "2d", normalise="2d", classes=12)
 KILLS = 50
@@ -131,8 +131,22 @@ def test_whoever_waits_is_told_for_whom(annotations, tmp_path, monkeypatch):
     builder.join()
     (line,) = told.lines
     assert line.startswith(f"waiting for process {os.getpid()} on ")
-    assert "which builds the store" in line
-    assert not list(root.glob(".*.builder"))
+    assert f"which makes {root}" in line
+    assert not list(root.glob(".*.maker"))
+
+
+def test_whoever_waits_for_the_embedded_data_is_told_for_whom(tmp_path):
+    sizes = {"train_samples": 4, "val_samples": 4}
+    path = synthetic_file("2d", tmp_path, print, **sizes)
+    lock, told = FileLock(path.with_name(f".{path.name}.lock")), []
+    lock.acquire()
+
+    def release(line: str) -> None:
+        told.append(line)
+        lock.release()
+
+    assert synthetic_file("2d", tmp_path, release, **sizes) == path
+    assert told == [f"waiting for another process, which makes {path}"]
 
 
 def test_whoever_waits_for_a_builder_that_left_no_name_is_told_that(annotations, tmp_path):
@@ -149,4 +163,4 @@ def test_whoever_waits_for_a_builder_that_left_no_name_is_told_that(annotations,
 
     told = Waiting()
     open_or_build(annotations, SPEC, root, told)
-    assert told.lines == [f"waiting for another process, which builds the store {folder}"]
+    assert told.lines == [f"waiting for another process, which makes {folder}"]

@@ -50,7 +50,7 @@ def content_of(annotations: Path) -> str:
 
 def beside_are(manifest: dict[str, Any]) -> bool:
     """Whether the files that held arrays besides the annotations are as they were, or gone."""
-    files: dict[str, list[int]] = manifest.get("beside", {})
+    files: dict[str, list[int]] = manifest["beside"]
     return all(as_it_is(path) in (None, was) for path, was in files.items())
 
 

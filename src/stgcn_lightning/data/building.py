@@ -10,18 +10,15 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xxhash
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from stgcn_lightning.data.checks import check_annotations, split_ids
@@ -77,28 +74,6 @@ class Watch:
 
     def stored(self, samples: int) -> None:
         """So many more samples have been stored."""
-
-
-@contextmanager
-def alone(folder: Path, watch: Watch) -> Generator[None]:
-    """Keep other processes from building the same store; whoever waits is told for whom."""
-    lock: Any = FileLock(folder.with_name(f".{folder.name}.lock"))
-    builder = folder.with_name(f".{folder.name}.builder")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        whom = "another process"
-        with suppress(OSError):
-            whom = builder.read_text().strip() or whom
-        watch.remark(f"waiting for {whom}, which builds the store {folder}")
-        lock.acquire()
-    try:
-        since = datetime.now().strftime("%H:%M:%S")
-        builder.write_text(f"process {os.getpid()} on {os.uname().nodename} (since {since})")
-        yield
-    finally:
-        builder.unlink(missing_ok=True)
-        lock.release()
 
 
 def build(

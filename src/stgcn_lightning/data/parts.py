@@ -38,6 +38,13 @@ PORTION_FIELDS = np.dtype([("rows", "<i8"), ("digest", "<u8")])  # rows up to th
 SMALL = ("samples.npy", "ids.npy", "splits.npy", "digests.npy", "portions.npy")
 RECORDS = {"samples.npy": SAMPLE_FIELDS, "portions.npy": PORTION_FIELDS}
 OLDER_LACK = ("digests.npy", "portions.npy")
+OLDER_MANIFESTS_LACK = ("build", "findings", "renamed", "beside")
+KINDS: dict[str, type] = {  # of what a manifest says
+    **dict.fromkeys(("dropped", "renamed", "findings", "shape"), list),
+    **dict.fromkeys(("build", "dimension", "dtype", "normalise"), str),
+    **dict.fromkeys(("skeleton", "splits", "beside"), dict),
+    **dict.fromkeys(("persons_cut", "classes"), int),
+}
 DTYPES = ("float16", "float32")
 CHANNELS = 3
 AT_ONCE = 1 << 24  # bytes that are read at once
@@ -231,14 +238,8 @@ def _manifest(content: bytes) -> dict[str, Any]:
     if sealed and digest != xxhash.xxh3_64_hexdigest(body).encode() + b'"}':
         raise ValueError(f"{MANIFEST} is not what was written")
     # a store of which the annotations are gone may be older than these
-    manifest: dict[str, Any] = {"build": "", "findings": list[Any](), "renamed": list[Any]()}
-    manifest |= {"beside": dict[str, Any](), "source_content": None}
-    manifest |= said
-    kinds: dict[str, type] = dict.fromkeys(("dropped", "renamed", "findings", "shape"), list)
-    kinds |= dict.fromkeys(("build", "dimension", "dtype", "normalise"), str)
-    kinds |= {"skeleton": dict, "splits": dict, "persons_cut": int, "classes": int}
-    kinds["beside"] = dict
-    for key, kind in kinds.items():
+    manifest: dict[str, Any] = {name: KINDS[name]() for name in OLDER_MANIFESTS_LACK} | said
+    for key, kind in KINDS.items():
         if type(manifest[key]) is not kind:
             raise ValueError(f"{MANIFEST} has {key}: {brief(manifest[key])}")
     if not 0 < manifest["classes"] < MOST_CLASSES:

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stgcn_lightning.data.annotated import CONTENT, STATE, beside_are, content_of, fingerprint
-from stgcn_lightning.data.building import Watch, alone, build, empty_frame, table_of
+from stgcn_lightning.data.building import Watch, build, empty_frame, table_of
 from stgcn_lightning.data.checks import check_annotations, split_ids
 from stgcn_lightning.data.overlaps import Divided
 from stgcn_lightning.data.parts import (
@@ -51,6 +51,7 @@ from stgcn_lightning.data.plausible import Finding
 from stgcn_lightning.data.portions import bodies_of
 from stgcn_lightning.data.spec import StoreSpec
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.locks import alone
 from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
@@ -193,7 +194,7 @@ def open_or_build(
         raise _nothing_to_build_of(annotations, damage)
     with explaining_where(root):
         root.mkdir(parents=True, exist_ok=True)
-        with alone(folder, watch):
+        with alone(folder, watch.remark):
             _recover(folder)
             # another process may have built it meanwhile
             store, damage = _current(folder, annotations, spec.source, verify=verify)
@@ -283,7 +284,7 @@ def _current(
     if now.items() <= parts.manifest.items():
         return store, None
     alike = (now | {STATE: ""}).items() <= (parts.manifest | {STATE: ""}).items()
-    if not alike or content_of(annotations) != parts.manifest[CONTENT]:
+    if not alike or content_of(annotations) != parts.manifest.get(CONTENT):
         return None, None
     with suppress(BadInput, OSError):  # they were copied or touched, which need not be found again
         write_manifest(folder, parts.manifest | now)

@@ -26,7 +26,6 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from filelock import FileLock
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -38,6 +37,7 @@ from rich.progress import (
 )
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.locks import alone
 
 BLOCK = 1 << 18
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses after which a server may answer soon
@@ -100,7 +100,7 @@ def fetch(
         return
     with _explaining_where(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
+        with alone(path, console.print):
             if not path.exists():  # another process may have fetched it meanwhile
                 _fetch(address, path, check, downloads, console, most)
 

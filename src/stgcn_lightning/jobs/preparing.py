@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from rich.progress import track
 from rich.table import Table
 
 from stgcn_lightning.data.store import Store
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.locks import alone
 from stgcn_lightning.files.reading import size_below
 from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.jobs.own.making import bring_in
@@ -101,7 +101,7 @@ def annotations_from_raw(settings: PrepareSettings) -> Path:
     out = root / f"{data_set}_3d_{fingerprint(files)}.pkl"
     with explaining_where(root):
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{out.name}.lock"):
+        with alone(out, console.print):
             if out.exists():
                 done = "unchanged since they were read"
             else:

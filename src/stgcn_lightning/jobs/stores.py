@@ -158,7 +158,7 @@ def synthesise(benchmark: Benchmark, root: Path) -> Path:
             raise BadInput(f"there is no key benchmark.synthetic.{name}: {nearest(name, known)}")
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadInput(f"benchmark.synthetic.{name}={value} must be a whole number")
-    return synthetic_file(benchmark.dimension, root, **size)
+    return synthetic_file(benchmark.dimension, root, console.print, **size)
 
 
 def source_of(benchmark: Benchmark) -> Source:

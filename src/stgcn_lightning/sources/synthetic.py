@@ -4,12 +4,13 @@ The actions are in `synthetic_actions`, the bodies in `synthetic_bodies`, camera
 `synthetic_scenes`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files.locks import alone
 from stgcn_lightning.files.writing import explaining_where
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.mmaction2 import write_annotations
@@ -98,12 +99,15 @@ def synthetic_annotations(
     return Annotations(samples, splits)
 
 
-def synthetic_file(dimension: str, folder: Path, **sizes: int) -> Path:
+def synthetic_file(
+    dimension: str, folder: Path, say: Callable[[str], object], **sizes: int
+) -> Path:
     """The embedded data set as an annotation file in `folder`, written if it is not there yet.
 
     Args:
         dimension: "2d" or "3d".
         folder: made if absent.
+        say: is told for whom this process waits, if another one writes it.
         sizes: arguments of `synthetic_annotations`; they become part of the file's name.
 
     Raises:
@@ -113,7 +117,7 @@ def synthetic_file(dimension: str, folder: Path, **sizes: int) -> Path:
     path = folder / f"synthetic_{dimension}_v{VERSION}_{text}.pkl"
     with explaining_where(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{path.name}.lock"):
+        with alone(path, say):
             if not path.exists():
                 write_annotations(path, synthetic_annotations(dimension, **sizes))
     return path
