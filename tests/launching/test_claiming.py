@@ -87,6 +87,12 @@ def test_a_folder_that_cannot_be_made_is_refused_in_a_sentence(begin):
         begin("train", "hydra.run.dir=file/run")
 
 
+def test_a_folder_that_a_resolver_cannot_make_is_refused_in_the_same_sentence(begin):
+    Path("runs").touch()
+    with pytest.raises(Refused, match=r"^cannot write in runs/prepare/.*hydra\.run\.dir=NEW"):
+        begin("prepare")
+
+
 def test_a_job_of_slurm_that_is_queued_again_finds_its_folder(begin, in_slurm):
     root = Path("runs/synthetic_joint")
     for tasks in (1, 2):

@@ -105,10 +105,18 @@ def refusing() -> Generator[None]:
     try:
         yield
     except (BadInput, OSError, OmegaConfBaseException) as error:
-        cause = error.__cause__ if isinstance(error, OmegaConfBaseException) else error
-        raise Refused(_unwritable(cause) if isinstance(cause, OSError) else error) from error
+        met = raised_within(error)
+        raise Refused(_unwritable(met) if isinstance(met, OSError) else met) from error
     finally:
         beginning = False
+
+
+def raised_within(error: Exception) -> Exception:
+    """What a resolver of this package raised, where OmegaConf made another error of it; or that."""
+    inner: BaseException | None = error
+    while isinstance(inner, OmegaConfBaseException):
+        inner = inner.__cause__ or inner.__context__
+    return inner if isinstance(inner, BadInput | OSError) else error
 
 
 def _unwritable(error: OSError) -> BadInput:
