@@ -8,7 +8,8 @@
 An input ends in a clean result, in a sentence (BadInput), or otherwise: another exception, a crash,
 a hang, more memory than allowed, a sentence of several lines, a file opened or written elsewhere, a
 process, a socket. Inputs depend on reader, seed and number alone. `--out` keeps what came of each
-reader and seed, and the inputs that ended otherwise; the same command goes on where it stopped. The
+reader and seed, and the inputs that ended otherwise; the same command goes on where it stopped, or
+was interrupted. The
 status is 1 if any input ended otherwise. Linux only.
 """
 
@@ -18,14 +19,16 @@ import os
 import sys
 import tempfile
 import traceback
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from limits import Tally, campaign, save
 from readers import READERS, input_of
 from watched import lines_of, no_warnings
+
+from stgcn_lightning.files.writing import write_atomically
 
 HEADS = (
     "reader",
@@ -57,10 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
         campaign(
             name, READERS[name], tally, inputs=asked.inputs, seconds=asked.seconds, out=asked.out,
             say=lambda line: print(line, file=sys.stderr, flush=True),
+            keep=partial(_keep, kept),
         )  # fmt: skip
-        if kept:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(_plain(tally)))
         rows.append(tally)
         print(table([tally], heads=len(rows) == 1), flush=True)
     return int(any(row.other for row in rows if row))
@@ -123,8 +124,12 @@ def _together(tallies: list[Tally]) -> Tally | None:
     return whole
 
 
-def _plain(tally: Tally) -> dict[str, Any]:
-    return vars(tally) | {"lines": {name: sorted(lines) for name, lines in tally.lines.items()}}
+def _keep(path: Path | None, tally: Tally) -> None:
+    lines = {name: sorted(lines) for name, lines in tally.lines.items()}
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(path) as file:
+            file.write(json.dumps(vars(tally) | {"lines": lines}).encode())
 
 
 def _load(path: Path) -> Tally:

@@ -25,6 +25,7 @@ MEMORY = 1 << 30  # bytes of address space besides those of the imports
 SECONDS = 10.0  # of a processor for one input, since others may be at work
 WAITING = 6  # so many times as long it may wait
 POLL = 0.2
+SPELL = 120.0  # seconds after which a process is replaced, and what it read is kept
 TRACED = 20  # of so many inputs one is traced, which makes it slow
 LARGEST_FILE = 1 << 28  # bytes that may be written to a file
 HANGS = "hangs:"
@@ -97,6 +98,7 @@ def campaign(
     out: Path | None = None,
     per_input: float = SECONDS,
     say: Callable[[str], object] = print,
+    keep: Callable[[Tally], object] = lambda tally: None,
 ) -> Tally:
     """Read inputs until there are so many, or so many seconds are over; `tally` is added to.
 
@@ -109,6 +111,7 @@ def campaign(
         out: folder that gets the inputs of other outcomes.
         per_input: seconds of a processor after which an input counts as hanging.
         say: is told of each kind of other outcome once.
+        keep: gets the tally whenever a process has ended, so that a campaign may be interrupted.
 
     Raises:
         SeedRefused: no seed is a clean result, or one ends otherwise.
@@ -134,7 +137,9 @@ def campaign(
     last, left = inputs or 2**62, seconds or math.inf
     try:
         while tally.next < last and left > 0:
-            left -= _one_worker(name, reader, seeds, tally, last, left, scratch, per_input, note)
+            spell = min(left, SPELL)
+            left -= _one_worker(name, reader, seeds, tally, last, spell, scratch, per_input, note)
+            keep(tally)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return tally

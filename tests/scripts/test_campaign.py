@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import campaign
+import limits
 import pytest
 from limits import SeedRefused, Tally
 from limits import campaign as run
@@ -127,6 +128,23 @@ def test_a_campaign_goes_on_where_it_stopped_and_results_add_up(tmp_path, capsys
     kept = campaign._load(tmp_path / "classes-0.json")
     assert (kept.clean, kept.sentences) == (at_once.clean, at_once.sentences)
     assert min(at_once.clean, at_once.sentences) > 10
+
+
+def test_an_interrupted_campaign_keeps_what_its_processes_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "SPELL", 0.2)
+    times, keep = [], campaign._keep
+
+    def interrupted(path: Path, tally: Tally) -> None:
+        keep(path, tally)
+        times.append(tally.inputs)
+        if len(times) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(campaign, "_keep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        campaign.main(["--reader", "classes", "--out", str(tmp_path), "--seconds", "60"])
+    assert 0 < times[0] < times[1] < times[2]
+    assert campaign._load(tmp_path / "classes-0.json").inputs == times[2]
 
 
 @pytest.mark.slow
