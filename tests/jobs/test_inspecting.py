@@ -396,7 +396,13 @@ def test_a_store_says_what_was_found_when_it_was_built(of, tmp_path):
     found = look_at(store.folder)
     assert (found.kind, found.facts["samples"]) == ("store", 60)
     assert any("nothing moves" in finding.what for finding in found.findings)
-    assert look_at(tmp_path / "stores").facts["stores"] == 1
+    killed = store.folder.with_name(f"{store.folder.name}.building")
+    killed.mkdir()
+    (killed / "frames.bin").touch()
+    listed = look_at(tmp_path / "stores")
+    assert (listed.facts["stores"], listed.faults) == (1, [])
+    (said,) = listed.remarks
+    assert said.startswith(f"{killed.name} is no store: it is being built, or")
     assert found.facts["verified"] == "all parts"
     (store.folder / "samples.npy").write_bytes(b"torn")
     with pytest.raises(BadInput, match=r"is damaged \(samples.npy is not what was written\)"):

@@ -57,6 +57,8 @@ from stgcn_lightning.skeleton import Skeleton
 from stgcn_lightning.sources.annotations import Annotations, Sample
 from stgcn_lightning.sources.registry import Source
 
+ASIDE = (".building", ".old")  # what folders are called while a store is built or replaced
+
 
 @dataclass(frozen=True, eq=False)
 class Store:
@@ -323,7 +325,8 @@ def _build(folder: Path, annotations: Path, spec: StoreSpec, watch: Watch) -> No
 
 def _aside(folder: Path) -> tuple[Path, Path]:
     """Where a store is built, and where the one before lies while the new one takes its name."""
-    return folder.with_name(f"{folder.name}.building"), folder.with_name(f"{folder.name}.old")
+    building, old = (folder.with_name(f"{folder.name}{suffix}") for suffix in ASIDE)
+    return building, old
 
 
 def _recover(folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from stgcn_lightning.data.parts import MANIFEST, DamagedStore
-from stgcn_lightning.data.store import Store, open_store
+from stgcn_lightning.data.store import ASIDE, Store, open_store
 from stgcn_lightning.jobs.inspection.asked import Asked
 from stgcn_lightning.jobs.inspection.estimates import Size, costs
 from stgcn_lightning.jobs.inspection.inspected import (
@@ -72,7 +72,15 @@ def inspect_several(asked: Asked) -> Inspected:
     """The stores in a folder."""
     rows: list[tuple[Any, ...]] = []
     faults: list[str] = []
-    for folder in sorted(file.parent for file in asked.path.glob("*/manifest.json")):
+    remarks: list[str] = []
+    parts = (*asked.path.glob(f"*/{MANIFEST}"), *asked.path.glob("*/frames.bin"))
+    for folder in sorted({file.parent for file in parts}):
+        if folder.suffix in ASIDE:
+            remarks.append(
+                f"{folder.name} is no store: it is being built, or a process that built it was "
+                f"killed, and it goes when {folder.stem} is opened"
+            )
+            continue
         try:
             store, manifest = opened(folder)
         except DamagedStore as error:
@@ -87,6 +95,7 @@ def inspect_several(asked: Asked) -> Inspected:
         why=asked.why,
         facts={"stores": len(rows), "bytes": sum(row[-1] for row in rows)},
         faults=faults,
+        remarks=remarks,
         tables=[Rows("stores", ("store", "samples", "skeleton", "dimension", "bytes"), rows)],
     )
 
