@@ -1,13 +1,17 @@
 """Fixtures of several test files."""
 
+import ctypes
+import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import no_network
 import pytest
 import torch
+from filelock import FileLock
 from helpers import three_stages
 from hypothesis import settings
 from serving import Server
@@ -19,6 +23,7 @@ from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.sources.mmaction2 import write_annotations
 
+LARGE = 1 << 30  # bytes of a process
 settings.load_profile("ci")  # Hypothesis's own: the same examples in every run, and no deadline
 
 
@@ -50,6 +55,25 @@ def nothing_connects(connections) -> Iterator[None]:
         hosts = connections.read_text().split()
         connections.unlink()
         pytest.fail(f"it tried to connect to {', '.join(hosts)}")
+
+
+@pytest.fixture(autouse=True)
+def memory_is_returned() -> Iterator[None]:
+    """What a large test held goes back to the system: as `make` sets glibc, it would be kept."""
+    yield
+    with suppress(OSError, AttributeError):  # /proc and glibc are Linux's
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        if pages * os.sysconf("SC_PAGE_SIZE") > LARGE:
+            gc.collect()
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+@pytest.fixture
+def room(tmp_path_factory) -> Iterator[None]:
+    """Room for a test that holds several gigabytes: two processes of tests have it at a time."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    with FileLock(tmp_path_factory.getbasetemp().parent / f".room_{number % 2}.lock"):
+        yield
 
 
 @pytest.fixture

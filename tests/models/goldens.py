@@ -54,6 +54,8 @@ def hold_training(case: Case, tolerance: float) -> None:
 def hold_four_steps(case: Case, later: float) -> None:
     """Losses, and of the first step logits, gradients and running statistics, in float64.
 
+    A plain model takes only the first of the four: the others ask the same of it, for minutes.
+
     Args:
         case: of a tag.
         later: relative tolerance of the fourth loss.
@@ -63,7 +65,8 @@ def hold_four_steps(case: Case, later: float) -> None:
         model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
     losses = []
-    for step in range(4):
+    steps = 1 if case.run is case.model else 4
+    for step in range(steps):
         logits, loss = learn(case.run, x, case.labels)
         optimiser.zero_grad()
         loss.backward()
@@ -83,5 +86,6 @@ def hold_four_steps(case: Case, later: float) -> None:
             expected = dict(zip(golden["stat_names"], golden["stat_norms64"], strict=True))
             assert stats == pytest.approx(expected, rel=1e-9)
         optimiser.step()
-    assert losses[:3] == pytest.approx(list(golden["losses64"][:3]), rel=1e-9)
-    assert losses == pytest.approx(list(golden["losses64"]), rel=later)
+    expected = list(golden["losses64"][:steps])
+    assert losses[:3] == pytest.approx(expected[:3], rel=1e-9)
+    assert losses == pytest.approx(expected, rel=later)

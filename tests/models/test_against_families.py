@@ -96,6 +96,7 @@ def test_against_pyskl_training_logits_and_the_first_loss_in_float32(case):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("room")
 def test_against_pyskl_four_steps_of_training_in_float64(case):
     hold_four_steps(case, LATER.get(case.family, 1e-9))
 

@@ -13,6 +13,7 @@ import errno
 import json
 import mmap
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -211,9 +212,10 @@ def _mapped(path: Path, most: int = 1 << 62) -> NDArray[np.uint8]:
 
     Copied on write, they are the writable memory that torch wants, and the file is left alone.
     """
-    if not path.is_file() and path.exists():  # a pipe or a device would be waited for
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # a pipe or a device would be waited for
         raise ValueError(f"{path.name} is no file")
-    if path.stat().st_size > most:
+    if found.st_size > most:
         raise ValueError(f"{path.name} is longer than any that was written")
     with path.open("rb") as file:
         return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
