@@ -89,3 +89,5 @@ def test_options_of_the_source_are_keys(door, tmp_path):
     refused(door("prepare", *data, "benchmark.source.box_score=2"), "from 0 to 1")
     refused(door("prepare", *data, "+benchmark.source.box=1"), "no key benchmark.source.box")
     refused(door("prepare", *data, "benchmark.source.box_score=1"), "has no persons")
+    said = r"data.persons=3 are more than the 2 of a frame that benchmark.source.persons=2 keeps"
+    refused(door("prepare", *data, "data.persons=3"), said)

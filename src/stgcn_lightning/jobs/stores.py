@@ -49,7 +49,7 @@ def open_store_of(
         normalise=benchmark.normalise,
         classes=len(class_names(benchmark.classes)),
         on_bad_sample=settings.data.on_bad_sample,
-        source=source_of(benchmark),
+        source=source_of(benchmark, settings.data.persons),
         missing=settings.data.missing,
         max_frames=settings.data.max_frames,
     )
@@ -161,15 +161,25 @@ def synthesise(benchmark: Benchmark, root: Path) -> Path:
     return synthetic_file(benchmark.dimension, root, console.print, **size)
 
 
-def source_of(benchmark: Benchmark) -> Source:
+def source_of(benchmark: Benchmark, persons: int) -> Source:
     """The reader of the benchmark's annotations: of this package, or the user's own.
 
+    Args:
+        benchmark: which says what it is called, and its options.
+        persons: of a clip.
+
     Raises:
-        BadInput: there is none of that name, or it has no such options.
+        BadInput: there is none of that name, or it has no such options, or keeps fewer persons.
     """
     source = thawed(benchmark.source)
     options: dict[str, Any] = source if isinstance(source, dict) else {"name": source}
     if "_target_" in options:
         make = imported("benchmark.source._target_", options.pop("_target_"))
         return own_source(make, **options)
+    kept = options.get("persons")
+    if isinstance(kept, int) and kept < persons:
+        raise BadInput(
+            f"data.persons={persons} are more than the {kept} of a frame that "
+            f"benchmark.source.persons={kept} keeps: raise that, or set data.persons={kept}"
+        )
     return source_named(str(options.pop("name", None) or "mmaction2"), **options)
