@@ -251,7 +251,7 @@ def lives(pid):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are listed in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_builder_that_is_stopped_leaves_nothing_that_is_opened(tmp_path, how):
+def test_a_builder_that_is_stopped_leaves_nothing_that_is_opened(tmp_path, how, monkeypatch):
     write_annotations(tmp_path / "a.pkl", annotations("3d"))
     stopped = built_by(tmp_path, how)
     assert stopped.returncode == -how
@@ -264,6 +264,7 @@ def test_a_builder_that_is_stopped_leaves_nothing_that_is_opened(tmp_path, how):
     done = built_by(tmp_path)
     assert done.stdout == "built\n", done.stderr
     (folder,) = (path for path in (tmp_path / "stores").iterdir() if path.is_dir())
+    monkeypatch.setattr(building, "BYTES", 40_000)  # portions as large as there
     alone = open_or_build(tmp_path / "a.pkl", SPECS["3d"], tmp_path / "again")
     assert files(folder) == files(alone.folder)
 
