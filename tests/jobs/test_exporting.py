@@ -106,6 +106,13 @@ def test_pyskl_names_come_back_bit_for_bit(family):
     )
 
 
+@pytest.mark.parametrize("family", ["ctrgcn", "dgstgcn"])
+def test_it_is_said_that_mmaction2_lacks_a_network(family, capsys):
+    save_ours(f"model={family}", *TINY, "model.base_channels=8")
+    run("checkpoint=ours.ckpt", "format=mmaction2", "out=theirs.pth")
+    assert ("MMAction2 has no dgstgcn" in capsys.readouterr().out) == (family == "dgstgcn")
+
+
 def test_a_checkpoint_of_pyskl_comes_back_bit_for_bit():
     if "ctrgcn" not in registry.names():
         pytest.skip("there is no ctrgcn here")

@@ -49,6 +49,7 @@ SUFFIXES = {
     "mmaction2": ".pth",
     "pyskl": ".pth",
 }
+NOT_IN_MMACTION2 = ("dgstgcn", "protogcn")
 PACKAGES = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "onnx_continual": ("onnx", "onnxscript", "onnxruntime"),
@@ -217,6 +218,9 @@ def write_safetensors(model: Backbone, card: dict[str, Any], file: BinaryIO) -> 
 
 def write_mmaction2(model: Backbone, card: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write the names and shapes of MMAction2, in the form of MMEngine's checkpoints."""
+    family = card["model"]["name"]
+    if family in NOT_IN_MMACTION2:
+        console.print(f"MMAction2 has no {family}: format=pyskl writes the names that PYSKL loads")
     return write_reference(model, card, file, to_reference(type(model), model.state_dict()))
 
 
