@@ -51,7 +51,7 @@ def test_compiled_steps_are_the_same_in_few_graphs(family, shallow, small, graph
     eager = Engine(model.float())
     traced = Engine(deepcopy(model), compile_mode="default")
     generator = torch.Generator().manual_seed(0)
-    # 32, 30 + 1 (rounded up to 32), 17 (to 20) and 32 rows: two graphs; one where tracing takes long
+    # 32, 30 + 1 (up to 32), 17 (to 20) and 32 rows: two graphs; one where tracing takes long
     sizes, many = ((0, 3, 16, 0), 2) if family in ("stgcn", "toy") else ((0, 3), 1)
     for alone in sizes:
         clips = torch.randn(16, 2, 20, 5, 3, generator=generator)
