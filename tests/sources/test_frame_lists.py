@@ -178,6 +178,8 @@ BAD = {
     r"keypoint of shape \(2, 17, 2\)": lambda r: r.update(keypoint=np.ones((2, 17, 2))),
     "has frame_inds but neither": lambda r: r.pop("raw_file"),
     "has no total_frames, of which": lambda r: r.pop("total_frames"),
+    "has total_frames [^0].*; give the number of": lambda r: r.update(total_frames=10**400),
+    "has total_frames 0; give the number": lambda r: r.update(total_frames=0),
 }
 
 

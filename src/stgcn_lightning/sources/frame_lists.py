@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.files.pickles import read_pickle
 from stgcn_lightning.files.placed import Placed
 from stgcn_lightning.files.reading import AnyPath, opened
@@ -31,6 +31,7 @@ from stgcn_lightning.sources.keeping import CROWD, Keeping
 
 TRAIN = "train"  # the split that `Keeping.valid_ratio` is of
 LISTS = ("frame_inds", "box_score")
+MOST_FRAMES = 1 << 32  # of a video: two years at 60 a second
 HALF = np.dtype(np.float16)
 Listed = NDArray[Any] | Placed  # in memory, or in a file
 
@@ -85,6 +86,10 @@ class FrameLists:
         if self.keeping.valid_ratio and total_frames is None:
             raise Malformed(
                 "has no total_frames, of which benchmark.source.valid_ratio is a share; add it"
+            )
+        if total_frames is not None and not 0 < total_frames < MOST_FRAMES:
+            raise Malformed(
+                f"has total_frames {brief(total_frames)}; give the number of the video's frames"
             )
         if len(counts) < self.keeping.valid_ratio * (total_frames or 0):
             self.sparse.add(id)
