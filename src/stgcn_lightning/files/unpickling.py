@@ -41,6 +41,7 @@ MOST_ARGUMENTS = 100  # of a call, which copies them
 MOST_AXES = 64  # of an array or tensor
 LONGEST_NAME = 500  # letters of a global's name
 KEYS = (str, bytes, int, float, np.integer, np.floating, np.bool_, type, type(None))
+SCALARS = {str, bytes, int, float, bool, type(None)}  # most values: nothing is in them to look for
 
 
 class Built:
@@ -325,10 +326,14 @@ def _plain(value: Any, done: dict[int, Any], in_place: Collection[str], key: obj
         return done[id(value)]
     if isinstance(value, list):
         done[id(value)] = items = []
-        items.extend(_plain(item, done, in_place) for item in value)
+        for item in value:
+            items.append(item if type(item) in SCALARS else _plain(item, done, in_place))
     elif isinstance(value, dict):
         done[id(value)] = table = {}
-        table.update((key, _plain(item, done, in_place, key)) for key, item in value.items())
+        for name, item in value.items():
+            table[name] = item if type(item) in SCALARS else _plain(item, done, in_place, name)
     else:
-        done[id(value)] = tuple(_plain(item, done, in_place) for item in value)
+        done[id(value)] = tuple(
+            [item if type(item) in SCALARS else _plain(item, done, in_place) for item in value]
+        )
     return done[id(value)]
