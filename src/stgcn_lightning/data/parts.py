@@ -212,13 +212,16 @@ def _mapped(path: Path, most: int = 1 << 62) -> NDArray[np.uint8]:
 
     Copied on write, they are the writable memory that torch wants, and the file is left alone.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):  # a pipe or a device would be waited for
-        raise ValueError(f"{path.name} is no file")
-    if found.st_size > most:
-        raise ValueError(f"{path.name} is longer than any that was written")
-    with path.open("rb") as file:
-        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe is not waited for
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError(f"{path.name} is no file")
+        if found.st_size > most:
+            raise ValueError(f"{path.name} is longer than any that was written")
+        return np.frombuffer(mmap.mmap(file, 0, access=mmap.ACCESS_COPY), np.uint8)
+    finally:
+        os.close(file)
 
 
 def _state(content: bytes | memoryview) -> list[int | str]:
@@ -269,7 +272,7 @@ def _checked(table: NDArray[Any], rows: int, classes: int) -> dict[str, NDArray[
         raise ValueError("samples.npy holds something else than samples")
     columns = columns_of(table)
     first, frames, persons, labels = columns.values()
-    if len(table) and min(first.min(), persons.min(), frames.min()) < 1:
+    if len(table) and min(persons.min(), frames.min()) < 1:
         raise ValueError("samples.npy has samples without frames")
     ends = persons * frames
     ends += first
@@ -283,7 +286,8 @@ def _checked(table: NDArray[Any], rows: int, classes: int) -> dict[str, NDArray[
 
 def _check_portions(portions: NDArray[Any], rows: int) -> None:
     ends = portions["rows"]
-    if portions.ndim != 1 or (np.diff(ends, prepend=0) < 0).any() or ends[-1:].tolist() != [rows]:
+    rising = portions.ndim == 1 and (ends[:1] >= 0).all() and (ends[1:] >= ends[:-1]).all()
+    if not rising or ends[-1:].tolist() != [rows]:
         raise ValueError(f"portions.npy does not fit {FRAMES}")
 
 
