@@ -38,11 +38,11 @@ def succeeded(result):
     return out
 
 
-def same_scores(one, other):
+def same_scores(one, other, rtol=0.0):
     one, other = read_scores(Path(one)), read_scores(Path(other))
     assert one.ids.tolist() == other.ids.tolist()
     assert one.classes.tolist() == other.classes.tolist()
-    np.testing.assert_array_equal(one.scores, other.scores)
+    np.testing.assert_allclose(one.scores, other.scores, rtol=rtol)
     for key in ("benchmark", "split", "stream", "test_clips"):
         assert one.meta[key] == other.meta[key]
 
@@ -157,4 +157,4 @@ def test_several_devices_find_the_benchmark_as_well(door):
     succeeded(door("train", *own, "benchmark=gym", *SMALL, "hydra.run.dir=run", "test_after=true"))
     ranks = ["trainer=ddp_cpu", "data.batch_size=4", "checkpoint=run", "scores=two.npz"]
     succeeded(door("test", *own, *ranks))
-    same_scores("run/scores.npz", "two.npz")
+    same_scores("run/scores.npz", "two.npz", rtol=1e-6)  # of batches of half the size
