@@ -401,3 +401,18 @@ def test_loader_processes_that_are_told_to_end_leave_no_file(store, monkeypatch,
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert set(tmp_path.glob("pymp-*")) <= {ours}
     assert ours.exists()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes:UserWarning")
+def test_a_temporary_folder_may_have_a_long_name(store, monkeypatch, tmp_path):
+    """Sockets in it would have names of more than 108 letters, and batches would never come."""
+    long = tmp_path / ("l" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    expected = next(iter(make_data(store).train_dataloader()))
+    batch = next(iter(make_data(store, workers=2).train_dataloader()))
+    assert torch.equal(batch.clips, expected.clips)
+    monkeypatch.setattr(datamodule.os, "access", lambda place, mode: place == str(long))
+    with pytest.raises(BadInput, match=r"^TMPDIR=.*l is too long a name for the sockets of loader"):
+        make_data(store, workers=2).train_dataloader()

@@ -8,6 +8,7 @@ batch.
 import os
 import shutil
 import signal
+import tempfile
 from dataclasses import dataclass
 from multiprocessing import current_process, util
 from types import FrameType
@@ -35,6 +36,7 @@ from stgcn_lightning.errors import BadInput
 
 EVALUATED_AT_ONCE = 2048  # clips of an evaluation batch on a GPU
 FREE_PART = 2  # on_device=auto: the frames may take one part in two of a device's free memory
+SOCKET_FOLDER = 70  # bytes of a name, to which 32 more come: systems take 108, or 104
 OUTLAST = 2  # seconds that a loader process stays after SIGTERM, also at the end of a run
 
 
@@ -320,6 +322,8 @@ class SkeletonData(lightning.LightningDataModule):
             test_sampling=feed.test_sampling,
             augmenter=self.augmenter if training else None,
         )
+        if feed.workers:
+            folder_of_sockets()  # refused here rather than in each process
         return DataLoader(
             dataset,
             sampler=draws,
@@ -327,20 +331,39 @@ class SkeletonData(lightning.LightningDataModule):
             num_workers=feed.workers,
             persistent_workers=feed.workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=outlast_signals,
+            worker_init_fn=begin_loading,
             # Loaders draw seeds, which are not used, from a generator of their own: dropout draws
             # from the global one.
             generator=torch.Generator(),
         )
 
 
-def outlast_signals(_: int) -> None:
+def folder_of_sockets() -> str:
+    """The temporary folder, or another one where its name is too long for sockets in it.
+
+    Loader processes send batches by sockets there; without them, none would ever come.
+
+    Raises:
+        BadInput: there is none.
+    """
+    places = (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm")
+    for place in places:
+        if len(os.fsencode(place)) <= SOCKET_FOLDER and os.access(place, os.W_OK):
+            return place
+    raise BadInput(
+        f"TMPDIR={places[0]} is too long a name for the sockets of loader processes: set TMPDIR to "
+        f"a folder of at most {SOCKET_FOLDER} letters, or data.workers=0"
+    )
+
+
+def begin_loading(_: int) -> None:
     """Let a loader process outlive a signal, so that the process that trains can save first.
 
     Terminals and SLURM send a signal to all processes of a job.
     """
     # a folder for sockets of its own: that of the process that trains is not for it to remove
     vars(current_process())["_config"].pop("tempdir", None)
+    tempfile.tempdir = folder_of_sockets()
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_later)
