@@ -402,7 +402,7 @@ def test_a_store_says_what_was_found_when_it_was_built(of, tmp_path):
     listed = look_at(tmp_path / "stores")
     assert (listed.facts["stores"], listed.faults) == (1, [])
     (said,) = listed.remarks
-    assert said.startswith(f"{killed.name} is no store: it is being built, or")
+    assert said.startswith(f"{killed.name} is no store: a process is building it, or")
     assert found.facts["verified"] == "all parts"
     (store.folder / "samples.npy").write_bytes(b"torn")
     with pytest.raises(BadInput, match=r"is damaged \(samples.npy is not what was written\)"):

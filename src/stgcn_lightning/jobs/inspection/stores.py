@@ -77,8 +77,8 @@ def inspect_several(asked: Asked) -> Inspected:
     for folder in sorted({file.parent for file in parts}):
         if folder.suffix in ASIDE:
             remarks.append(
-                f"{folder.name} is no store: it is being built, or a process that built it was "
-                f"killed, and it goes when {folder.stem} is opened"
+                f"{folder.name} is no store: a process is building it, or was killed while it did; "
+                "delete it if none is"
             )
             continue
         try:
