@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -198,7 +199,31 @@ def put(table: Any, field: str, value: int) -> None:
     table[field][3] = value
 
 
+def overflow(table: Any) -> None:
+    """Rows that leave 64 bits above and come back below, to end where they should."""
+    most, rows = (1 << 31) - 1, int(table["first_row"][-1] + table["frames"][-1])
+    left = (1 << 64) - 4 * most**2 + rows - 1 - (len(table) - 6)
+    sizes = [(most, most)] * 4 + [(1, 1)] * (len(table) - 6)
+    sizes += [(most, left // most), (left % most, 1)]
+    ends = np.cumsum([frames * persons for frames, persons in sizes], dtype=object) + 1
+    table["frames"], table["persons"] = zip(*sizes, strict=True)
+    table["first_row"][1:] = [(end + (1 << 63)) % (1 << 64) - (1 << 63) for end in ends[:-1]]
+    assert ends[-1] == rows + (1 << 64)
+
+
+def with_portions(change: Callable[[Any], Any]) -> Damage:
+    def damage(folder: Path) -> None:
+        table = np.load(folder / "portions.npy")
+        change(table["rows"])
+        np.save(folder / "portions.npy", table)
+
+    return damage
+
+
 COHERENT: dict[str, Damage] = {
+    "rows that overflow": with_samples(overflow),
+    "portions that fall": with_portions(lambda ends: ends.__setitem__(-2, ends[-1] + 1)),
+    "portions below 0": with_portions(lambda ends: ends.__setitem__(0, -1)),
     "a label of no class": with_samples(lambda table: put(table, "label", 3)),
     "a label below none": with_samples(lambda table: put(table, "label", -2)),
     "rows of others": with_samples(lambda table: put(table, "first_row", 2)),
@@ -292,7 +317,9 @@ def test_a_pipe_is_no_part_of_a_store(store, annotations, name):
     expected = held(store)
     (store.folder / name).unlink()
     os.mkfifo(store.folder / name)
+    signal.alarm(20)  # rather than to wait for ever
     assert held(open_or_build(annotations, SPEC, store.folder.parent)) == expected
+    signal.alarm(0)
 
 
 def test_a_store_that_says_nothing_of_its_annotations_is_built_again(store, annotations):

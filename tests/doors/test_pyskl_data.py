@@ -91,3 +91,4 @@ def test_options_of_the_source_are_keys(door, tmp_path):
     refused(door("prepare", *data, "benchmark.source.box_score=1"), "has no persons")
     said = r"data.persons=3 are more than the 2 of a frame that benchmark.source.persons=2 keeps"
     refused(door("prepare", *data, "data.persons=3"), said)
+    refused(door("prepare", *data, "benchmark.source.persons=0"), "whole number from 1 to 10")

@@ -403,6 +403,12 @@ def test_a_store_says_what_was_found_when_it_was_built(of, tmp_path):
     assert (listed.facts["stores"], listed.faults) == (1, [])
     (said,) = listed.remarks
     assert said.startswith(f"{killed.name} is no store: a process is building it, or")
+    shutil.rmtree(killed)
+    store.folder.rename(killed)
+    listed = look_at(tmp_path / "stores")
+    assert (listed.facts["stores"], listed.faults) == (0, [])
+    assert listed.remarks[0].startswith(f"{killed.name} is a finished store that a killed process")
+    killed.rename(store.folder)
     assert found.facts["verified"] == "all parts"
     (store.folder / "samples.npy").write_bytes(b"torn")
     with pytest.raises(BadInput, match=r"is damaged \(samples.npy is not what was written\)"):

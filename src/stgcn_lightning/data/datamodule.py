@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import current_process, util
 from types import FrameType
@@ -348,11 +349,14 @@ def folder_of_sockets() -> str:
     """
     places = (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm")
     for place in places:
-        if len(os.fsencode(place)) <= SOCKET_FOLDER and os.access(place, os.W_OK):
-            return place
+        if len(os.fsencode(place)) <= SOCKET_FOLDER:
+            with suppress(OSError):  # it may be full
+                os.rmdir(tempfile.mkdtemp(prefix="pymp-", dir=place))
+                return place
     raise BadInput(
-        f"TMPDIR={places[0]} is too long a name for the sockets of loader processes: set TMPDIR to "
-        f"a folder of at most {SOCKET_FOLDER} letters, or data.workers=0"
+        f"loader processes have no folder for their sockets, {places[0]} has too long a name or is "
+        f"full: set TMPDIR to one that can be written, of at most {SOCKET_FOLDER} letters, or "
+        "data.workers=0"
     )
 
 

@@ -20,6 +20,7 @@ from stgcn_lightning.settings.frozen import thawed
 from stgcn_lightning.settings.groups import Benchmark
 from stgcn_lightning.settings.objects import imported
 from stgcn_lightning.sources.frame_lists import KeyPointsApart
+from stgcn_lightning.sources.keeping import CROWD
 from stgcn_lightning.sources.registry import Source, own_source, source_named
 from stgcn_lightning.sources.synthetic import synthetic_annotations, synthetic_file
 from stgcn_lightning.terminal import console, shown
@@ -176,10 +177,12 @@ def source_of(benchmark: Benchmark, persons: int) -> Source:
     if "_target_" in options:
         make = imported("benchmark.source._target_", options.pop("_target_"))
         return own_source(make, **options)
-    kept = options.get("persons")
-    if isinstance(kept, int) and kept < persons:
+    found = source_named(str(options.pop("name", None) or "mmaction2"), **options)
+    kept = options.get("persons", persons)
+    if kept < persons:
         raise BadInput(
             f"data.persons={persons} are more than the {kept} of a frame that "
-            f"benchmark.source.persons={kept} keeps: raise that, or set data.persons={kept}"
+            f"benchmark.source.persons={kept} keeps: set data.persons={kept}, or that to "
+            f"{persons} ({CROWD} at most)"
         )
-    return source_named(str(options.pop("name", None) or "mmaction2"), **options)
+    return found

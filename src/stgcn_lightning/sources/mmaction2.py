@@ -163,7 +163,7 @@ def _sample(record: dict[str, Any], lists: FrameLists) -> Sample:
             for axis in axes[:1]
         )
         raise Malformed(
-            f"has total_frames {frames} but {keypoint.shape[1]} frames of key points "
+            f"has total_frames {brief(frames)} but {keypoint.shape[1]} frames of key points "
             f"(keypoint is {keypoint.shape}); correct one of the two{turned}"
         )
     has_score = record.get("keypoint_score") is not None

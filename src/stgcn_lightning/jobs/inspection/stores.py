@@ -77,8 +77,11 @@ def inspect_several(asked: Asked) -> Inspected:
     for folder in sorted({file.parent for file in parts}):
         if folder.suffix in ASIDE:
             remarks.append(
-                f"{folder.name} is no store: a process is building it, or was killed while it did; "
-                "delete it if none is"
+                f"{folder.name} is a finished store that a killed process left without its name: "
+                "the next `prepare` of it gives it that"
+                if (folder / MANIFEST).exists()
+                else f"{folder.name} is no store: a process is building it, or was killed while it "
+                "did; delete it if none is"
             )
             continue
         try:
