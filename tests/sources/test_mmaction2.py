@@ -112,6 +112,7 @@ def test_an_id_listed_twice_in_a_split_counts_once(tmp_path):
         ),
         ([record(keypoint_score=np.ones((2, 4)))], r"'S1' .* a keypoint_score of shape \(2, 4\)"),
         ([record(total_frames=5)], "'S1' of .* has total_frames 5 but 4 frames of key points"),
+        ([record(total_frames=10**5000)], "has total_frames a number of .* but 4 frames of key po"),
         ([record(total_frames=[4])], r"'S1' of .* has the total_frames \[4\]; give a whole number"),
         ([record(img_shape=480)], "'S1' of .* has img_shape 480; give the height and width"),
         ([record(img_shape=("a", 1))], "'S1' of .* has img_shape .* give the height and width"),

@@ -110,8 +110,8 @@ def walked(
         end = steps.match(block.data, block.at).end()  # pyright: ignore
         short += block.data[block.at : end]
         block.at, code = end, block.data[end : end + 1]
-        if code in REWRITTEN:
-            short += REWRITTEN[code]
+        if instead := REWRITTEN.get(code):
+            short += instead
             block.at += 1
             continue
         here, head = block.begin + end, block.data[end : end + 9]

@@ -107,10 +107,12 @@ def strided(flat: "Tensor", offset: Any, sizes: Any, strides: Any) -> "Tensor":
     """A view of `flat` (numel,), refused if it reaches beyond the end of `flat`."""
     if not isinstance(sizes, tuple) or not isinstance(strides, tuple) or len(sizes) > MOST_AXES:
         raise pickle.UnpicklingError("a tensor whose sizes are no sizes")
-    if any(type(n) is not int or n < 0 for n in (offset, *sizes, *strides)):
+    given = (offset, *sizes, *strides)
+    if {*map(type, given)} != {int} or min(given) < 0:
         raise pickle.UnpicklingError("a tensor whose sizes are no sizes")
     steps = [(size - 1) * stride for size, stride in zip(sizes, strides, strict=True)]
-    if offset > len(flat) or (0 not in sizes and offset + sum(steps) >= len(flat)):
+    most = flat.numel()
+    if offset > most or (0 not in sizes and offset + sum(steps) >= most):
         raise pickle.UnpicklingError("a tensor that reaches beyond its storage")
     return flat.as_strided(tuple(sizes), tuple(strides), offset)
 
