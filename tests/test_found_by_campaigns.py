@@ -135,6 +135,15 @@ def test_a_shape_of_many_digits_takes_no_time(tmp_path, end):
     assert "none of plain numbers or text" in message(as_format("npz"), tmp_path / "x.npz")
 
 
+def test_no_entries_of_a_shape_that_overflows(tmp_path):
+    array = np.empty((0, 1 << 16, 1 << 16))
+    content = pickle.dumps(array, 2).replace(pickle.dumps(1 << 16, 2)[2:-1], b"J\xff\xff\xff\x7f")
+    path = written(tmp_path, "a.pkl", content)
+    assert "an array whose shape is no shape" in message(
+        lambda it: read_pickle(it, "numbers"), path
+    )
+
+
 def test_an_archive_that_unpacks_to_thousands_of_times_its_size(tmp_path):
     np.savez_compressed(
         tmp_path / "x.npz", keypoint=np.zeros((1, MOST_FREE // 4, 1, 2), np.float32)

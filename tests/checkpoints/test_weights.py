@@ -117,11 +117,20 @@ def legacy(tmp_path, change):
         (lambda card: card.pop("classes"), "x.ckpt has a card without 'classes'"),
         (lambda card: card["model"].update(depth=3), "model.depth=3 is no option of stgcn"),
         (lambda card: card["classes"].pop(), "a card of 11 classes and weights of 12"),
+        (lambda card: card["model"].update(base_channels=2.0), "has 2 base channels: set model.ba"),
     ],
 )
 def test_a_card_that_fits_no_model_is_refused(tmp_path, change, message):
     with pytest.raises(BadInput, match=message):
         load_model(legacy(tmp_path, change))
+
+
+def test_a_head_without_rows_is_refused(tmp_path):
+    content = torch.load(LEGACY / "version_0_1_0_finished.ckpt", weights_only=True)
+    content["state_dict"]["model.classify.weight"] = torch.tensor(1.0)
+    torch.save(content, tmp_path / "x.ckpt")
+    with pytest.raises(BadInput, match="a card of 12 classes and weights of none"):
+        load_model(tmp_path / "x.ckpt")
 
 
 def test_a_card_s_target_is_not_imported(tmp_path):

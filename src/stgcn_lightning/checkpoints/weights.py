@@ -208,7 +208,8 @@ def refuse_other_options(
 ) -> None:
     """Refuse options of a model that the shapes of its weights contradict."""
     for option, value in found.items():
-        if value != configured.get(option, value):
+        given = configured.get(option, value)
+        if value != given or (type(value) is int and type(given) is not int):  # 16.0, True
             name = option.replace("_", " ")
             group = "data" if option in registry.OFFERED else "model"
             raise BadInput(f"{checkpoint} has {value} {name}: set {group}.{option}={value}")
@@ -276,10 +277,11 @@ def model_of(
         raise BadInput(f"{path} has a card without {error}: train it again") from None
     refuse_other_size(name, settings, state, path)
     body = Skeleton.from_dict(skeleton)
-    if classes != len(state[HEAD]):
+    rows = state[HEAD].shape[:1]
+    if (classes,) != rows:
         raise BadInput(
-            f"{path} has a card of {classes} classes and weights of {len(state[HEAD])}: train it "
-            "again"
+            f"{path} has a card of {classes} classes and weights of {rows[0] if rows else 'none'}: "
+            "train it again"
         )
     if body.num_joints**2 > sum(value.numel() for value in state.values()):
         raise BadInput(

@@ -160,6 +160,8 @@ def check_array(shape: Any, dtype: Any, data: Any) -> None:
     entries, itemsize = math.prod(shape), dtype.value.itemsize
     if not itemsize and entries:  # any number of entries without a byte
         raise pickle.UnpicklingError("an array of text without letters")
+    if not entries and math.prod(side or 1 for side in shape) * itemsize >= 1 << 63:
+        raise pickle.UnpicklingError("an array whose shape is no shape")  # numpy: MemoryError
     size = entries * itemsize
     if size != len(data) and not (isinstance(data, Run) and data.may_be(size)):
         raise pickle.UnpicklingError("an array whose shape does not fit its bytes")

@@ -9,7 +9,7 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from stgcn_lightning.errors import BadInput, UnfitModel
+from stgcn_lightning.errors import BadInput, UnfitModel, out_of_memory
 
 if TYPE_CHECKING:  # asking for names alone does not import torch
     import numpy as np
@@ -134,12 +134,16 @@ def build(name: str, adjacency: "np.ndarray | Tensor", classes: int, **options: 
             )
     try:
         signature.bind(adjacency, classes, **options)
-    except TypeError as error:
+        model = family(adjacency, classes, **options)
+    except BadInput:
+        raise
+    except (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise
         raise UnfitModel(
-            f"model={name} cannot be built, {error}: {CONSTRUCTOR}, and values of its own options "
-            f"stand in conf/model/{name}.yaml"
-        ) from None
-    model = family(adjacency, classes, **options)
+            f"model={name} cannot be built, {' '.join(str(error).split())}: {CONSTRUCTOR}, and "
+            f"values of its own options stand in conf/model/{name}.yaml"
+        ) from error
     check_backbone(model)
     if model.classify.out_features != classes:
         raise UnfitModel(
