@@ -9,8 +9,7 @@ An input ends in a clean result, in a sentence (BadInput), or otherwise: another
 a hang, more memory than allowed, a sentence of several lines, a file opened or written elsewhere, a
 process, a socket. Inputs depend on reader, seed and number alone. `--out` keeps what came of each
 reader and seed, and the inputs that ended otherwise; the same command goes on where it stopped, or
-two minutes before it was interrupted. The
-status is 1 if any input ended otherwise. Linux only.
+half a minute before it was interrupted. The status is 1 if any input ended otherwise. Linux only.
 """
 
 import argparse
