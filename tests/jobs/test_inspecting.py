@@ -404,6 +404,9 @@ def test_a_store_says_what_was_found_when_it_was_built(of, tmp_path):
     (said,) = listed.remarks
     assert said.startswith(f"{killed.name} is no store: a process is building it, or")
     shutil.rmtree(killed)
+    shutil.copytree(store.folder, killed)  # beside the store, it is of no use
+    assert look_at(tmp_path / "stores").remarks[0].startswith(f"{killed.name} is no store")
+    shutil.rmtree(killed)
     store.folder.rename(killed)
     listed = look_at(tmp_path / "stores")
     assert (listed.facts["stores"], listed.faults) == (0, [])

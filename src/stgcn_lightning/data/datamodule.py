@@ -355,7 +355,7 @@ def folder_of_sockets() -> str:
                 return place
     raise BadInput(
         f"loader processes have no folder for their sockets, {places[0]} has too long a name or is "
-        f"full: set TMPDIR to one that can be written, of at most {SOCKET_FOLDER} letters, or "
+        f"full: set TMPDIR to one that can be written, of at most {SOCKET_FOLDER} bytes, or "
         "data.workers=0"
     )
 

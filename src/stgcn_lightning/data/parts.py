@@ -272,7 +272,8 @@ def _checked(table: NDArray[Any], rows: int, classes: int) -> dict[str, NDArray[
         raise ValueError("samples.npy holds something else than samples")
     columns = columns_of(table)
     first, frames, persons, labels = columns.values()
-    if len(table) and min(first.min(), persons.min(), frames.min()) < 1:  # rows could overflow
+    # also the first rows: sums of 64 bits can come back from below 0
+    if len(table) and min(first.min(), persons.min(), frames.min()) < 1:
         raise ValueError("samples.npy has samples without frames")
     ends = persons * frames
     ends += first

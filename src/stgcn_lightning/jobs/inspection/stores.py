@@ -76,10 +76,11 @@ def inspect_several(asked: Asked) -> Inspected:
     parts = (*asked.path.glob(f"*/{MANIFEST}"), *asked.path.glob("*/frames.bin"))
     for folder in sorted({file.parent for file in parts}):
         if folder.suffix in ASIDE:
+            nameless = (folder / MANIFEST).exists() and not folder.with_suffix("").exists()
             remarks.append(
                 f"{folder.name} is a finished store that a killed process left without its name: "
                 "the next `prepare` of it gives it that"
-                if (folder / MANIFEST).exists()
+                if nameless
                 else f"{folder.name} is no store: a process is building it, or was killed while it "
                 "did; delete it if none is"
             )
