@@ -94,9 +94,7 @@ def test_another_constructor_is_refused():
     registry.register("more", type("More", (Fit,), {"__init__": one_more}))
     with pytest.raises(UnfitModel, match=r"cannot be built, missing a required .*'width'"):
         registry.build("more", torch.ones(1, 5, 5), 4)
-    with pytest.raises(
-        UnfitModel, match=r"model=stgcn cannot be built, .*: a backbone"
-    ):
+    with pytest.raises(UnfitModel, match=r"model=stgcn cannot be built, .*: a backbone"):
         registry.build("stgcn", torch.ones(1, 5, 5), 4, base_channels="wide")
 
 
