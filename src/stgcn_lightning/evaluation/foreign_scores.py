@@ -8,7 +8,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, cast
@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.files.dumps import read_test_dump
 
 FORMS = (
@@ -86,7 +86,7 @@ def _labels(path: Path, records: list[Mapping[str, Any]]) -> NDArray[np.int64] |
     if any(label is None for label in found):
         return None
     try:
-        return np.array([int(np.asarray(label).item()) for label in found], np.int64)
+        return np.array([int(_numbers(label).item()) for label in found], np.int64)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"{path} has a gt_label that is no class: {error}") from error
 
@@ -102,10 +102,7 @@ def _field(record: Mapping[str, Any], name: str) -> Any:
 def _stacked(path: Path, rows: list[Any]) -> NDArray[np.float32]:
     """The rows as one array, refused if the file names one row again and again."""
     try:
-        vectors = [np.asarray(row) for row in rows]
-        if any(row.dtype.kind not in "fiu" for row in vectors):
-            raise ValueError("rows are no numbers")
-        vectors = [row.astype(np.float32).squeeze() for row in vectors]
+        vectors = [_numbers(row).astype(np.float32).squeeze() for row in rows]
         if not vectors or {row.ndim for row in vectors} != {1}:
             raise ValueError("there are no rows" if not vectors else "rows are no vectors")
         if sum(map(len, vectors)) > path.stat().st_size:
@@ -113,6 +110,18 @@ def _stacked(path: Path, rows: list[Any]) -> NDArray[np.float32]:
         return np.stack(vectors)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"{path} is not {FORMS}: {error}") from error
+
+
+def _numbers(value: object) -> NDArray[Any]:
+    """A row or label as an array, without what a list may name in a list again and again."""
+    if isinstance(value, (list, tuple)):
+        for one in cast("Sequence[object]", value):
+            if not isinstance(one, (int, float, np.number)):
+                raise ValueError(f"{brief(one)} in a list is no number")
+    found = np.asarray(value)
+    if found.dtype.kind not in "fiu":
+        raise ValueError(f"{brief(value)} is no number")
+    return found
 
 
 def rows_of(path: Path, table: Table, wanted: NDArray[np.str_] | None) -> NDArray[np.int64] | None:
