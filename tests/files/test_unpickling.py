@@ -1,3 +1,4 @@
+import gc
 import os
 import pickle
 
@@ -8,6 +9,7 @@ from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.dumps import read_test_dump
 from stgcn_lightning.files.pickles import read_pickle
+from stgcn_lightning.files.unpickling import Unpickler
 
 READERS = {"pickle": read_pickle, "checkpoint": read_checkpoint, "dump": read_test_dump}
 
@@ -64,3 +66,12 @@ def test_a_missing_file_or_a_folder_is_named(tmp_path, reader):
     assert "there is no file" in message(READERS[reader], tmp_path / "absent.pkl")
     assert "absent.pkl" in message(READERS[reader], tmp_path / "absent.pkl")
     assert f"cannot read {tmp_path}: Is a directory" in message(READERS[reader], tmp_path)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_pickle_that_fails_is_given_back(tmp_path, reader):
+    """Its stack holds a method of the unpickler: a circle that Python's collector does not see."""
+    path = save(tmp_path, b"\x80\x02c__builtin__\nset\nc__builtin__\nset\nK\x01R.", reader)
+    assert "is damaged, or not" in message(READERS[reader], path)
+    gc.collect()
+    assert not [one for one in gc.get_objects() if issubclass(type(one), Unpickler)]

@@ -205,6 +205,17 @@ class Unpickler(pickle.Unpickler):
             "builtins.complex": self.complex,
         }
 
+    def load(self) -> Any:
+        """The value.
+
+        Of a pickle that fails, the stack is given back: methods of the unpickler may lie there, and
+        Python does not see such a circle.
+        """
+        try:
+            return super().load()
+        finally:
+            super().__init__(io.BytesIO())
+
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         """What a pickle gets for a name that it asks for."""
         # The names of Python 2, which protocols 0 to 2 still write.
