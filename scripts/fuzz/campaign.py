@@ -152,4 +152,7 @@ def _show(name: str, seed: int, number: int, out: Path | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted: with --out, the same command goes on")
