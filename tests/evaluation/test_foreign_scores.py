@@ -1,7 +1,6 @@
 """Score files of other projects, read beside one that says the true classes."""
 
 import pickle
-from typing import Any
 
 import numpy as np
 import pytest
@@ -92,14 +91,6 @@ def test_an_older_dump_of_mmaction2_is_read(tmp_path):
     np.testing.assert_array_equal(found.labels, OURS.labels)
 
 
-def named_twice_by_the_next() -> list[Any]:
-    """A number for each of 2^19 ways through 19 lists of two; 60 such lists would take years."""
-    made: list[Any] = [0.5, 0.5]
-    for _ in range(18):
-        made = [made, made]
-    return made
-
-
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -115,10 +106,9 @@ def named_twice_by_the_next() -> list[Any]:
         (dict(zip([*IDS, "x"], VALUES[[0, 1, 2, 2]], strict=True)), "has other samples .*: x, "),
         ([1.0, 2.0, 3.0], "rows are no vectors"),
         ([["a", "b"]] * 3, "'a' in a list is no number"),
-        ([VALUES[0] + 1j] * 3, r"array.* is no number"),
-        ([named_twice_by_the_next()] * 3, r"\[\[.* in a list is no number"),
-        ({"a": named_twice_by_the_next()}, r"\[\[.* in a list is no number"),
-        ([{"pred_score": VALUES[0], "gt_label": named_twice_by_the_next()}], r"no class: \[\["),
+        ([VALUES[0] + 1j] * 3, r"an array.* is no number"),
+        ([[VALUES[0]] * 2] * 3, r"an array.* in a list is no number"),
+        ([{"pred_score": VALUES[0], "gt_label": [VALUES[0]]}], r"no class: an array.* in a list is"),
         ([VALUES[0], VALUES[0, :1]], "rows are no vectors|same shape"),
         ([np.full(50, 0.02)] * 1_000, "it holds one row several times"),
         ([{"pred_score": VALUES[0], "gt_label": np.inf}] * 2, "a gt_label that is no class"),

@@ -75,3 +75,42 @@ def test_a_pickle_that_fails_is_given_back(tmp_path, reader):
     assert "is damaged, or not" in message(READERS[reader], path)
     gc.collect()
     assert not [one for one in gc.get_objects() if issubclass(type(one), Unpickler)]
+
+
+def within(inner, make, times=18):
+    """A container that names the one below it twice, which does the same: 2^`times` ways to it."""
+    for _ in range(times):
+        inner = make(inner, inner)
+    return inner
+
+
+def in_itself():
+    made = {}
+    made["x"] = [made]
+    return made
+
+
+REPEATING = {
+    "lists": {"x": within([1], lambda *both: [*both])},
+    "tuples": {"x": within((1,), lambda *both: both)},
+    "dicts": within({"x": 1}, lambda a, b: {"a": a, "b": b}),
+    "wide": {"x": [[0.5] * 1000] * 1000},
+    "cycle": in_itself(),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("way", REPEATING)
+def test_a_pickle_that_names_its_containers_again_and_again_is_refused(tmp_path, reader, way):
+    """Whoever looks at all that it holds would go on for hours: numpy, our own checks of a card."""
+    path = save(tmp_path, pickle.dumps(REPEATING[way]), reader)
+    said = "a container in itself" if way == "cycle" else r"\d{6,} values named again"
+    with pytest.raises(BadInput, match=said):
+        READERS[reader](path)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_few_names_of_one_container_are_read(tmp_path, reader):
+    shape = (1080, 1920)
+    content = {"split": [[*range(5000)]] * 10, "annotations": [{"img_shape": shape}] * 1000}
+    assert READERS[reader](save(tmp_path, pickle.dumps(content), reader)) == content

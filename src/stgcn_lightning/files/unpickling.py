@@ -14,13 +14,17 @@ which refuses states, until `guarded` has read the whole pickle and takes them o
 
 A pickle of n bytes may name one of its own values n times. What would copy a value therefore calls
 `Budget.spend` first, so that no file makes us hold much more than its own size, or work for much
-longer than reading takes. For the same reason dicts and sets take plain keys alone, names and
-numbers: the hash of a tuple is computed each time from all that it holds. What the instructions
-themselves could ask for is bounded before they are executed (see `instructions`).
+longer than reading takes; and what reads the values afterwards may look at each as often as it is
+named, so what is named again is counted in the end. For the same reason dicts and sets take plain
+keys alone, names and numbers: the hash of a tuple is computed each time from all that it holds.
+What the instructions themselves could ask for is bounded before they are executed (see
+`instructions`).
 """
 
 import gc
 import io
+import math
+import os
 import pickle
 import sys
 from collections.abc import Callable, Collection, Generator
@@ -148,6 +152,9 @@ class PlainDict(dict):
         dict.__setitem__(self, key if type(key) is str else plain_key(key), value)
 
     def __setstate__(self, state: object) -> None: ...
+
+
+CONTAINERS = (list, tuple, dict, PlainDict)
 
 
 class _Set(Built):
@@ -304,7 +311,13 @@ def guarded(
     Values of dicts under the keys `in_place` may stay in the file.
     """
     try:
-        return _plain(load(), {}, in_place)
+        again: list[Any] = []
+        found = _plain(load(), {}, again, in_place)
+        if (more := _repeated(again)) > FREE + COPIES * os.path.getsize(path):
+            raise pickle.UnpicklingError(
+                "a container in itself" if math.isinf(more) else f"{more:.0f} values named again"
+            )
+        return found
     except BadInput:
         raise
     except NotPlain as error:
@@ -327,24 +340,52 @@ def said_by(error: Exception) -> str:
     return type(error).__name__
 
 
-def _plain(value: Any, done: dict[int, Any], in_place: Collection[str], key: object = None) -> Any:
-    """`value` with every holder replaced by its value; `done` has the containers met so far."""
+def _plain(
+    value: Any,
+    done: dict[int, Any],
+    again: list[Any],
+    in_place: Collection[str],
+    key: object = None,
+) -> Any:
+    """`value` with every holder replaced by its value.
+
+    `done` has the containers met so far, and `again` gets those that are met once more.
+    """
     if isinstance(value, Built):
         value = value.placed() if key in in_place else value.taken()
-    if type(value) not in (list, tuple, dict, PlainDict):
+    if type(value) not in CONTAINERS:
         return value
     if id(value) in done:
+        again.append(value)
         return done[id(value)]
     if isinstance(value, list):
         done[id(value)] = items = []
         for item in value:
-            items.append(item if type(item) in SCALARS else _plain(item, done, in_place))
+            items.append(item if type(item) in SCALARS else _plain(item, done, again, in_place))
     elif isinstance(value, dict):
         done[id(value)] = table = {}
         for name, item in value.items():
-            table[name] = item if type(item) in SCALARS else _plain(item, done, in_place, name)
+            table[name] = (
+                item if type(item) in SCALARS else _plain(item, done, again, in_place, name)
+            )
     else:
         done[id(value)] = tuple(
-            [item if type(item) in SCALARS else _plain(item, done, in_place) for item in value]
-        )
+            [item if type(item) in SCALARS else _plain(item, done, again, in_place)
+             for item in value]
+        )  # fmt: skip
     return done[id(value)]
+
+
+def _repeated(again: list[Any]) -> float:
+    """How many values containers hold that were met `again`; infinity where one holds itself."""
+    held: dict[int, float] = {}
+
+    def holds(value: Any) -> float:
+        if id(value) not in held:
+            held[id(value)] = math.inf  # until it is known: it is met within itself
+            inner = value.values() if isinstance(value, dict) else value
+            below = [holds(one) for one in inner if type(one) in CONTAINERS]
+            held[id(value)] = len(value) + sum(below)
+        return held[id(value)]
+
+    return sum(map(holds, again))
