@@ -80,10 +80,11 @@ def read_checkpoint(path: AnyPath) -> dict[str, Any]:
         BadInput: no such file, no torch file, damaged, or it asks for a name that no checkpoint
             holds.
     """
-    refuse_other_kind(path, CHECKPOINTS)
     with opened(path) as file:
         start = file.read(len(LEGACY))
         file.seek(0)
+        if not start.startswith(b"PK"):  # the names in a zip are not read twice
+            refuse_other_kind(path, CHECKPOINTS)
         read = _read_old_file if start == LEGACY else _read_zip
         checkpoint = read(file, path)
     if checkpoint is Inert:
@@ -210,6 +211,7 @@ def _read_archive(archive: zipfile.ZipFile, path: AnyPath) -> Any:
     records = {record.filename: record for record in archive.infolist()}
     index = next((name for name in records if re.fullmatch(r"[^/]+/data\.pkl", name)), None)
     if index is None:
+        refuse_other_kind(path, CHECKPOINTS)
         raise BadInput(f"{path} is a zip file but no torch checkpoint: it has no data.pkl")
     root = index.removesuffix("data.pkl")
     if f"{root}constants.pkl" in records:

@@ -220,8 +220,9 @@ class Unpickler(pickle.Unpickler):
         """
         try:
             return super().load()
-        finally:
+        except BaseException:
             super().__init__(io.BytesIO())
+            raise
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         """What a pickle gets for a name that it asks for."""
