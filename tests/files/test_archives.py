@@ -257,6 +257,12 @@ def test_files_that_are_no_torch_zip_are_distinguished(tmp_path):
         archive.writestr("archive/data.pkl", b"0" * 10_000_000)
     assert "not as torch writes it" in message(read_checkpoint, path)
 
+    entry = whole.rindex(b"PK\x01\x02", 0, whole.index(b"data.pkl", whole.index(b"PK\x01\x02")))
+    packed = slice(entry + 20, entry + 24)  # bytes that the list at the end says are packed
+    assert int.from_bytes(whole[packed], "little") < 1000
+    path.write_bytes(whole[: packed.start] + b"\xfe\xff\xff\x7f" + whole[packed.stop :])
+    assert "data.pkl is not as torch writes it" in message(read_checkpoint, path)
+
 
 def test_a_checkpoint_of_before_torch_1_6_is_read_and_damage_is_named(tmp_path):
     path, base = tmp_path / "old.pth.tar", torch.arange(24.0).reshape(4, 6)

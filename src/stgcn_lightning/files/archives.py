@@ -223,8 +223,11 @@ def _read_archive(archive: zipfile.ZipFile, path: AnyPath) -> Any:
         record = records.get(root + name)
         if record is None:
             raise pickle.UnpicklingError(f"it lacks {shown(name)}")
-        # Torch stores without compression; a compressed record could unpack to any size.
-        if record.compress_type != zipfile.ZIP_STORED or size not in (None, record.file_size):
+        # Torch stores without compression; a compressed record could unpack to any size, and as
+        # many bytes as are said to be packed are asked for at once.
+        stored = record.compress_type == zipfile.ZIP_STORED
+        stored = stored and record.compress_size == record.file_size
+        if not stored or size not in (None, record.file_size):
             raise pickle.UnpicklingError(f"{shown(name)} is not as torch writes it")
         budget.spend(record.file_size)  # records may overlap
         return archive.read(record)
