@@ -29,6 +29,7 @@ from stgcn_lightning.files.unpickling import (
     Budget,
     Built,
     guarded,
+    not_collecting,
     refuse_many,
     shown,
 )
@@ -80,7 +81,7 @@ def read_checkpoint(path: AnyPath) -> dict[str, Any]:
         BadInput: no such file, no torch file, damaged, or it asks for a name that no checkpoint
             holds.
     """
-    with opened(path) as file:
+    with opened(path) as file, not_collecting():
         start = file.read(len(LEGACY))
         file.seek(0)
         if not start.startswith(b"PK"):  # the names in a zip are not read twice
