@@ -50,9 +50,9 @@ def test_a_sentence_is_one_line_of_a_bounded_length_with_its_remedy():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({MANY: np.ones(2), "a": np.ones(2)}, "scores without labels"),  # as the number of a sample
+        ({MANY: np.ones(2), "a": np.ones(2)}, "a name of"),  # the number of a sample
         (np.array(3.0), "holds one ndarray"),
-        ([{"gt_label": 1, "pred_scores": [1]}], "None is no number"),
+        ([{"gt_label": 1, "pred_scores": [1]}], "rows are no numbers"),
         ([{"gt_labels": 3, "pred_score": np.ones(2)}], "scores without names and labels"),
     ],
 )

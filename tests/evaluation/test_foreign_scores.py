@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.evaluation.foreign_scores import read_table
 from stgcn_lightning.evaluation.fusion import fuse
 from stgcn_lightning.evaluation.scores import NoLabels, Scores, read_scores
 
@@ -92,6 +93,18 @@ def test_an_older_dump_of_mmaction2_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "label", [3, True, "3", [3], [[3]], np.int64(3), np.array([[3]]), [np.array(3)]]
+)
+@pytest.mark.parametrize(
+    "row", [[[0.25, 0.75]], [VALUES[0]], [*map(np.array, VALUES[0])], VALUES[:1]]
+)
+def test_numbers_may_stand_in_lists_of_one(tmp_path, label, row):
+    found = read_table(written(tmp_path, [{"pred_score": row, "gt_label": label}]))
+    assert found.values.shape == (1, 2)
+    assert found.labels.tolist() == [int(label is True) or 3]
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (list(VALUES[:2]), "x.pkl holds 2 samples of 2 classes, but .* 3 of 2: give scores of one"),
@@ -105,10 +118,15 @@ def test_an_older_dump_of_mmaction2_is_read(tmp_path):
         ({IDS[0]: VALUES[0], IDS[1]: VALUES[1]}, "x.pkl lacks S001C003, where"),
         (dict(zip([*IDS, "x"], VALUES[[0, 1, 2, 2]], strict=True)), "has other samples .*: x, "),
         ([1.0, 2.0, 3.0], "rows are no vectors"),
-        ([["a", "b"]] * 3, "'a' in a list is no number"),
-        ([VALUES[0] + 1j] * 3, r"an array.* is no number"),
-        ([[VALUES[0]] * 2] * 3, r"an array.* in a list is no number"),
-        ([{"pred_score": VALUES[0], "gt_label": [VALUES[0]]}], "no class: an array.* in a list"),
+        ([["a", "b"]] * 3, "rows are no numbers"),
+        ([VALUES[0] + 1j] * 3, "rows are no numbers"),
+        ([[VALUES[0]] * 2] * 3, "an array.* stands in a list of numbers"),
+        (
+            [{"pred_score": VALUES[0], "gt_label": [VALUES[0]] * 2}],
+            "no class: an array.* stands in a list",
+        ),
+        ({"s" * 5000: VALUES[0], "b": VALUES[1]}, "a sample with a name of 5000 letters"),
+        (np.zeros((10**12, 0), np.float32), "holds one ndarray"),
         ([VALUES[0], VALUES[0, :1]], "rows are no vectors|same shape"),
         ([np.full(50, 0.02)] * 1_000, "it holds one row several times"),
         ([{"pred_score": VALUES[0], "gt_label": np.inf}] * 2, "a gt_label that is no class"),

@@ -197,7 +197,7 @@ def array_of_state(*state):
 
 @pytest.mark.parametrize("thing", [b"x" * 100_000, np.ones(12_500), "\xe9" * 50_000])
 def test_what_a_pickle_names_many_times_is_read_once(tmp_path, thing):
-    things = [thing] * 500 + [{"keypoint": thing}] * 500
+    things = [thing] * 20 + [{"keypoint": thing}] * 20
     path = save(tmp_path, pickle.dumps(things, 2 if isinstance(thing, np.ndarray) else 4))
     tracemalloc.start()
     try:
@@ -205,7 +205,7 @@ def test_what_a_pickle_names_many_times_is_read_once(tmp_path, thing):
         assert tracemalloc.get_traced_memory()[1] < 2e6
     finally:
         tracemalloc.stop()
-    assert len(found) == 1000
+    assert len(found) == 40
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,20 @@
 import gc
 import os
 import pickle
+from contextlib import suppress
 
+import numpy as np
 import pytest
+import torch
 from hostile import Calls, assembled, message, save
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.files.archives import read_checkpoint
+from stgcn_lightning.files.archives import Inert, read_checkpoint
 from stgcn_lightning.files.dumps import read_test_dump
 from stgcn_lightning.files.pickles import read_pickle
 from stgcn_lightning.files.unpickling import Unpickler
 
+ONES = np.ones(25_000)
 READERS = {"pickle": read_pickle, "checkpoint": read_checkpoint, "dump": read_test_dump}
 
 
@@ -68,15 +72,6 @@ def test_a_missing_file_or_a_folder_is_named(tmp_path, reader):
     assert f"cannot read {tmp_path}: Is a directory" in message(READERS[reader], tmp_path)
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_a_pickle_that_fails_is_given_back(tmp_path, reader):
-    """Its stack holds a method of the unpickler: a circle that Python's collector does not see."""
-    path = save(tmp_path, b"\x80\x02c__builtin__\nset\nc__builtin__\nset\nK\x01R.", reader)
-    assert "is damaged, or not" in message(READERS[reader], path)
-    gc.collect()
-    assert not [one for one in gc.get_objects() if issubclass(type(one), Unpickler)]
-
-
 def within(inner, make, times=18):
     """A container that names the one below it twice, which does the same: 2^`times` ways to it."""
     for _ in range(times):
@@ -90,27 +85,89 @@ def in_itself():
     return made
 
 
+def objects(*values):
+    made = np.empty(len(values), object)
+    made[:] = values
+    return made
+
+
+def of_itself():
+    made = np.empty(1, object)
+    made[0] = made
+    return made
+
+
+NAMES = {f"s{number}" for number in range(2000)}
 REPEATING = {
     "lists": {"x": within([1], lambda *both: [*both])},
     "tuples": {"x": within((1,), lambda *both: both)},
     "dicts": within({"x": 1}, lambda a, b: {"a": a, "b": b}),
     "wide": {"x": [[0.5] * 1000] * 1000},
+    "sets": {str(number): NAMES for number in range(2000)},
+    "arrays": {str(number): ONES for number in range(3000)},
+    "objects": {"x": within(objects(1, 2), objects)},
     "cycle": in_itself(),
+    "cycle of objects": {"x": of_itself()},
 }
 
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("way", REPEATING)
-def test_a_pickle_that_names_its_containers_again_and_again_is_refused(tmp_path, reader, way):
+def test_a_pickle_that_names_its_values_again_and_again_is_refused(tmp_path, reader, way):
     """Whoever looks at all that it holds would go on for hours: numpy, our own checks of a card."""
     path = save(tmp_path, pickle.dumps(REPEATING[way]), reader)
-    said = "a container in itself" if way == "cycle" else r"\d{6,} values named again"
+    if reader == "checkpoint" and way in ("arrays", "objects", "cycle of objects"):
+        assert set(READERS[reader](path).values()) == {Inert}  # numpy's are not read there
+        return
+    said = "holds itself" if "cycle" in way else "again and again"
     with pytest.raises(BadInput, match=said):
         READERS[reader](path)
 
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_few_names_of_one_container_are_read(tmp_path, reader):
-    shape = (1080, 1920)
-    content = {"split": [[*range(5000)]] * 10, "annotations": [{"img_shape": shape}] * 1000}
+    shape, many = (1080, 1920), [[*range(5000)]]
+    content = {"split": many * 10, "annotations": [{"img_shape": shape}] * 1000}
     assert READERS[reader](save(tmp_path, pickle.dumps(content), reader)) == content
+
+
+def test_rare_samples_may_be_in_a_file_many_times(tmp_path):
+    annotations = [{"frame_dir": str(k), "keypoint": ONES} for k in range(30)]
+    found = read_pickle(save(tmp_path, pickle.dumps(annotations)))
+    assert all(one["keypoint"] is found[0]["keypoint"] for one in found)
+
+
+def test_a_tensor_that_is_named_again_and_again_is_refused(tmp_path):
+    path = tmp_path / "x.ckpt"
+    one = torch.zeros(100_000)
+    torch.save({"tied": one, "with": one}, path)
+    assert len(read_checkpoint(path)) == 2
+    torch.save({f"p{number}": one for number in range(3000)}, path)
+    with pytest.raises(BadInput, match="named again and again"):
+        read_checkpoint(path)
+
+
+def test_a_dict_is_not_moved_from_one_to_the_next_without_end(tmp_path):
+    begins = b"\x80\x02ccollections\nOrderedDict\nq\x00"
+    assert read_pickle(save(tmp_path, begins + b"h\x00" * 3 + b"}\x85R\x85R\x85R.")) == {}
+    path = save(tmp_path, begins + b"h\x00" * 50 + b"}" + b"\x85R" * 50 + b".")
+    assert "a dict made of a dict again and again" in message(read_pickle, path)
+
+
+def test_the_storages_of_an_old_checkpoint_have_names(tmp_path):
+    """The hash of a tuple of tuples, each twice the next, is computed for years."""
+    key = within(("a",), lambda *both: both)
+    parts = (0x1950A86A20F9469CFC6C, 1001, {}, {}, [key])
+    path = save(tmp_path, b"".join(pickle.dumps(one, 2) for one in parts))
+    assert "a storage without a name" in message(read_checkpoint, path)
+
+
+@pytest.mark.parametrize("end", [b"K\x01R.", b"K\x01."])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_pickle_does_not_keep_its_unpickler(tmp_path, reader, end):
+    """A method that is left on its stack is a circle that Python's collector does not see."""
+    path = save(tmp_path, b"\x80\x02c__builtin__\nset\nc__builtin__\nset\n" + end, reader)
+    with suppress(BadInput):
+        READERS[reader](path)
+    gc.collect()
+    assert not [one for one in gc.get_objects() if issubclass(type(one), Unpickler)]

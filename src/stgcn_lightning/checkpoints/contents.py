@@ -24,6 +24,7 @@ KEYS = (
     "state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params",
     "module",
 )  # fmt: skip
+LONGEST = 1000  # letters of a name
 WRAPPERS = ("module.", "model.", "net.", "network.")
 
 # What the names of other networks' weights contain, more particular ones first.
@@ -53,7 +54,10 @@ def weights_of(content: Mapping[Any, Any], path: AnyPath, say: Say) -> dict[str,
     Raises:
         BadInput: it holds no weights.
     """
-    state = _unwrapped(_tensors(content, path, say))
+    tensors = _tensors(content, path, say)
+    if longest := max((name for name in tensors if len(name) > LONGEST), key=len, default=None):
+        raise BadInput(f"{path} has a weight with a name of {len(longest)} letters: rename it")
+    state = _unwrapped(tensors)
     found = sorted({str(v.dtype).removeprefix("torch.") for v in state.values() if _other(v)})
     if found:
         say(f"{path} holds weights in {' and '.join(found)}: they are computed in float32")

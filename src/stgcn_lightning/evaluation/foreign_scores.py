@@ -8,7 +8,7 @@
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, cast
@@ -23,6 +23,7 @@ FORMS = (
     "a test dump of MMAction2 (a list of pred_score and gt_label), PYSKL (a list of arrays) or "
     "CTR-GCN (a dict of sample name -> array)"
 )
+LONGEST = 1000  # letters of a name: a table of names has room for the longest in each row
 NUMBERED = r"((train|val|test)_)?(\d{1,18})"  # CTR-GCN's names: places in its own file
 
 
@@ -66,11 +67,17 @@ def read_table(path: Path) -> Table:
             name.decode(errors="replace") if isinstance(name, bytes) else str(name)
             for name in table
         ]
+        if longest := max((name for name in names if len(name) > LONGEST), key=len, default=None):
+            raise BadInput(
+                f"{path} has a sample with a name of {len(longest)} letters: give it a short one"
+            )
         ids = np.array(names, np.str_)
         numbers = [int(one[3]) for name in names if (one := re.fullmatch(NUMBERED, name))]
         if len(numbers) == len(names):
             places = np.argsort(numbers, kind="stable")
-    elif isinstance(content, list) or (isinstance(content, np.ndarray) and content.ndim):
+    elif isinstance(content, list) or (
+        isinstance(content, np.ndarray) and content.ndim > 1 and content.size
+    ):
         rows = list(cast("list[Any]", content))
         if rows and all(isinstance(row, dict) for row in rows):
             labels = _labels(path, rows)
@@ -102,26 +109,33 @@ def _field(record: Mapping[str, Any], name: str) -> Any:
 def _stacked(path: Path, rows: list[Any]) -> NDArray[np.float32]:
     """The rows as one array, refused if the file names one row again and again."""
     try:
-        vectors = [_numbers(row).astype(np.float32).squeeze() for row in rows]
+        vectors = [_numbers(row) for row in rows]
+        if any(row.dtype.kind not in "fiu" for row in vectors):
+            raise ValueError("rows are no numbers")
+        if sum(row.size for row in vectors) > path.stat().st_size:
+            raise ValueError("it holds one row several times")
+        vectors = [row.astype(np.float32).squeeze() for row in vectors]
         if not vectors or {row.ndim for row in vectors} != {1}:
             raise ValueError("there are no rows" if not vectors else "rows are no vectors")
-        if sum(map(len, vectors)) > path.stat().st_size:
-            raise ValueError("it holds one row several times")
         return np.stack(vectors)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"{path} is not {FORMS}: {error}") from error
 
 
 def _numbers(value: object) -> NDArray[Any]:
-    """A row or label as an array, without what a list may name in a list again and again."""
-    if isinstance(value, (list, tuple)):
-        for one in cast("Sequence[object]", value):
-            if not isinstance(one, (int, float, np.number)):
-                raise ValueError(f"{brief(one)} in a list is no number")
-    found = np.asarray(value)
-    if found.dtype.kind not in "fiu":
-        raise ValueError(f"{brief(value)} is no number")
-    return found
+    """A row or label as an array; of lists, those of single numbers, and such a list in others."""
+    while isinstance(value, list | tuple) and len(cast("list[object]", value)) == 1:
+        value = cast("list[object]", value)[0]
+    if isinstance(value, list | tuple):
+        for one in cast("list[object]", value):
+            single = one.size == 1 if isinstance(one, np.ndarray) else np.isscalar(one)
+            if not single:
+                raise ValueError(f"{brief(one)} stands in a list of numbers")
+        value = [
+            one.item() if isinstance(one, np.ndarray) else one
+            for one in cast("list[object]", value)
+        ]
+    return np.asarray(value)
 
 
 def rows_of(path: Path, table: Table, wanted: NDArray[np.str_] | None) -> NDArray[np.int64] | None:

@@ -150,7 +150,10 @@ def read_pickled(file: IO[bytes], path: AnyPath, contents: str = "annotations") 
     Raises:
         BadInput: as `read_pickle`.
     """
-    return guarded(lambda: _PlainUnpickler(file, path, contents).load(), path, contents)
+    here = file.tell()
+    size = file.seek(0, 2) - here
+    file.seek(here)
+    return guarded(lambda: _PlainUnpickler(file, path, contents).load(), path, contents, size=size)
 
 
 class _PlainUnpickler(TensorUnpickler):

@@ -154,6 +154,8 @@ def read_legacy(file: IO[bytes], make: Callable[[ReadStorage | None], TensorUnpi
     file.seek(begin)
     found: dict[str, Tensor] = {}
     for key in keys:
+        if not isinstance(key, str):  # the hash of a tuple may take years
+            raise pickle.UnpicklingError("a storage without a name")
         dtype, numel = stated[key]
         size = numel * dtype.itemsize
         same = int.from_bytes(file.read(8), "little") == numel

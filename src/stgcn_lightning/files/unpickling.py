@@ -27,6 +27,7 @@ import math
 import os
 import pickle
 import sys
+import weakref
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from types import MethodType
@@ -41,7 +42,9 @@ from stgcn_lightning.files.reading import AnyPath
 
 FREE = 1 << 16  # bytes that a pickle may have copied, however small it is
 COPIES = 4  # and so many times its own size: text becomes bytes, bytes an array, an array float32
+BYTES = 16  # of an array that is named again, which count as much as an entry of a list
 MOST_ARGUMENTS = 100  # of a call, which copies them
+MOST_MOVES = 8  # of a dict's items into another one
 MOST_AXES = 64  # of an array or tensor
 LONGEST_NAME = 500  # letters of a global's name
 KEYS = (str, bytes, int, float, np.integer, np.floating, np.bool_, type, type(None))
@@ -70,13 +73,21 @@ class Built:
 
 
 class _Call(Built):
-    """A method that a pickle may call, and nothing else."""
+    """A method that a pickle may call, and nothing else.
 
-    __slots__ = ()
+    It does not keep its unpickler: one that lies on the unpickler's own stack in the end would be
+    a circle that Python's collector does not see.
+    """
+
+    __slots__ = ("of",)
+
+    def __init__(self, method: MethodType) -> None:
+        super().__init__(method.__func__)
+        self.of = weakref.ref(method.__self__)
 
     def __call__(self, *args: Any) -> Any:
         refuse_many(args)
-        return self.value(*args)
+        return self.value(self.of(), *args)
 
 
 def refuse_many(args: tuple[Any, ...]) -> None:
@@ -134,10 +145,15 @@ class PlainDict(dict):
     again, and ignores attributes, such as the `_metadata` of torch's state dicts.
     """
 
+    moves = 0  # of what it holds, from dict to dict
+
     def __init__(self, *parts: Any) -> None:
         refuse_many(parts)
         for part in parts:
             if isinstance(part, PlainDict):
+                self.moves = part.moves + 1
+                if self.moves > MOST_MOVES:
+                    raise pickle.UnpicklingError("a dict made of a dict again and again")
                 self.update(part)
                 part.clear()
             elif isinstance(part, list):
@@ -211,18 +227,6 @@ class Unpickler(pickle.Unpickler):
             "builtins.frozenset": self.filled_set,
             "builtins.complex": self.complex,
         }
-
-    def load(self) -> Any:
-        """The value.
-
-        Of a pickle that fails, the stack is given back: methods of the unpickler may lie there, and
-        Python does not see such a circle.
-        """
-        try:
-            return super().load()
-        except BaseException:
-            super().__init__(io.BytesIO())
-            raise
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         """What a pickle gets for a name that it asks for."""
@@ -305,18 +309,27 @@ def not_collecting() -> Generator[None]:
 
 
 def guarded(
-    load: Callable[[], Any], path: AnyPath, contents: str, in_place: Collection[str] = ()
+    load: Callable[[], Any],
+    path: AnyPath,
+    contents: str,
+    in_place: Collection[str] = (),
+    size: int | None = None,
 ) -> Any:
     """What `load` returns, without holders; every error in it becomes a BadInput about `path`.
 
-    Values of dicts under the keys `in_place` may stay in the file.
+    Values of dicts under the keys `in_place` may stay in the file. What is named again must be in
+    proportion to `size`, the bytes of the pickle; None: those of the file.
     """
     try:
         again: list[Any] = []
         found = _plain(load(), {}, again, in_place)
-        if (more := _repeated(again)) > FREE + COPIES * os.path.getsize(path):
-            raise pickle.UnpicklingError(
-                "a container in itself" if math.isinf(more) else f"{more:.0f} values named again"
+        size = os.path.getsize(path) if size is None else size
+        if (more := _repeated(again)) > FREE + COPIES * size:
+            raise NotPlain(
+                "a list or dict that holds itself: save it without"
+                if math.isinf(more)
+                else f"values that are named again and again, {more:.3g} in all, more than a file "
+                "of its size can have: save each of them once"
             )
         return found
     except BadInput:
@@ -353,11 +366,17 @@ def _plain(
     `done` has the containers met so far, and `again` gets those that are met once more.
     """
     if isinstance(value, Built):
-        value = value.placed() if key in in_place else value.taken()
-    if type(value) not in CONTAINERS:
+        held = value.placed() if key in in_place else value.taken()
+        if type(held) not in CONTAINERS:
+            if id(value) in done:
+                again.append(held)
+            done[id(value)] = held
+            return held
+        value = held
+    elif type(value) not in CONTAINERS:
         return value
     if id(value) in done:
-        again.append(value)
+        again.append(done[id(value)])
         return done[id(value)]
     if isinstance(value, list):
         done[id(value)] = items = []
@@ -378,15 +397,26 @@ def _plain(
 
 
 def _repeated(again: list[Any]) -> float:
-    """How many values containers hold that were met `again`; infinity where one holds itself."""
+    """How much is in values that were met `again`; infinity where a container holds itself.
+
+    Entries of containers, each of which somebody looks at, and a part of the bytes of arrays: who
+    has rare samples many times in a file names their arrays again.
+    """
     held: dict[int, float] = {}
 
     def holds(value: Any) -> float:
+        if not isinstance(value, list | tuple | dict):
+            if isinstance(value, set | frozenset):
+                return float(len(value))
+            size = getattr(value, "nbytes", None)  # of arrays and tensors; and of bytes and text
+            return (len(value) if size is None and hasattr(value, "__len__") else size or 1) / BYTES
         if id(value) not in held:
             held[id(value)] = math.inf  # until it is known: it is met within itself
-            inner = value.values() if isinstance(value, dict) else value
-            below = [holds(one) for one in inner if type(one) in CONTAINERS]
-            held[id(value)] = len(value) + sum(below)
+            found = float(len(value))
+            for one in value.values() if isinstance(value, dict) else value:
+                if type(one) not in SCALARS:
+                    found += holds(one)
+            held[id(value)] = found
         return held[id(value)]
 
     return sum(map(holds, again))

@@ -28,6 +28,7 @@ from stgcn_lightning.sources.keeping import Keeping
 
 ARRAYS = ("keypoint", "keypoint_score")
 NAMED = 3  # keys that a sentence names
+LONGEST = 1000  # letters of an id: a table of ids has room for the longest in each row
 DEFAULT_IMG_SHAPE = (1080, 1920)  # NTU RGB+D's camera, and the reference's default
 
 
@@ -146,6 +147,8 @@ def _sample(record: dict[str, Any], lists: FrameLists) -> Sample:
             )
     if not isinstance(record["frame_dir"], str):
         raise Malformed(f"has the frame_dir {brief(record['frame_dir'])}; give its id as text")
+    if len(record["frame_dir"]) > LONGEST:
+        raise Malformed(f"has a frame_dir of {len(record['frame_dir'])} letters; give a short one")
     id = str(record["frame_dir"])  # numpy's text is a subclass, whose name gets into other pickles
     label = None if record.get("label") is None else _whole_number(record, "label")
     given = record.get("total_frames") is not None

@@ -100,7 +100,7 @@ def _names_in(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return set(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # of a damaged file, zipfile lets more than BadZipFile through
         return set()
 
 
