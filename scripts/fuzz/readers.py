@@ -152,10 +152,13 @@ def _recordings(name: str) -> Callable[[Path], None]:
 
 
 PICKLES = (
-    "files/unpickling.py", "files/instructions.py", "files/pickles.py", "files/arrays.py",
-    "files/kinds.py",
+    "files/unpickling.py", "files/taking.py", "files/instructions.py", "files/pickles.py",
+    "files/arrays.py", "files/kinds.py",
 )  # fmt: skip
-ARCHIVES = ("files/archives.py", "files/tensors.py", "files/unpickling.py", "files/instructions.py")
+ARCHIVES = (
+    "files/archives.py", "files/tensors.py", "files/unpickling.py", "files/taking.py",
+    "files/instructions.py",
+)  # fmt: skip
 STORE = ("data/store.py", "data/building.py", "data/checks.py", "data/ids.py", "files/placed.py")
 WEIGHTS = ("checkpoints/weights.py", "checkpoints/contents.py", "checkpoints/card.py")
 FORMS = {"json": "own_json"}  # formats whose seeds have another name

@@ -127,14 +127,12 @@ def _numbers(value: object) -> NDArray[Any]:
     while isinstance(value, list | tuple) and len(cast("list[object]", value)) == 1:
         value = cast("list[object]", value)[0]
     if isinstance(value, list | tuple):
+        found: list[Any] = []
         for one in cast("list[object]", value):
-            single = one.size == 1 if isinstance(one, np.ndarray) else np.isscalar(one)
-            if not single:
+            if not (one.size == 1 if isinstance(one, np.ndarray) else np.isscalar(one)):
                 raise ValueError(f"{brief(one)} stands in a list of numbers")
-        value = [
-            one.item() if isinstance(one, np.ndarray) else one
-            for one in cast("list[object]", value)
-        ]
+            found.append(one.item() if isinstance(one, np.ndarray) else one)
+        value = found
     return np.asarray(value)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind, refuse_pickle, refuse_text
 from stgcn_lightning.files.reading import AnyPath, opened
+from stgcn_lightning.files.taking import guarded
 from stgcn_lightning.files.tensors import (
     STORAGES,
     ReadStorage,
@@ -28,7 +29,6 @@ from stgcn_lightning.files.unpickling import (
     MOST_AXES,
     Budget,
     Built,
-    guarded,
     not_collecting,
     refuse_many,
     shown,

@@ -25,12 +25,12 @@ from stgcn_lightning.files.arrays import (
 from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind
 from stgcn_lightning.files.placed import Run
 from stgcn_lightning.files.reading import AnyPath, opened
+from stgcn_lightning.files.taking import guarded
 from stgcn_lightning.files.tensors import ReadStorage, TensorUnpickler, read_legacy, strided
 from stgcn_lightning.files.unpickling import (
     Built,
     NotPlain,
     PlainDict,
-    guarded,
     not_collecting,
     shown,
 )

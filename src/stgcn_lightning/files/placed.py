@@ -15,7 +15,8 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from stgcn_lightning.files.reading import AnyPath
-from stgcn_lightning.files.unpickling import Built, guarded
+from stgcn_lightning.files.taking import guarded
+from stgcn_lightning.files.unpickling import Built
 
 
 class Run(Built):

@@ -10,7 +10,7 @@ of names, and every name leads to code of this folder, never to the library that
 
 A pickle can also restore the state of the objects it has made, and numpy's and torch's own classes
 accept such a state without enough checks. Arrays and tensors therefore wait in a holder (`Built`),
-which refuses states, until `guarded` has read the whole pickle and takes them out.
+which refuses states, until `taking.guarded` has read the whole pickle and takes them out.
 
 A pickle of n bytes may name one of its own values n times. What would copy a value therefore calls
 `Budget.spend` first, so that no file makes us hold much more than its own size, or work for much
@@ -23,12 +23,9 @@ What the instructions themselves could ask for is bounded before they are execut
 
 import gc
 import io
-import math
-import os
 import pickle
 import sys
-import weakref
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import MethodType
 from typing import IO, Any
@@ -36,19 +33,17 @@ from typing import IO, Any
 import numpy as np
 
 from stgcn_lightning.errors import BadInput, brief
-from stgcn_lightning.files.instructions import CUT_OFF, walked
+from stgcn_lightning.files.instructions import walked
 from stgcn_lightning.files.kinds import refuse_text
 from stgcn_lightning.files.reading import AnyPath
 
 FREE = 1 << 16  # bytes that a pickle may have copied, however small it is
 COPIES = 4  # and so many times its own size: text becomes bytes, bytes an array, an array float32
-BYTES = 16  # of an array that is named again, which count as much as an entry of a list
 MOST_ARGUMENTS = 100  # of a call, which copies them
 MOST_MOVES = 8  # of a dict's items into another one
 MOST_AXES = 64  # of an array or tensor
 LONGEST_NAME = 500  # letters of a global's name
 KEYS = (str, bytes, int, float, np.integer, np.floating, np.bool_, type, type(None))
-SCALARS = {str, bytes, int, float, bool, type(None)}  # most values: nothing is in them to look for
 
 
 class Built:
@@ -73,21 +68,13 @@ class Built:
 
 
 class _Call(Built):
-    """A method that a pickle may call, and nothing else.
+    """A method that a pickle may call, and nothing else."""
 
-    It does not keep its unpickler: one that lies on the unpickler's own stack in the end would be
-    a circle that Python's collector does not see.
-    """
-
-    __slots__ = ("of",)
-
-    def __init__(self, method: MethodType) -> None:
-        super().__init__(method.__func__)
-        self.of = weakref.ref(method.__self__)
+    __slots__ = ()
 
     def __call__(self, *args: Any) -> Any:
         refuse_many(args)
-        return self.value(self.of(), *args)
+        return self.value(*args)
 
 
 def refuse_many(args: tuple[Any, ...]) -> None:
@@ -170,9 +157,6 @@ class PlainDict(dict):
     def __setstate__(self, state: object) -> None: ...
 
 
-CONTAINERS = (list, tuple, dict, PlainDict)
-
-
 class _Set(Built):
     """A set, which a pickle fills."""
 
@@ -220,6 +204,7 @@ class Unpickler(pickle.Unpickler):
         # bytes and text of Python 2 alike
         super().__init__(io.BytesIO(walked(file, in_place=in_place, seen=seen)), encoding="latin-1")
         self.spend = self.budget.spend
+        self.calls: list[_Call] = []
         self.admitted: dict[str, Any] = {
             "collections.OrderedDict": PlainDict,
             "_codecs.encode": self.encode,
@@ -227,6 +212,18 @@ class Unpickler(pickle.Unpickler):
             "builtins.frozenset": self.filled_set,
             "builtins.complex": self.complex,
         }
+
+    def load(self) -> Any:
+        """The value.
+
+        Methods that are left on the stack let go of the unpickler: Python's collector does not see
+        a circle through there.
+        """
+        try:
+            return super().load()
+        finally:
+            for call in self.calls:
+                call.value = None
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         """What a pickle gets for a name that it asks for."""
@@ -236,7 +233,10 @@ class Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError("a global of a name that no module has")
         name = f"{module}.{global_name}"
         found = self.admitted[name] if name in self.admitted else self.other(name)
-        return _Call(found) if isinstance(found, MethodType) else found
+        if not isinstance(found, MethodType):
+            return found
+        self.calls.append(call := _Call(found))
+        return call
 
     def other(self, name: str) -> Any:
         """What a pickle gets for a name that is not in `admitted`: here, a refusal."""
@@ -308,115 +308,8 @@ def not_collecting() -> Generator[None]:
             gc.enable()
 
 
-def guarded(
-    load: Callable[[], Any],
-    path: AnyPath,
-    contents: str,
-    in_place: Collection[str] = (),
-    size: int | None = None,
-) -> Any:
-    """What `load` returns, without holders; every error in it becomes a BadInput about `path`.
-
-    Values of dicts under the keys `in_place` may stay in the file. What is named again must be in
-    proportion to `size`, the bytes of the pickle; None: those of the file.
-    """
-    try:
-        again: list[Any] = []
-        found = _plain(load(), {}, again, in_place)
-        size = os.path.getsize(path) if size is None else size
-        if (more := _repeated(again)) > FREE + COPIES * size:
-            raise NotPlain(
-                "a list or dict that holds itself: save it without"
-                if math.isinf(more)
-                else f"values that are named again and again, {more:.3g} in all, more than a file "
-                "of its size can have: save each of them once"
-            )
-        return found
-    except BadInput:
-        raise
-    except NotPlain as error:
-        raise BadInput(f"{path} holds {error}; nothing in the file was executed") from error
-    except Exception as error:  # damaged bytes can make the unpickler raise almost anything
-        refuse_text(path, contents)
-        detail = said_by(error)
-        if detail == CUT_OFF:
-            raise BadInput(f"{path} is truncated: copy or download it again") from error
-        raise BadInput(
-            f"{path} is damaged, or not a pickle of the expected kind ({detail}): copy it again, "
-            "from a source you trust"
-        ) from error
-
-
 def said_by(error: Exception) -> str:
     """What an error says, in one line; of a value in it, which may be a file's, nothing."""
     if error.args and isinstance(error.args[0], str):
         return shown(" ".join(error.args[0][:1000].split()), 200) or type(error).__name__
     return type(error).__name__
-
-
-def _plain(
-    value: Any,
-    done: dict[int, Any],
-    again: list[Any],
-    in_place: Collection[str],
-    key: object = None,
-) -> Any:
-    """`value` with every holder replaced by its value.
-
-    `done` has the containers met so far, and `again` gets those that are met once more.
-    """
-    if isinstance(value, Built):
-        held = value.placed() if key in in_place else value.taken()
-        if type(held) not in CONTAINERS:
-            if id(value) in done:
-                again.append(held)
-            done[id(value)] = held
-            return held
-        value = held
-    elif type(value) not in CONTAINERS:
-        return value
-    if id(value) in done:
-        again.append(done[id(value)])
-        return done[id(value)]
-    if isinstance(value, list):
-        done[id(value)] = items = []
-        for item in value:
-            items.append(item if type(item) in SCALARS else _plain(item, done, again, in_place))
-    elif isinstance(value, dict):
-        done[id(value)] = table = {}
-        for name, item in value.items():
-            table[name] = (
-                item if type(item) in SCALARS else _plain(item, done, again, in_place, name)
-            )
-    else:
-        done[id(value)] = tuple(
-            [item if type(item) in SCALARS else _plain(item, done, again, in_place)
-             for item in value]
-        )  # fmt: skip
-    return done[id(value)]
-
-
-def _repeated(again: list[Any]) -> float:
-    """How much is in values that were met `again`; infinity where a container holds itself.
-
-    Entries of containers, each of which somebody looks at, and a part of the bytes of arrays: who
-    has rare samples many times in a file names their arrays again.
-    """
-    held: dict[int, float] = {}
-
-    def holds(value: Any) -> float:
-        if not isinstance(value, list | tuple | dict):
-            if isinstance(value, set | frozenset):
-                return float(len(value))
-            size = getattr(value, "nbytes", None)  # of arrays and tensors; and of bytes and text
-            return (len(value) if size is None and hasattr(value, "__len__") else size or 1) / BYTES
-        if id(value) not in held:
-            held[id(value)] = math.inf  # until it is known: it is met within itself
-            found = float(len(value))
-            for one in value.values() if isinstance(value, dict) else value:
-                if type(one) not in SCALARS:
-                    found += holds(one)
-            held[id(value)] = found
-        return held[id(value)]
-
-    return sum(map(holds, again))

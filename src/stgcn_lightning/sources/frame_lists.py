@@ -25,7 +25,7 @@ from stgcn_lightning.errors import BadInput, brief
 from stgcn_lightning.files.pickles import read_pickle
 from stgcn_lightning.files.placed import Placed
 from stgcn_lightning.files.reading import AnyPath, opened
-from stgcn_lightning.files.unpickling import guarded
+from stgcn_lightning.files.taking import guarded
 from stgcn_lightning.sources.annotations import Annotations, Malformed
 from stgcn_lightning.sources.keeping import CROWD, Keeping
 

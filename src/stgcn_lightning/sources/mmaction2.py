@@ -13,7 +13,7 @@ import operator
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 
@@ -245,9 +245,15 @@ def _turned(key: str, shape: tuple[int, ...]) -> str:
     return ""
 
 
+def _is_pair(value: object) -> TypeGuard[tuple[int, int]]:
+    return type(value) is tuple and [*map(type, cast("tuple[Any, ...]", value))] == [int, int]
+
+
 def _img_shape(value: Any) -> tuple[int, int]:
     if value is None:
         return DEFAULT_IMG_SHAPE
+    if _is_pair(value):  # that of nearly all samples
+        return value
     try:
         if isinstance(value, str | bytes | dict):
             raise TypeError
