@@ -118,7 +118,7 @@ def test_numbers_may_stand_in_lists_of_one(tmp_path, label, row):
         ({IDS[0]: VALUES[0], IDS[1]: VALUES[1]}, "x.pkl lacks S001C003, where"),
         (dict(zip([*IDS, "x"], VALUES[[0, 1, 2, 2]], strict=True)), "has other samples .*: x, "),
         ([1.0, 2.0, 3.0], "rows are no vectors"),
-        ([["a", "b"]] * 3, "rows are no numbers"),
+        ([["a", "b"]] * 3, "'a' stands in a list of numbers"),
         ([VALUES[0] + 1j] * 3, "rows are no numbers"),
         ([[VALUES[0]] * 2] * 3, "an array.* stands in a list of numbers"),
         (
@@ -126,6 +126,7 @@ def test_numbers_may_stand_in_lists_of_one(tmp_path, label, row):
             "no class: an array.* stands in a list",
         ),
         ({"s" * 5000: VALUES[0], "b": VALUES[1]}, "a sample with a name of 5000 letters"),
+        (["x" * 5000] * 3, "'xxx.* is no number"),
         (np.zeros((10**12, 0), np.float32), "holds one ndarray"),
         ([VALUES[0], VALUES[0, :1]], "rows are no vectors|same shape"),
         ([np.full(50, 0.02)] * 1_000, "it holds one row several times"),

@@ -24,6 +24,8 @@ FORMS = (
     "CTR-GCN (a dict of sample name -> array)"
 )
 LONGEST = 1000  # letters of a name: a table of names has room for the longest in each row
+NUMBERS = (int, float, np.number, np.bool_)
+DIGITS = 20  # letters of a number that is text
 NUMBERED = r"((train|val|test)_)?(\d{1,18})"  # CTR-GCN's names: places in its own file
 
 
@@ -129,10 +131,12 @@ def _numbers(value: object) -> NDArray[Any]:
     if isinstance(value, list | tuple):
         found: list[Any] = []
         for one in cast("list[object]", value):
-            if not (one.size == 1 if isinstance(one, np.ndarray) else np.isscalar(one)):
+            if not (one.size == 1 if isinstance(one, np.ndarray) else isinstance(one, NUMBERS)):
                 raise ValueError(f"{brief(one)} stands in a list of numbers")
             found.append(one.item() if isinstance(one, np.ndarray) else one)
         value = found
+    if isinstance(value, str | bytes) and len(value) > DIGITS:
+        raise ValueError(f"{brief(value)} is no number")
     return np.asarray(value)
 
 

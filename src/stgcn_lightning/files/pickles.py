@@ -230,9 +230,9 @@ class _PlainUnpickler(TensorUnpickler):
 
     def array(self, data: Any, dtype: Any, shape: Any, order: Any) -> Built:
         data = bytes_of(data)
+        self.spend(len(data))  # text is looked at, and bytes are copied
         check_array(shape, dtype, data)
         if isinstance(data, bytes):  # which are not writable
-            self.spend(len(data))
             data = bytearray(data)
         return Built(np.ndarray(shape, dtype.value, data, order=order))
 

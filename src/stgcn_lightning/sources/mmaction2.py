@@ -27,6 +27,7 @@ from stgcn_lightning.sources.frame_lists import LISTS, FrameLists
 from stgcn_lightning.sources.keeping import Keeping
 
 ARRAYS = ("keypoint", "keypoint_score")
+MOST_KEYS = 1000  # of a sample, among which one that is lacking is looked for
 NAMED = 3  # keys that a sentence names
 LONGEST = 1000  # letters of an id: a table of ids has room for the longest in each row
 DEFAULT_IMG_SHAPE = (1080, 1920)  # NTU RGB+D's camera, and the reference's default
@@ -141,7 +142,8 @@ def _sample(record: dict[str, Any], lists: FrameLists) -> Sample:
     listed = record.get("frame_inds") is not None and _ndim(record.get("keypoint")) != 4
     for key in ("frame_dir",) if listed else ("frame_dir", "keypoint"):
         if record.get(key) is None:
-            near = difflib.get_close_matches(key, map(str, record.keys() - {key}), n=1, cutoff=0.7)
+            others = [str(one) for one in record if one != key][:MOST_KEYS]
+            near = difflib.get_close_matches(key, others, n=1, cutoff=0.7)
             raise Malformed(
                 f"has no {key}; add it" + "".join(f", or rename its {other}" for other in near)
             )
