@@ -9,12 +9,15 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from hostile import message
+import torch
+from hostile import Calls, message
 
 from stgcn_lightning import shipped
 from stgcn_lightning.checkpoints.safetensors import read_safetensors
+from stgcn_lightning.checkpoints.weights import read_weights
 from stgcn_lightning.errors import FIRST, LAST, BadInput, brief
 from stgcn_lightning.evaluation.scores import read_scores
+from stgcn_lightning.files.dumps import read_test_dump
 from stgcn_lightning.files.numpy_files import MOST_FREE
 from stgcn_lightning.files.pickles import read_pickle
 from stgcn_lightning.jobs.classes import class_names
@@ -142,6 +145,23 @@ def test_no_entries_of_a_shape_that_overflows(tmp_path):
     assert "an array whose shape is no shape" in message(
         lambda it: read_pickle(it, "numbers"), path
     )
+
+
+def test_long_names(tmp_path):
+    record = {"frame_dir": "s" * 5000, "label": 0, "keypoint": np.ones((1, 2, 17, 2), np.float32)}
+    path = written(tmp_path, "a.pkl", pickle.dumps([record]))
+    assert "has a frame_dir of 5000 letters" in message(read_annotations, path)
+    torch.save({"module." * 1000 + "x": torch.ones(1)}, tmp_path / "x.pth")
+    assert "a name of 7001 letters" in message(read_weights, tmp_path / "x.pth")
+
+
+def test_text_that_is_named_by_arrays_again_and_again(tmp_path):
+    """All letters are looked at each time."""
+    make, (_, *form) = np.array(["a" * 50_000]).__reduce_ex__(5)
+    shared = bytearray(b"a\0\0\0" * 50_000)
+    arrays = [Calls(make, shared, *form) for _ in range(50)]
+    path = written(tmp_path, "a.pkl", pickle.dumps(arrays, 5))
+    assert "it would grow beyond its own size" in message(read_test_dump, path)
 
 
 def test_an_archive_that_unpacks_to_thousands_of_times_its_size(tmp_path):

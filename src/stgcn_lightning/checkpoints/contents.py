@@ -55,8 +55,8 @@ def weights_of(content: Mapping[Any, Any], path: AnyPath, say: Say) -> dict[str,
         BadInput: it holds no weights.
     """
     tensors = _tensors(content, path, say)
-    if longest := max((name for name in tensors if len(name) > LONGEST), key=len, default=None):
-        raise BadInput(f"{path} has a weight with a name of {len(longest)} letters: rename it")
+    if (longest := max(map(len, tensors), default=0)) > LONGEST:
+        raise BadInput(f"{path} has a weight with a name of {longest} letters: rename it")
     state = _unwrapped(tensors)
     found = sorted({str(v.dtype).removeprefix("torch.") for v in state.values() if _other(v)})
     if found:

@@ -69,9 +69,9 @@ def read_table(path: Path) -> Table:
             name.decode(errors="replace") if isinstance(name, bytes) else str(name)
             for name in table
         ]
-        if longest := max((name for name in names if len(name) > LONGEST), key=len, default=None):
+        if (longest := max(map(len, names), default=0)) > LONGEST:
             raise BadInput(
-                f"{path} has a sample with a name of {len(longest)} letters: give it a short one"
+                f"{path} has a sample with a name of {longest} letters: give it a short one"
             )
         ids = np.array(names, np.str_)
         numbers = [int(one[3]) for name in names if (one := re.fullmatch(NUMBERED, name))]
