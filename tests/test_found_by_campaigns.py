@@ -16,7 +16,7 @@ from stgcn_lightning import shipped
 from stgcn_lightning.checkpoints.safetensors import read_safetensors
 from stgcn_lightning.checkpoints.weights import read_weights
 from stgcn_lightning.errors import FIRST, LAST, BadInput, brief
-from stgcn_lightning.evaluation.scores import read_scores
+from stgcn_lightning.evaluation.scores import holds_scores, read_scores
 from stgcn_lightning.files.dumps import read_test_dump
 from stgcn_lightning.files.numpy_files import MOST_FREE
 from stgcn_lightning.files.pickles import read_pickle
@@ -162,6 +162,15 @@ def test_text_that_is_named_by_arrays_again_and_again(tmp_path):
     arrays = [Calls(make, shared, *form) for _ in range(50)]
     path = written(tmp_path, "a.pkl", pickle.dumps(arrays, 5))
     assert "it would grow beyond its own size" in message(read_test_dump, path)
+
+
+def test_an_archive_of_a_version_that_does_not_exist(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, scores=np.ones((1, 2)))
+    content = path.read_bytes()
+    entry = content.index(b"PK\x01\x02")
+    path.write_bytes(content[: entry + 6] + b"\xff" + content[entry + 7 :])
+    assert not holds_scores(path)
 
 
 def test_an_archive_that_unpacks_to_thousands_of_times_its_size(tmp_path):

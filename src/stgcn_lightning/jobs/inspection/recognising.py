@@ -100,7 +100,7 @@ def _names_in(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return set(archive.namelist())
-    except Exception:  # of a damaged file, zipfile lets more than BadZipFile through
+    except (OSError, zipfile.BadZipFile):
         return set()
 
 
