@@ -309,7 +309,17 @@ def test_a_flipped_byte_of_a_weight_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(b"\x00\x00\xc0\x3f" * 10)] ^= 1
     path.write_bytes(content)
-    assert "Bad CRC-32" in message(read_checkpoint, path)
+    assert "x/data/0 has another checksum" in message(read_checkpoint, path)
+
+
+def test_a_record_that_is_not_where_the_zip_says_is_refused(tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save({"x": torch.ones(3)}, path)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02", content.index(b"x/data.pkl"))  # what the directory says of it
+    content[at + 42] ^= 1  # the lowest byte of its offset
+    path.write_bytes(content)
+    assert "is not where it should be" in message(read_checkpoint, path)
 
 
 def test_a_stride_of_zero_multiplies_no_memory(tmp_path):

@@ -9,6 +9,7 @@ import pickle
 import re
 import sys
 import zipfile
+import zlib
 from typing import IO, Any, BinaryIO
 
 import torch
@@ -67,6 +68,7 @@ DESCRIPTIVE = frozenset({
 
 CHECKPOINTS = "checkpoints"
 DEVICES = ("cpu", "cuda", "mps", "xla", "hpu", "npu", "xpu", "meta")
+LOCAL_MARK, LOCAL_HEADER = b"PK\x03\x04", 30  # how a record of a zip file begins, in bytes
 MODEL_WITHIN = 1 << 20  # bytes of a pickle in which the names of a module's attributes occur
 
 
@@ -199,16 +201,30 @@ def _read_zip(file: BinaryIO, path: AnyPath) -> Any:
         archive = zipfile.ZipFile(file)
     except Exception:  # of a damaged file, zipfile lets more than BadZipFile through
         file.seek(0)
-        if file.read(4) == b"PK\x03\x04":
+        if file.read(4) == LOCAL_MARK:
             raise BadInput(f"{path} is truncated or damaged; copy it again") from None
         refuse_pickle(path)
         refuse_text(path, CHECKPOINTS)
         raise BadInput(f"{path} is not a torch checkpoint: it is no zip file") from None
     with archive:
-        return _read_archive(archive, path)
+        return _read_archive(archive, file, path)
 
 
-def _read_archive(archive: zipfile.ZipFile, path: AnyPath) -> Any:
+def _stored(file: BinaryIO, record: zipfile.ZipInfo) -> bytearray:
+    """The bytes of a record that is not compressed, read into the memory in which they stay."""
+    file.seek(record.header_offset)
+    header = file.read(LOCAL_HEADER)
+    if not header.startswith(LOCAL_MARK):
+        raise pickle.UnpicklingError(f"{shown(record.filename)} is not where it should be")
+    named, more = header[26:28], header[28:30]  # lengths of its name and of what follows that
+    file.seek(int.from_bytes(named, "little") + int.from_bytes(more, "little"), os.SEEK_CUR)
+    content = bytearray(record.file_size)
+    if file.readinto(content) < len(content) or zlib.crc32(content) != record.CRC:  # type: ignore[attr-defined]
+        raise pickle.UnpicklingError(f"{shown(record.filename)} has another checksum")
+    return content
+
+
+def _read_archive(archive: zipfile.ZipFile, file: BinaryIO, path: AnyPath) -> Any:
     records = {record.filename: record for record in archive.infolist()}
     index = next((name for name in records if re.fullmatch(r"[^/]+/data\.pkl", name)), None)
     if index is None:
@@ -220,18 +236,17 @@ def _read_archive(archive: zipfile.ZipFile, path: AnyPath) -> Any:
 
     budget = Budget(os.path.getsize(path))
 
-    def read(name: str, size: int | None = None) -> bytes:
+    def read(name: str, size: int | None = None) -> bytearray:
         record = records.get(root + name)
         if record is None:
             raise pickle.UnpicklingError(f"it lacks {shown(name)}")
-        # Torch stores without compression; a compressed record could unpack to any size, and as
-        # many bytes as are said to be packed are asked for at once.
+        # Torch stores without compression; a compressed record could unpack to any size.
         stored = record.compress_type == zipfile.ZIP_STORED
         stored = stored and record.compress_size == record.file_size
         if not stored or size not in (None, record.file_size):
             raise pickle.UnpicklingError(f"{shown(name)} is not as torch writes it")
         budget.spend(record.file_size)  # records may overlap
-        return archive.read(record)
+        return _stored(file, record)
 
     def read_storage(key: str, dtype: torch.dtype, numel: int) -> Tensor:
         return flat_tensor(read(f"data/{key}", numel * dtype.itemsize), dtype)

@@ -117,13 +117,13 @@ def strided(flat: "Tensor", offset: Any, sizes: Any, strides: Any) -> "Tensor":
     return flat.as_strided(tuple(sizes), tuple(strides), offset)
 
 
-def flat_tensor(content: bytes, dtype: "torch.dtype") -> "Tensor":
-    """A copy of the numbers (numel,) in bytes."""
+def flat_tensor(content: bytearray, dtype: "torch.dtype") -> "Tensor":
+    """The numbers (numel,) in bytes, which it keeps."""
     import torch
 
     if not content:
         return torch.empty(0).to(dtype)  # frombuffer wants at least one element
-    return torch.frombuffer(bytearray(content), dtype=dtype)
+    return torch.frombuffer(content, dtype=dtype)
 
 
 def read_legacy(file: IO[bytes], make: Callable[[ReadStorage | None], TensorUnpickler]) -> Any:
@@ -161,6 +161,6 @@ def read_legacy(file: IO[bytes], make: Callable[[ReadStorage | None], TensorUnpi
         same = int.from_bytes(file.read(8), "little") == numel
         if not same or size > end - file.tell():
             raise pickle.UnpicklingError("a storage of another length than it should have")
-        found[key] = flat_tensor(file.read(size), dtype)
+        found[key] = flat_tensor(bytearray(file.read(size)), dtype)
     file.seek(start)
     return make(lambda key, _dtype, _numel: found[key]).load()
