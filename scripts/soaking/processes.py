@@ -92,11 +92,13 @@ def command(pid: int) -> str:
 
 
 def end(mark: str, patience: float = 10) -> None:
-    """Kill marked processes, and wait until they are gone."""
-    for pid in marked(mark):
-        with suppress(*GONE):
-            os.kill(pid, signal.SIGKILL)
-    left_over(mark, patience)
+    """Kill marked processes, and those that they begin meanwhile, until all are gone."""
+    until = time.monotonic() + patience
+    while (pids := marked(mark)) and time.monotonic() < until:
+        for pid in pids:
+            with suppress(*GONE):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
