@@ -123,7 +123,11 @@ class PublishedExperiments(ConfigSource):
         return ["experiment"] if not config_path and results_filter != ObjectType.CONFIG else []
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The experiment of a path."""
+        """The experiment of a path.
+
+        Raises:
+            ConfigLoadError: no experiment has that path.
+        """
         cell = self._cell(config_path)
         if cell is None:
             raise ConfigLoadError(f"Config not found : {config_path}")

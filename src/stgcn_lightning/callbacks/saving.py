@@ -37,6 +37,9 @@ class Checkpoints(Checkpoint):
         folder: for `last.ckpt` and, named by their steps, the checkpoints before it.
         every_n_steps: training steps between two checkpoints.
         keep: how many checkpoints remain, the last among them.
+
+    Raises:
+        BadInput: `every_n_steps` or `keep` is no whole number of at least 1.
     """
 
     def __init__(self, folder: str, every_n_steps: int, keep: int):

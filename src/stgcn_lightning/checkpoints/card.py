@@ -165,7 +165,11 @@ class Reader:
         self._table, self._path = table, path
 
     def get(self, key: str, *default: Any) -> Any:
-        """Any value."""
+        """Any value.
+
+        Raises:
+            BadInput: the table does not have the key, and no default is given.
+        """
         if key in self._table:
             return self._table[key]
         if not default:
@@ -216,7 +220,11 @@ class Reader:
         return tuple(value)
 
     def skeleton(self) -> Skeleton:
-        """The skeleton, whose tables agree."""
+        """The skeleton, whose tables agree.
+
+        Raises:
+            BadInput: there is none, or its tables do not agree.
+        """
         table = self.table("skeleton")
         try:
             return Skeleton.from_dict(table)

@@ -98,6 +98,9 @@ def weights_in(
         content: the checkpoint.
         path: where it was, for sentences.
         say: is given remarks.
+
+    Raises:
+        BadInput: it holds no model that is registered, or its card says what cannot be.
     """
     state = weights_of(content, path, say)
     if HEAD not in state and f"model.{HEAD}" in state:  # beside weights of something else
@@ -142,7 +145,11 @@ def first_not_finite(state: Mapping[str, Any]) -> str | None:
 
 
 def refuse_diverged(state: Mapping[str, Any], checkpoint: Path) -> None:
-    """Refuse weights that are no numbers: every score of theirs would be none, or by chance one."""
+    """Refuse weights that are no numbers: every score of theirs would be none, or by chance one.
+
+    Raises:
+        BadInput: with the name of the first such tensor.
+    """
     if name := first_not_finite(state):
         raise BadInput(
             f"{checkpoint} holds NaN or infinity in `{name}`: its training diverged before it was "
@@ -326,7 +333,11 @@ def refuse_other_family(name: str, checkpoint: Path, ours: str = "") -> NoReturn
 
 
 def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Path) -> None:
-    """Refuse weights that were trained on other data or settings than those of the test."""
+    """Refuse weights that were trained on other data or settings than those of the test.
+
+    Raises:
+        BadInput: with the first difference, and what to set instead.
+    """
     remedies = {
         "stream": "stream={stream}",
         "dimension": "benchmark={benchmark}",

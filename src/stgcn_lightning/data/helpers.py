@@ -76,7 +76,11 @@ class Here:
 
 
 class Helper:
-    """Answers calls of `portions.Portions` in another process."""
+    """Answers calls of `portions.Portions` in another process.
+
+    Raises:
+        Ended: the process cannot be started, or has ended.
+    """
 
     def __init__(self, portions: Portions) -> None:
         try:
@@ -101,7 +105,14 @@ class Helper:
         self._send(pickle.dumps((name, args), pickle.HIGHEST_PROTOCOL))
 
     def answer(self) -> Any:
-        """What the first call that is not answered yet returns."""
+        """What the first call that is not answered yet returns.
+
+        Raises:
+            Ended: the process has ended.
+            BadInput: the method refused what it was given.
+            OSError: the method could not read or write a file.
+            RuntimeError: the method failed otherwise; the message is its traceback.
+        """
         try:
             answer: Any = pickle.load(self.answers)
         except (EOFError, OSError, pickle.UnpicklingError):

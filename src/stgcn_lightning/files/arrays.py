@@ -20,6 +20,9 @@ class Dtype(Built):
 
     Of a state only the byte order is used: numpy's own `dtype.__setstate__` also accepts sizes and
     flags, with which a file could make numpy take numbers for pointers.
+
+    Raises:
+        NotPlain: it is of neither numbers, text nor objects, or of np.longdouble.
     """
 
     __slots__ = ("objects",)
@@ -151,7 +154,11 @@ def bytes_of(data: Any) -> Any:
 
 
 def check_array(shape: Any, dtype: Any, data: Any) -> None:
-    """Refuse an array whose shape, type and bytes do not fit each other."""
+    """Refuse an array whose shape, type and bytes do not fit each other.
+
+    Raises:
+        UnpicklingError: they do not, or its text has characters that do not exist.
+    """
     made_of_bytes = isinstance(data, (bytes, bytearray, Run))
     if not isinstance(dtype, Dtype) or dtype.objects or not made_of_bytes:
         raise pickle.UnpicklingError("an array that is not made of bytes")

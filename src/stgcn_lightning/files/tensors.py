@@ -73,7 +73,11 @@ class TensorUnpickler(Unpickler):
         return getattr(torch, STORAGES[kind])
 
     def referred(self, pid: Any) -> Any:
-        """The storage that a pickle refers to."""
+        """The storage that a pickle refers to.
+
+        Raises:
+            UnpicklingError: it is not named as torch names one, or the pickle has none outside.
+        """
         import torch
 
         if not isinstance(pid, tuple) or not 5 <= len(pid) <= 6:
@@ -104,7 +108,11 @@ class TensorUnpickler(Unpickler):
 
 
 def strided(flat: "Tensor", offset: Any, sizes: Any, strides: Any) -> "Tensor":
-    """A view of `flat` (numel,), refused if it reaches beyond the end of `flat`."""
+    """A view of `flat` (numel,), refused if it reaches beyond the end of `flat`.
+
+    Raises:
+        UnpicklingError: it does, or its sizes are no sizes.
+    """
     if not isinstance(sizes, tuple) or not isinstance(strides, tuple) or len(sizes) > MOST_AXES:
         raise pickle.UnpicklingError("a tensor whose sizes are no sizes")
     given = (offset, *sizes, *strides)
@@ -136,6 +144,9 @@ def read_legacy(file: IO[bytes], make: Callable[[ReadStorage | None], TensorUnpi
     Args:
         file: at its beginning.
         make: the unpickler of what comes next in `file`, from where its storages are read.
+
+    Raises:
+        UnpicklingError: a storage has no name, or another length than it should have.
     """
     import torch
 

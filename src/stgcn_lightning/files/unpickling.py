@@ -78,7 +78,11 @@ class _Call(Built):
 
 
 def refuse_many(args: tuple[Any, ...]) -> None:
-    """Refuse a call with more arguments than any pickle has."""
+    """Refuse a call with more arguments than any pickle has.
+
+    Raises:
+        UnpicklingError: it has more than `MOST_ARGUMENTS`.
+    """
     if len(args) > MOST_ARGUMENTS:
         raise pickle.UnpicklingError(f"a call with {len(args)} arguments")
 
@@ -116,7 +120,12 @@ class NotPlain(Exception):  # noqa: N818 - becomes a BadInput as soon as the fil
 
 
 def plain_key(key: Any) -> Any:
-    """A key of a dict, or an entry of a set, if its hash is that of a name or a number."""
+    """A key of a dict, or an entry of a set, if its hash is that of a name or a number.
+
+    Raises:
+        NotPlain: it is neither a name nor a number.
+        UnpicklingError: it is a number of too many digits.
+    """
     if not isinstance(key, KEYS):
         kind = type(key).__name__
         raise NotPlain(f"a dict or set with a {kind} as a key, where names and numbers are read")
@@ -130,6 +139,11 @@ class PlainDict(dict):
 
     It takes the items over that it is made of, so that a pickle cannot have them copied again and
     again, and ignores attributes, such as the `_metadata` of torch's state dicts.
+
+    Raises:
+        NotPlain: a key is neither a name nor a number.
+        UnpicklingError: it is made of too many parts, or its items were moved too often.
+        TypeError: it is made of something else than a dict or a list of pairs.
     """
 
     moves = 0  # of what it holds, from dict to dict
@@ -226,7 +240,12 @@ class Unpickler(pickle.Unpickler):
                 call.value = None
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """What a pickle gets for a name that it asks for."""
+        """What a pickle gets for a name that it asks for.
+
+        Raises:
+            UnpicklingError: the name is longer than that of any module.
+            BadInput: the name is not admitted.
+        """
         # The names of Python 2, which protocols 0 to 2 still write.
         module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module_name, module_name)
         if len(module) + len(global_name) > LONGEST_NAME:
@@ -239,7 +258,11 @@ class Unpickler(pickle.Unpickler):
         return call
 
     def other(self, name: str) -> Any:
-        """What a pickle gets for a name that is not in `admitted`: here, a refusal."""
+        """What a pickle gets for a name that is not in `admitted`: here, a refusal.
+
+        Raises:
+            BadInput: always; it says that the file is a text, if it is one, else the name.
+        """
         refuse_text(self.path, self.contents)  # a table may begin as a pickle does
         raise BadInput(
             f"{self.path} asks for {shown(name)}, which {self.contents} never contain: "
@@ -247,14 +270,23 @@ class Unpickler(pickle.Unpickler):
         )
 
     def encode(self, text: str, encoding: str) -> bytes:
-        """Bytes, as protocols 0 to 2 spell them."""
+        """Bytes, as protocols 0 to 2 spell them.
+
+        Raises:
+            UnpicklingError: the encoding is not Latin-1, or the budget is spent.
+        """
         if encoding not in ("latin1", "latin-1"):
             raise pickle.UnpicklingError(f"bytes in the encoding {brief(encoding)}")
         self.spend(len(text))
         return text.encode("latin-1")
 
     def filled_set(self, entries: Any = ()) -> Built:
-        """A set of the entries of a list, as protocols 0 to 3 make one."""
+        """A set of the entries of a list, as protocols 0 to 3 make one.
+
+        Raises:
+            UnpicklingError: the entries are no list, or the budget is spent.
+            NotPlain: an entry is neither a name nor a number.
+        """
         if not isinstance(entries, list | tuple):
             raise pickle.UnpicklingError("a set that is made of no list")
         self.spend(len(entries))
@@ -264,7 +296,11 @@ class Unpickler(pickle.Unpickler):
         return made
 
     def complex(self, real: Any, imaginary: Any) -> complex:
-        """A complex number, of two others."""
+        """A complex number, of two others.
+
+        Raises:
+            UnpicklingError: one of them is no float.
+        """
         if not isinstance(real, float) or not isinstance(imaginary, float):
             raise pickle.UnpicklingError("a complex number that is none")
         return complex(real, imaginary)
@@ -287,7 +323,11 @@ class Unpickler(pickle.Unpickler):
         return self.referred(*pid)
 
     def referred(self, pid: Any) -> Any:
-        """What the pickle refers to outside itself: here, a refusal."""
+        """What the pickle refers to outside itself: here, a refusal.
+
+        Raises:
+            UnpicklingError: always.
+        """
         raise pickle.UnpicklingError("it refers to something that is not in it")
 
 

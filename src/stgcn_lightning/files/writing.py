@@ -107,7 +107,11 @@ def sync_folder(folder: AnyPath) -> None:
 
 @contextmanager
 def explaining_where(root: Path) -> Generator[None]:
-    """Turn an error of writing to the store directory that the user can correct into a sentence."""
+    """Turn an error of writing to the store directory that the user can correct into a sentence.
+
+    Raises:
+        BadInput: there was such an error; others pass as they are.
+    """
     try:
         yield
     except OSError as error:

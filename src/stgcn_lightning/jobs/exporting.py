@@ -60,7 +60,13 @@ PACKAGES = {
 
 
 def export(settings: ExportSettings) -> None:
-    """Write a checkpoint in another format, with its sidecar, and print what was checked."""
+    """Write a checkpoint in another format, with its sidecar, and print what was checked.
+
+    Raises:
+        BadInput: there is no such format, or a package for it is missing; the checkpoint cannot be
+            used; the file is there already or cannot be written; or what was written differs from
+            the model.
+    """
     form = settings.format
     if form is None:
         raise BadInput(f"say what to export to: format={', '.join(SUFFIXES)}")
@@ -128,7 +134,11 @@ def rebuild(settings: ExportSettings, checkpoint: Path) -> tuple[Backbone, dict[
 
 
 def refuse_unknown(whole: Mapping[str, Any], checkpoint: Path) -> None:
-    """Refuse a checkpoint of which neither its card nor the user says what it was trained on."""
+    """Refuse a checkpoint of which neither its card nor the user says what it was trained on.
+
+    Raises:
+        BadInput: with the first key that is missing.
+    """
     for group, key in (("skeleton", ""), ("benchmark", "name"), ("stream", "name")):
         value = whole.get(group)
         if key and isinstance(value, Mapping):
@@ -150,7 +160,11 @@ def stream_text(settings: ExportSettings, card: Mapping[str, Any]) -> str:
 
 
 def refuse_other_names(what: Trained) -> None:
-    """Refuse a stream and a normalisation that there are not."""
+    """Refuse a stream and a normalisation that there are not.
+
+    Raises:
+        BadInput: with the names that there are.
+    """
     if what.stream.target is None:
         check_stream(what.stream.name)
     if what.benchmark.normalise not in MODES:
@@ -160,7 +174,12 @@ def refuse_other_names(what: Trained) -> None:
 
 
 def refuse_out(out: Path, sidecar: Path, suffix: str) -> None:
-    """Refuse a place that another program would not understand or that is taken."""
+    """Refuse a place that another program would not understand or that is taken.
+
+    Raises:
+        BadInput: the name does not end in `suffix`, one of the files is there already, or their
+            folder cannot be made.
+    """
     if out.suffix != suffix:
         raise BadInput(f"out={out} must end in {suffix}")
     for file in (out, sidecar):  # two formats of one name would share a sidecar
@@ -197,7 +216,11 @@ def write_onnx_continual(model: Backbone, card: dict[str, Any], file: BinaryIO) 
 
 
 def proved(cases: list[dict[str, float]], what: str) -> None:
-    """Refuse to export what onnxruntime computes otherwise; `what` names a case."""
+    """Refuse to export what onnxruntime computes otherwise; `what` names a case.
+
+    Raises:
+        BadInput: with the case that differs most.
+    """
     worst = max(cases, key=lambda case: (not agrees(case), case["difference"]))
     if not agrees(worst):
         raise BadInput(
@@ -249,7 +272,11 @@ def write_reference(
 
 
 def same(state: dict[str, Tensor], again: dict[str, Tensor]) -> dict[str, Any]:
-    """The proof for a file that holds weights: what is read back is what was written."""
+    """The proof for a file that holds weights: what is read back is what was written.
+
+    Raises:
+        BadInput: a tensor is read back otherwise than it was written.
+    """
     for name, value in state.items():
         if again[name].dtype != value.dtype or not torch.equal(again[name], value):
             raise BadInput(

@@ -45,7 +45,11 @@ def checkpoint_of(
 
 
 def refuse_other_model(named: str, entry: Entry, model: str) -> NoReturn:
-    """Refuse a file of the zoo for another family than its own, before it is fetched."""
+    """Refuse a file of the zoo for another family than its own, before it is fetched.
+
+    Raises:
+        BadInput: always, with the family to set or the file to take.
+    """
     cell = entry.benchmark, entry.stream
     own = [one for one in zoo_entries().values() if (one.benchmark, one.stream) == cell]
     near = next((one for one in own if one.model == model), None)

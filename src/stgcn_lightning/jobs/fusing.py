@@ -27,7 +27,12 @@ from stgcn_lightning.terminal import console, shown
 
 
 def fuse_scores(settings: FuseSettings) -> None:
-    """Fuse the scores of several streams, write them and print each stream beside the fusion."""
+    """Fuse the scores of several streams, write them and print each stream beside the fusion.
+
+    Raises:
+        BadInput: score files, annotations or weights are missing or cannot be used, the streams do
+            not fit each other, or the scores cannot be written there.
+    """
     if settings.split is not None and settings.annotations is None:
         raise BadInput(f"split={settings.split} is one of annotations: add annotations=FILE")
     paths = files_of("streams", settings.streams, "fuse")
@@ -92,7 +97,11 @@ def show_fusion(
 
 
 def files_of(key: str, value: Any, purpose: str) -> dict[str, str]:
-    """The score files that `value`, that of `key`, names."""
+    """The score files that `value`, that of `key`, names.
+
+    Raises:
+        BadInput: it is no table of names and files, names one file twice, or names a folder.
+    """
     paths = thawed(value)
     named = isinstance(paths, dict) and all(isinstance(path, str) for path in paths.values())
     if not named or not paths:
@@ -110,7 +119,12 @@ def files_of(key: str, value: Any, purpose: str) -> dict[str, str]:
 
 
 def read_streams(settings: FuseSettings, paths: dict[str, str]) -> dict[str, Scores]:
-    """The scores in these files."""
+    """The scores in these files.
+
+    Raises:
+        BadInput: a file cannot be used or holds the scores of another stream, or `apply_softmax` is
+            none of what it may be.
+    """
     logits = thawed(settings.apply_softmax)
     if isinstance(logits, bool):
         logits = list(paths) if logits else []
@@ -134,7 +148,11 @@ def read_streams(settings: FuseSettings, paths: dict[str, str]) -> dict[str, Sco
 def read_files(
     settings: FuseSettings, paths: dict[str, str], logits: list[str]
 ) -> dict[str, Scores]:
-    """The scores in these files; those without labels have them from one that has."""
+    """The scores in these files; those without labels have them from one that has.
+
+    Raises:
+        BadInput: one of them, or the annotations, cannot be used, or nothing says the true classes.
+    """
     found: dict[str, Scores] = {}
     unlabelled: dict[str, NoLabels] = {}
     for name, path in paths.items():
@@ -168,7 +186,11 @@ def read_files(
 
 
 def truth_of(settings: FuseSettings) -> Scores:
-    """Samples of a split of annotations in test order, and their classes; no scores."""
+    """Samples of a split of annotations in test order, and their classes; no scores.
+
+    Raises:
+        BadInput: the annotations cannot be read, or `split` names none of theirs.
+    """
     annotations = read_annotations(path_of("annotations", settings.annotations))
     if settings.split is None:
         raise BadInput(f"say which split was tested: split={', '.join(annotations.splits)}")
@@ -179,7 +201,11 @@ def truth_of(settings: FuseSettings) -> Scores:
 
 
 def stated_weights(settings: FuseSettings, paths: dict[str, str]) -> dict[str, float] | None:
-    """What `preset` or `weights` say, equal ones if neither does; None: they are to be learned."""
+    """What `preset` or `weights` say, equal ones if neither does; None: they are to be learned.
+
+    Raises:
+        BadInput: they cannot be used, or `tuning` is given though nothing is to be learned.
+    """
     if settings.tuning is not None and settings.weights != "learned":
         raise BadInput("tuning scores serve weights=learned alone: add it, or leave out tuning")
     if settings.weights == "learned" and settings.preset is None:
@@ -230,7 +256,12 @@ def weights_of(
 
 
 def learn_weights(settings: FuseSettings, streams: dict[str, Scores]) -> dict[str, float]:
-    """Weights for `streams` from the scores of held-out training samples in `tuning`."""
+    """Weights for `streams` from the scores of held-out training samples in `tuning`.
+
+    Raises:
+        BadInput: `tuning` is missing, of other streams or unreadable, or not of samples that the
+            same checkpoints were trained without.
+    """
     paths = files_of("tuning", settings.tuning, "learn the weights on")
     if set(paths) != set(streams):
         raise BadInput(f"tuning is given for {', '.join(paths)}, streams for {', '.join(streams)}")

@@ -34,7 +34,11 @@ def settings_that_count(
 
 
 def keep_settings(file: Path, settings: dict[str, Any]) -> None:
-    """Write the settings down; refuse to continue what was begun with other settings."""
+    """Write the settings down; refuse to continue what was begun with other settings.
+
+    Raises:
+        BadInput: it was begun with others, or the file of these is damaged.
+    """
     text = json.dumps(settings, indent=2, default=str)
     done = [*file.parent.glob("*/seed_*/scores.npz"), *file.parent.glob("*/seed_*/*/*.ckpt")]
     if not file.exists() or not done:

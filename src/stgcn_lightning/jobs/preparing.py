@@ -25,7 +25,12 @@ from stgcn_lightning.terminal import console, counted, shown, size
 
 
 def prepare(settings: PrepareSettings) -> None:
-    """Build the store of a benchmark, downloaded if need be, and print a check of what is in it."""
+    """Build the store of a benchmark, downloaded if need be, and print a check of what is in it.
+
+    Raises:
+        BadInput: recordings, annotations and raw files are given beside each other, what is given
+            is not there or cannot be used, or the store cannot be written.
+    """
     command = ""
     if settings.recordings is not None:
         if settings.annotations is not None or settings.raw is not None:
@@ -83,7 +88,12 @@ def say_missing_splits(benchmark: Benchmark, store: Store) -> None:
 
 
 def annotations_from_raw(settings: PrepareSettings) -> Path:
-    """Make annotations of NTU RGB+D's `.skeleton` files in the store directory, once."""
+    """Make annotations of NTU RGB+D's `.skeleton` files in the store directory, once.
+
+    Raises:
+        BadInput: the benchmark is not made of such files, the folder has none that can be read, or
+            the store directory cannot be written.
+    """
     data_set = settings.benchmark.skeleton_files
     if settings.benchmark.dimension == "2d":
         raise BadInput(

@@ -51,7 +51,13 @@ COUNTING: dict[str, tuple[str, ...]] = {  # groups whose keys make a setting; em
 
 
 def reproduce(settings: ReproduceSettings) -> dict[str, float]:
-    """Fill the folder, print and write the table; returns the fusions' top-1 for a sweep."""
+    """Fill the folder, print and write the table; returns the fusions' top-1 for a sweep.
+
+    Raises:
+        BadInput: debug=fast is set; there is no split to test; seeds, streams or checkpoints are
+            none of what they may be; the folder was begun with other settings; or a stream cannot
+            be trained or tested.
+    """
     if settings.debug == "fast":
         raise BadInput("debug=fast tests parts of the split: use it with train or test")
     if settings.benchmark.val_split is None:
@@ -106,7 +112,12 @@ def known_figures(settings: ReproduceSettings, run: str, scores: Scores) -> tupl
 def scores_of_run(
     settings: ReproduceSettings, stream: str, seed: int, checkpoint: Path | None
 ) -> Scores:
-    """Scores of one stream and seed, from its run directory or made now."""
+    """Scores of one stream and seed, from its run directory or made now.
+
+    Raises:
+        BadInput: those that are there were made with other settings, or the stream cannot be
+            trained or tested.
+    """
     run = settings.run_dir / stream / f"seed_{seed}"
     scores = run / "scores.npz"
     if scores.exists():
@@ -242,7 +253,11 @@ def weights_text(preset: str) -> str:
 
 
 def seeds_of(settings: ReproduceSettings) -> list[int]:
-    """The seeds to train with."""
+    """The seeds to train with.
+
+    Raises:
+        BadInput: they are no list of different whole numbers, or several for checkpoints.
+    """
     seeds = thawed(settings.seeds)
     if seeds is None:
         return [settings.seed]
@@ -259,7 +274,11 @@ def seeds_of(settings: ReproduceSettings) -> list[int]:
 
 
 def streams_of(settings: ReproduceSettings) -> list[str]:
-    """The streams to train, in the order in which tables show them."""
+    """The streams to train, in the order in which tables show them.
+
+    Raises:
+        BadInput: they are no list of different streams of `STREAMS`.
+    """
     streams: Any = thawed(settings.streams)
     if streams is None:
         return list(FOUR_STREAMS)
@@ -272,7 +291,12 @@ def streams_of(settings: ReproduceSettings) -> list[str]:
 
 
 def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
-    """The streams, each with the checkpoint to test, or None where it is to be trained."""
+    """The streams, each with the checkpoint to test, or None where it is to be trained.
+
+    Raises:
+        BadInput: they are neither zoo nor a table of streams with a file each, a file cannot be
+            had, `checkpoint` is given, or `streams` beside such a table.
+    """
     given: Any = thawed(settings.checkpoints)
     if settings.checkpoint:
         raise BadInput("reproduce wants one per stream: checkpoints='{joint: FILE, bone: FILE}'")
@@ -311,7 +335,11 @@ def checkpoints_of(settings: ReproduceSettings) -> dict[str, Path | None]:
 
 
 def of_the_zoo(settings: ReproduceSettings, streams: Sequence[str]) -> dict[str, str]:
-    """Names of the published checkpoints of a model and benchmark, by stream."""
+    """Names of the published checkpoints of a model and benchmark, by stream.
+
+    Raises:
+        BadInput: the zoo lacks one of them.
+    """
     model, benchmark = settings.model.name, settings.benchmark.name
     names = {stream: f"{model}/{benchmark}_{stream}" for stream in streams}
     if absent := [stream for stream, name in names.items() if zoo_entry(name) is None]:

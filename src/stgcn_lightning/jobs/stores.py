@@ -146,7 +146,12 @@ def from_raw(benchmark: Benchmark) -> str:
 
 
 def synthesise(benchmark: Benchmark, root: Path) -> Path:
-    """Write the embedded data set's annotations under `root`, once."""
+    """Write the embedded data set's annotations under `root`, once.
+
+    Raises:
+        BadInput: `benchmark.synthetic` is no table of sizes that there are, one of them is out of
+            its range, or the file cannot be written.
+    """
     size = thawed(benchmark.synthetic)
     if not isinstance(size, dict):
         raise BadInput(

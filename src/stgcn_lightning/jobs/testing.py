@@ -49,7 +49,12 @@ if TYPE_CHECKING:  # it imports wandb, which takes a second
 
 
 def test(settings: TestSettings) -> None:
-    """Test a checkpoint with `data.test_clips` clips, write the scores and print the table."""
+    """Test a checkpoint with `data.test_clips` clips, write the scores and print the table.
+
+    Raises:
+        BadInput: the checkpoint is not named, cannot be read, or contradicts what is tested; the
+            annotations cannot be used; a score is no number; or the scores cannot be written.
+    """
     if not settings.checkpoint:
         raise BadInput("say which weights to test: checkpoint=FILE or checkpoint=zoo:NAME")
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
@@ -130,7 +135,11 @@ def held_out_of(
 
 
 def refuse_other_zoo(settings: TestSettings, named: str) -> None:
-    """Refuse a published checkpoint of another stream or dimension before it is downloaded."""
+    """Refuse a published checkpoint of another stream or dimension before it is downloaded.
+
+    Raises:
+        BadInput: with the experiment to set.
+    """
     entry = zoo_entry(named.removeprefix(ZOO)) if named.startswith(ZOO) else None
     if entry:
         given = settings.given  # the rest is as the zoo's table says
@@ -195,7 +204,12 @@ def show_test(
 
 
 def answers_of(built: Built, checkpoint: Path) -> Answers:
-    """What the model, with the weights of `checkpoint`, answers for the split that is tested."""
+    """What the model, with the weights of `checkpoint`, answers for the split that is tested.
+
+    Raises:
+        BadInput: it answers a sample with NaN or infinity.
+        RuntimeError: other samples were scored than those of the split.
+    """
     settings, data = built.settings, built.data
     recognizer = Recognizer(built.model, ids=data.store.ids, compile_mode=settings.model.compile)
     recognizer.engine.halving.say = console.print

@@ -189,7 +189,11 @@ def bars() -> list[Callback]:
 
 @contextmanager
 def passing_on_ctrl_c(trainer: lightning.Trainer) -> Generator[None]:
-    """Lightning ends the process with status 1 after Ctrl-C; the doors have their own."""
+    """Lightning ends the process with status 1 after Ctrl-C; the doors have their own.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C has ended what was done within.
+    """
     try:
         yield
     except SystemExit as end:

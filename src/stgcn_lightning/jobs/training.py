@@ -43,7 +43,13 @@ MAX_SEED = 2**32 - 1  # that Lightning takes
 
 
 def train(settings: TrainSettings) -> dict[str, float]:
-    """Train one stream; returns the figures that a sweep summarises."""
+    """Train one stream; returns the figures that a sweep summarises.
+
+    Raises:
+        BadInput: settings contradict each other or the annotations, the weights to start from or
+            the run to resume cannot be used, the run directory holds checkpoints that are not
+            resumed, or the training diverges.
+    """
     with watching(settings, "train") as loggers:
         if settings.resume is None:
             refuse_overwriting(settings.run_dir)
@@ -87,7 +93,11 @@ def train(settings: TrainSettings) -> dict[str, float]:
 
 
 def refuse_nothing_to_test(settings: TrainSettings) -> None:
-    """Refuse `test_after` before the training where there is nothing to test on."""
+    """Refuse `test_after` before the training where there is nothing to test on.
+
+    Raises:
+        BadInput: all samples are trained on, or the checkpoint to test is not kept under its name.
+    """
     if settings.test_after and nothing_held_back(settings):
         raise BadInput(
             "test_after=true has nothing to test on with benchmark.val_split=null: leave it out, "
@@ -171,7 +181,11 @@ def fit(
     last: Resumption | None,
     loggers: list[Logger],
 ) -> dict[str, float]:
-    """Train, from the checkpoint of `last` on if there is one; returns the last figures."""
+    """Train, from the checkpoint of `last` on if there is one; returns the last figures.
+
+    Raises:
+        BadInput: the training has diverged; what came before is reported all the same.
+    """
     if ranks.global_rank() > 0:  # what is dropped differs; Lightning seeds the ranks once more
         seed = (settings.seed + ranks.global_rank()) % (MAX_SEED + 1)
         lightning.seed_everything(seed, workers=True, verbose=False)

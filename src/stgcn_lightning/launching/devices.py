@@ -10,7 +10,11 @@ from stgcn_lightning.errors import BadInput
 
 
 def devices_of(cfg: DictConfig) -> int:
-    """Devices of this machine that a configuration asks for; fuse and export need none of them."""
+    """Devices of this machine that a configuration asks for; fuse and export need none of them.
+
+    Raises:
+        BadInput: `trainer.devices` is neither a whole number of at least 1, nor a list, nor auto.
+    """
     if "trainer" not in cfg:
         return 1
     trainer = cfg.trainer
@@ -66,7 +70,11 @@ def check_devices(cfg: DictConfig, devices: int) -> None:
 
 
 def parts_of(cfg: DictConfig) -> tuple[int, int]:
-    """Into how many parts the devices of this machine are divided, and how large one is."""
+    """Into how many parts the devices of this machine are divided, and how large one is.
+
+    Raises:
+        BadInput: `sweep.devices_per_job` is no number of devices that this machine has.
+    """
     each: Any = OmegaConf.select(cfg, "sweep.devices_per_job")
     if each is None:
         return 1, 0

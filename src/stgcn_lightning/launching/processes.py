@@ -207,6 +207,9 @@ def result_of(folder: Path, ended: Sequence[int | None]) -> Any:
     Args:
         folder: where the ranks left their results.
         ended: statuses of the ranks; None of a rank that was ended after another one's failure.
+
+    Raises:
+        Failure: a rank was ended by a signal, or left with another status than 0.
     """
     for rank, status in enumerate(ended):
         if status is not None and status < 0:  # it left no message: the others speak of its loss

@@ -53,6 +53,9 @@ class Sweep:
     Args:
         door: name of the front door.
         folder: that of the sweep.
+
+    Raises:
+        BadInput: this process is one of several ranks itself.
     """
 
     def __init__(self, door: str, folder: Path):
@@ -128,7 +131,11 @@ class Sweep:
             )
 
     def refuse_none(self, jobs: Sequence[Any]) -> None:
-        """Refuse a sweep without jobs, which a pattern makes that matches nothing."""
+        """Refuse a sweep without jobs, which a pattern makes that matches nothing.
+
+        Raises:
+            BadInput: with the pattern.
+        """
         if not jobs:
             patterns = [part for part in sys.argv if "glob(" in part]
             raise BadInput(

@@ -66,7 +66,11 @@ class Object:
 
 
 def objects(key: str, value: Any) -> Mapping[str, Object]:
-    """The objects of a group by their names, without those that are null."""
+    """The objects of a group by their names, without those that are null.
+
+    Raises:
+        BadInput: it is no group, or one of them does not say what to make.
+    """
     if not isinstance(value, Mapping):
         raise BadInput(f"{key}={shown_value(value)} is no group of objects: {key}=[] for none")
     named = {k: Object.read(f"{key}.{k}", one) for k, one in value.items() if one is not None}

@@ -47,7 +47,11 @@ def refuse_unknown(
 
 
 def refuse_others(group: str, keys: object, known: Collection[str]) -> None:
-    """Refuse keys of a group that are not among those that are `known`."""
+    """Refuse keys of a group that are not among those that are `known`.
+
+    Raises:
+        BadInput: with the nearest names.
+    """
     for key, value in keys.items() if isinstance(keys, Mapping) else ():
         if key not in known and not str(key).startswith("_"):
             near = nearest(f"{group}.{key}", [f"{group}.{one}" for one in known])

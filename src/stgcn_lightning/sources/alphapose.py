@@ -43,7 +43,11 @@ def recognise(content: object) -> str | None:
 
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it is not built as the format says, or has no person in any picture.
+    """
     videos: dict[str, dict[str, list[Detection]]] = {}
     for name, detections in _pictures(content, about):
         stem = PurePosixPath(name.replace("\\", "/")).stem

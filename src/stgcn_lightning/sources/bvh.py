@@ -63,7 +63,11 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: its HIERARCHY or MOTION is missing or not as the format says, or it is too large.
+    """
     content = bytes_of(path, MOST_BYTES, "divide the recording")
     head, found, motion = content.partition(b"MOTION")
     if not found or head.split()[:1] != [b"HIERARCHY"]:

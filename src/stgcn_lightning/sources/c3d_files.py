@@ -66,7 +66,11 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it has no header of the format, is cut off or too large, or has no markers.
+    """
     size = path.stat().st_size if path.exists() else 0
     if size > MOST_BYTES:
         raise BadInput(f"{path} has {size:,} bytes; divide it into shorter recordings")

@@ -67,7 +67,11 @@ def recognise(content: object) -> str | None:
 
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it is not built as the format says, or its categories have different joints.
+    """
     if results := entries(content):
         frames: dict[int, list[Detection]] = {}
         for one in results:

@@ -188,6 +188,9 @@ def find_recordings(
         reading: as there.
         refuse: is given each file in a folder that is in no known format, and the sentence; if it
             returns, the other files follow.
+
+    Raises:
+        BadInput: as there; of a file in a folder only if `refuse` raises it.
     """
     if not path.exists():
         raise BadInput(f"there is no file or folder {path}; check the path")

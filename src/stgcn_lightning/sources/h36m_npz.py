@@ -39,7 +39,11 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it has no positions, or they are not arrays by subject and action.
+    """
     content = _content(path)
     key = next((key for key in KEYS if key in content), None)
     if key is None:

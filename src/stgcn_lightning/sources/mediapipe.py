@@ -43,7 +43,11 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it has no columns of 33 or 21 landmarks, or no person in any frame.
+    """
     table = read_table(path)
     columns = columns_of(table.names)
     chosen = None if columns is None else _landmarks(columns)
@@ -95,6 +99,10 @@ def landmarks(
         about: the file, for the sentence of an error.
         reading: what the user says; its unit says whether landmarks are in the world.
         remarks: what was decided so far.
+
+    Raises:
+        BadInput: there is no person in any frame, a number of a frame is absurd, or there are more
+            values than memory should be asked for.
     """
     everybody = [one for found in frames.values() for one in found]
     if not everybody:

@@ -42,7 +42,11 @@ def _frames(content: object) -> list[Any]:
 
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it is not built as the format says, has a frame twice, or no person in any frame.
+    """
     frames = [table(one, f"{about}: a frame") for one in _frames(content)]
     in_picture = next((name for name in IN_PICTURE if any(name in one for one in frames)), None)
     in_world = next((name for name in IN_WORLD if any(name in one for one in frames)), None)

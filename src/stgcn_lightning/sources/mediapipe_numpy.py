@@ -74,7 +74,11 @@ def _is_of_frames(shape: tuple[int, ...]) -> bool:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it has no array of landmarks, or no person in any frame.
+    """
     if path.is_file():
         return [_recording(_points(_array(path), path), path.stem, path, reading)]
     found: list[Recording] = []

@@ -35,7 +35,12 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: pyarrow is not installed, or the table lacks columns or landmarks of the pose, or
+            is too large.
+    """
     content = _columns(path)
     pose = content["type"] == "pose"
     numbers, index = content["frame"][pose], content["landmark_index"][pose]

@@ -49,7 +49,11 @@ def is_frame(content: object) -> bool:
 
 
 def read(content: object, id: str, about: str, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it is not built as the format says, or has a frame twice.
+    """
     names = _names(fields(content))
     content = fields(content).get("instance_info", content)
     frames: dict[int, list[Detection]] = {}

@@ -35,7 +35,11 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it has no columns of joints, a joint twice in a frame, or no person in any frame.
+    """
     table = read_table(path)
     if set(LONG) <= set(table.names):
         joints, frames = _long(table)

@@ -115,7 +115,11 @@ def _version(number: float) -> float | None:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it is of another version, cut off or too large, or has no body that is known.
+    """
     size = path.stat().st_size if path.exists() else 0
     if size > MOST_BYTES:
         raise BadInput(f"{path} has {size:,} bytes; divide it into shorter recordings")

@@ -21,7 +21,12 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: the pickle cannot be read, or a sample has neither 2 nor 3 coordinates, or scores
+            that do not fit its key points.
+    """
     found: list[Recording] = []
     for sample in read_annotations(path).samples:
         V, C = sample.keypoint.shape[2:]

@@ -35,7 +35,12 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: it does not begin as the format says, or has not the frames and markers that it
+            promises.
+    """
     content = bytes_of(path, MOST_BYTES, "divide the recording")
     text = content.decode("utf-8-sig", "replace")
     try:

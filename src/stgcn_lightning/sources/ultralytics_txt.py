@@ -63,7 +63,11 @@ def _columns(file: Path) -> list[float]:
 
 
 def read(path: Path, reading: Reading) -> list[Recording]:
-    """See `formats`."""
+    """See `formats`.
+
+    Raises:
+        BadInput: there is no file of a frame, or its lines are not the numbers of known joints.
+    """
     found = videos(_files(path)) if path.is_dir() else {"": {0: path}}
     if not found:
         raise BadInput(f"{path} has no text file of a frame, such as video_1.txt")

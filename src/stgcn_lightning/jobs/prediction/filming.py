@@ -49,7 +49,11 @@ class Filming:
         self.estimate = video.estimator(settings.estimator, self.skeleton.name, device, say)
 
     def whole(self) -> Iterator[Asked | Fault]:
-        """All of a video as one recording."""
+        """All of a video as one recording.
+
+        Raises:
+            BadInput: the video has no pictures.
+        """
         recording = video.recording_of(self.film, self.estimate, self.id, self.skeleton)
         if recording is None:
             raise BadInput(f"video={self.settings.video} has no pictures: give another one")

@@ -198,7 +198,11 @@ def answers_to_lines(
 def answers_to_frames(
     frames: Iterable[Recording | Fault | None], live: Live
 ) -> Iterator[Answered | Fault]:
-    """Answers as they come, until the frames end or the user interrupts."""
+    """Answers as they come, until the frames end or the user interrupts.
+
+    Raises:
+        BadInput: the frames have ended, and nobody was there for a window.
+    """
     answered = False
     try:
         for frame in frames:
