@@ -21,20 +21,26 @@ def test_bodies_are_the_stored_frames_without_what_was_not_seen(make_store):
     score[0, 1, 5] = 0  # a joint is not found
     body = skeleton("coco17")
     store = make_store([sample_2d(keypoint, score)] * 2, body, "2d")
-    frames = bodies(store, body, 1, 2)
+    frames = bodies(store, body, 1, 2, turned=False)
     expected = keypoint / (320, 240) - 1
     expected[1, 2:] = expected[0, 1, 5] = np.nan
     np.testing.assert_allclose(frames, expected, atol=1e-6)
-    np.testing.assert_array_equal(bodies(store, body, 1, 1), frames[:1])
+    np.testing.assert_array_equal(bodies(store, body, 1, 1, turned=False), frames[:1])
 
 
-def test_a_3d_body_stands_upright_on_the_page(make_store):
+@pytest.mark.parametrize("turned", [True, False], ids=["turned", "as the camera sees it"])
+def test_a_3d_body_stands_upright_on_the_page(make_store, turned):
     rng = np.random.default_rng(0)
     keypoint = rng.uniform(0.1, 1, (1, 4, 25, 3)).astype(np.float32)
     body = skeleton("ntu25")
     store = make_store([Sample("", 0, keypoint, None, (1080, 1920))], body, "3d", normalise="none")
-    standing = pose(store, body, np.array([0]))
-    np.testing.assert_allclose(standing, -keypoint[0, 0][:, [0, 2]])  # z looks up, the page down
+    standing = pose(store, body, np.array([0]), turned=turned)
+    up = 2 if turned else 1
+    np.testing.assert_allclose(standing, -keypoint[0, 0][:, [0, up]])  # the page looks down
+    moving = bodies(store, body, 0, 1, turned=turned)
+    axes = [0, 1, 2] if turned else [0, 2, 1]  # a camera's z points away from it, ours to it
+    signs = (1, 1, 1) if turned else (1, -1, 1)
+    np.testing.assert_allclose(moving, keypoint[..., axes] * signs)
 
 
 def test_a_3d_joint_in_the_origin_was_not_seen_unless_it_is_the_centre(make_store):
@@ -43,7 +49,7 @@ def test_a_3d_joint_in_the_origin_was_not_seen_unless_it_is_the_centre(make_stor
     keypoint[0, 2, 7] = 0
     body = skeleton("ntu25")
     store = make_store([Sample("", 0, keypoint)], body, "3d")
-    unseen = np.argwhere(np.isnan(bodies(store, body, 0, 1)).all(-1))
+    unseen = np.argwhere(np.isnan(bodies(store, body, 0, 1, turned=True)).all(-1))
     np.testing.assert_array_equal(unseen, [[0, 2, 7]])
     assert (store.frames[1][body.normalise.centre] == 0).all()  # seen, though in the origin
 

@@ -77,7 +77,7 @@ def after_test(built: Built, answers: Answers, also: Sequence[Figure]) -> AfterT
     start = adjacency(settings.skeleton, settings.model.graph)
     persons = store.num_persons[numbers].clamp(max=settings.data.persons).numpy()
     samples = numbers.numpy()
-    skeleton = settings.skeleton
+    skeleton, turned = settings.skeleton, settings.benchmark.normalise == "3d"
     return AfterTest(
         title=f"{settings.benchmark.name}, {settings.stream.name} stream",
         subtitle=f"{settings.model.name} tested on the split {scores.meta['split']}, "
@@ -89,9 +89,10 @@ def after_test(built: Built, answers: Answers, also: Sequence[Figure]) -> AfterT
         skeleton=skeleton,
         start=start if len(start) else None,
         edges=None if edges is None else edges.cpu().numpy(),
-        pose=pose(store, skeleton, samples[:: -(-len(samples) // POSES)]),
+        pose=pose(store, skeleton, samples[:: -(-len(samples) // POSES)], turned=turned),
         movies={
-            row: bodies(store, skeleton, samples[row], persons[row]) for row in worst_errors(scores)
+            row: bodies(store, skeleton, samples[row], persons[row], turned=turned)
+            for row in worst_errors(scores)
         },
     )
 
@@ -134,8 +135,13 @@ def published_for(built: Built, scores: Scores) -> tuple[Published, ...]:
     return tuple(one for one in known if one.classes == len(scores.classes))
 
 
-def bodies(store: Store, skeleton: Skeleton, number: int, persons: int) -> NDArray[np.floating]:
-    """Frames of a sample, (M, T, V, 2 or 3); NaN where a joint was not seen.
+def bodies(
+    store: Store, skeleton: Skeleton, number: int, persons: int, *, turned: bool
+) -> NDArray[np.floating]:
+    """Frames of a sample, (M, T, V, 2 or 3); NaN where a joint was not seen. In 3D z looks up.
+
+    3D bodies that were not `turned` upright are in the camera's space, whose y looks up and whose z
+    points away from it.
 
     A person whose joints all lie in one point is absent from the frame; a 2D joint without a score
     was not found, nor was a 3D joint that lies exactly in the origin, where normalisation leaves it
@@ -153,15 +159,20 @@ def bodies(store: Store, skeleton: Skeleton, number: int, persons: int) -> NDArr
         if skeleton.normalise is not None:
             lost[..., skeleton.normalise.centre] = False
         unseen = unseen | lost
+    if not store.scored and not turned:
+        points = points[..., [0, 2, 1]] * np.array([1, -1, 1], points.dtype)
     return np.where(unseen[..., None], np.nan, points)
 
 
-def pose(store: Store, skeleton: Skeleton, samples: NDArray[np.int64]) -> NDArray[np.floating]:
+def pose(
+    store: Store, skeleton: Skeleton, samples: NDArray[np.int64], *, turned: bool
+) -> NDArray[np.floating]:
     """A standing body to draw on, (V, 2), to the right and down: a sample's first frame.
 
-    3D bodies are seen from the front: they face +y, and z looks up.
+    3D bodies are seen from the front: they face +y, and z looks up; see `bodies`.
     """
-    first = np.stack([bodies(store, skeleton, number, 1)[0, 0] for number in samples])
+    each = [bodies(store, skeleton, number, 1, turned=turned) for number in samples]
+    first = np.stack([one[0, 0] for one in each])
     flat = first if store.scored else -first[..., [0, 2]]
     return np.nan_to_num(flat[typical_pose(flat)])
 
