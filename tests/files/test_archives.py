@@ -16,6 +16,7 @@ from helpers import shared
 from hostile import message, save
 
 from stgcn_lightning.errors import BadInput
+from stgcn_lightning.files import archives
 from stgcn_lightning.files.archives import Inert, read_checkpoint
 
 # All that torch can fill: the quantised ones and those of a few bits are names without arithmetic.
@@ -205,6 +206,7 @@ def test_a_rewritten_checkpoint_is_read(tmp_path):
     [
         (lambda n, c: c if n != "data.pkl" else None, "a zip archive: unpack it"),
         (lambda n, c: b"big" if n == "byteorder" else c, "written on a big-endian machine"),
+        (lambda n, c: b"mixed" if n == "byteorder" else c, "a byte order that there is not"),
         (lambda n, c: c[:-4] if n == "data/0" else c, "damaged.*data/0 is not as torch writes"),
         (lambda n, c: c if n != "data/0" else None, "lacks data/0"),
         (lambda n, c: c[:-9] if n == "data.pkl" else c, "is truncated"),
@@ -312,14 +314,43 @@ def test_a_flipped_byte_of_a_weight_is_noticed(tmp_path):
     assert "x/data/0 has another checksum" in message(read_checkpoint, path)
 
 
-def test_a_record_that_is_not_where_the_zip_says_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("at", "value", "sentence"),
+    [
+        (8, lambda size: b"\x01\x00", "data.pkl is not as torch writes it"),  # encrypted
+        (42, lambda size: b"\x01\x00\x00\x00", "data.pkl is not where it should be"),
+        (20, lambda size: 2 * (size - 9).to_bytes(4, "little"), "data.pkl reaches beyond its end"),
+        (20, lambda size: 2 * size.to_bytes(4, "little"), "would take more bytes than it has"),
+    ],
+)
+def test_a_directory_that_lies_about_a_record_is_found_out(tmp_path, at, value, sentence):
     path = tmp_path / "x.pth"
     torch.save({"x": torch.ones(3)}, path)
     content = bytearray(path.read_bytes())
-    at = content.index(b"PK\x01\x02", content.index(b"x/data.pkl"))  # what the directory says of it
-    content[at + 42] ^= 1  # the lowest byte of its offset
+    entry = content.index(b"PK\x01\x02")
+    assert content[entry + 46 :].startswith(b"x/data.pkl")
+    content[entry + at : entry + at + len(value(0xFFFF))] = value(len(content))
     path.write_bytes(content)
-    assert "is not where it should be" in message(read_checkpoint, path)
+    assert sentence in message(read_checkpoint, path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_torch_had_put_off_is_done(tmp_path, zipped):
+    x = torch.view_as_complex(torch.randn(5, 2)).conj()
+    assert x.is_conj()
+    assert x.imag.is_neg()
+    for tensor in (x, x.imag, x.real):
+        torch.save({"x": tensor}, tmp_path / "x", _use_new_zipfile_serialization=zipped)
+        assert torch.equal(read_checkpoint(tmp_path / "x")["x"], tensor.resolve_conj())
+
+
+def test_too_little_memory_is_no_damage(tmp_path, monkeypatch):
+    def flat(content, dtype):
+        raise MemoryError
+
+    torch.save({"x": torch.ones(3)}, tmp_path / "x.pth")
+    monkeypatch.setattr(archives, "flat_tensor", flat)
+    assert "there is too little memory for" in message(read_checkpoint, tmp_path / "x.pth")
 
 
 def test_a_stride_of_zero_multiplies_no_memory(tmp_path):

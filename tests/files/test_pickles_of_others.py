@@ -72,6 +72,7 @@ def innocents():
     """name -> (object, what is read of it)."""
     masked = np.ma.masked_greater(KEYPOINT, 350)
     tensor = torch.from_numpy(KEYPOINT)
+    conjugate = torch.view_as_complex(tensor.float()).conj()  # which torch has not computed yet
     return {
         "defaultdict": (collections.defaultdict(list, a=[1]), {"a": [1]}),
         "of dicts": (collections.defaultdict(collections.OrderedDict, a=1), {"a": 1}),
@@ -89,6 +90,8 @@ def innocents():
         "size": (torch.Size([480, 640]), (480, 640)),
         "parameter": (torch.nn.Parameter(tensor), KEYPOINT),
         "no tensor": (torch.empty(0, 3), np.empty((0, 3), np.float32)),
+        "conjugate": (conjugate, conjugate.resolve_conj().numpy()),
+        "negative": (conjugate.imag, conjugate.resolve_conj().numpy().imag.copy()),
         "masked": (masked, masked.filled(np.nan)),
         "masked, columns first": (masked.T, masked.T.filled(np.nan)),
         "masked by nothing": (np.ma.masked_array([1, 2]), np.array([1, 2])),

@@ -69,6 +69,7 @@ DESCRIPTIVE = frozenset({
 CHECKPOINTS = "checkpoints"
 DEVICES = ("cpu", "cuda", "mps", "xla", "hpu", "npu", "xpu", "meta")
 LOCAL_MARK, LOCAL_HEADER = b"PK\x03\x04", 30  # how a record of a zip file begins, in bytes
+NOT_PLAIN = 0x2061  # flags of a record that is encrypted, or a patch of another
 MODEL_WITHIN = 1 << 20  # bytes of a pickle in which the names of a module's attributes occur
 
 
@@ -177,10 +178,10 @@ class _CheckpointUnpickler(TensorUnpickler):
 
     def tensor_of_dtype(
         self, storage: Any, offset: Any, sizes: Any, strides: Any, _grad: object, _hooks: object,
-        dtype: Any, *_metadata: object,
+        dtype: Any, bits: Any = None,
     ) -> Built:  # fmt: skip
         """A tensor of the dtypes that have no storage class: its storage counts bytes."""
-        return self.view(storage.value.view(dtype), offset, sizes, strides)
+        return self.view(storage.value.view(dtype), offset, sizes, strides, bits)
 
 
 def _read_old_file(file: IO[bytes], path: AnyPath) -> Any:
@@ -219,7 +220,9 @@ def _stored(file: BinaryIO, record: zipfile.ZipInfo) -> bytearray:
     named, more = header[26:28], header[28:30]  # lengths of its name and of what follows that
     file.seek(int.from_bytes(named, "little") + int.from_bytes(more, "little"), os.SEEK_CUR)
     content = bytearray(record.file_size)
-    if file.readinto(content) < len(content) or zlib.crc32(content) != record.CRC:  # type: ignore[attr-defined]
+    if file.readinto(content) < len(content):  # type: ignore[attr-defined]
+        raise pickle.UnpicklingError(f"{shown(record.filename)} reaches beyond its end")
+    if zlib.crc32(content) != record.CRC:
         raise pickle.UnpicklingError(f"{shown(record.filename)} has another checksum")
     return content
 
@@ -234,18 +237,23 @@ def _read_archive(archive: zipfile.ZipFile, file: BinaryIO, path: AnyPath) -> An
     if f"{root}constants.pkl" in records:
         raise BadInput(f"{path} is a TorchScript module; give the checkpoint it was made from")
 
-    budget = Budget(os.path.getsize(path))
+    left = os.path.getsize(path)  # bytes that no record has taken yet
+    budget = Budget(left)
 
     def read(name: str, size: int | None = None) -> bytearray:
+        nonlocal left
         record = records.get(root + name)
         if record is None:
             raise pickle.UnpicklingError(f"it lacks {shown(name)}")
         # Torch stores without compression; a compressed record could unpack to any size.
         stored = record.compress_type == zipfile.ZIP_STORED
         stored = stored and record.compress_size == record.file_size
+        stored = stored and not record.flag_bits & NOT_PLAIN
         if not stored or size not in (None, record.file_size):
             raise pickle.UnpicklingError(f"{shown(name)} is not as torch writes it")
-        budget.spend(record.file_size)  # records may overlap
+        left -= record.file_size
+        if left < 0:
+            raise pickle.UnpicklingError("its records would take more bytes than it has")
         return _stored(file, record)
 
     def read_storage(key: str, dtype: torch.dtype, numel: int) -> Tensor:
@@ -254,6 +262,8 @@ def _read_archive(archive: zipfile.ZipFile, file: BinaryIO, path: AnyPath) -> An
     def load() -> Any:
         # Files written before torch 2.1 do not name their byte order, which is little-endian.
         order = read("byteorder").decode() if f"{root}byteorder" in records else "little"
+        if order not in ("little", "big"):
+            raise pickle.UnpicklingError("a byte order that there is not")
         if order != sys.byteorder:
             raise BadInput(
                 f"{path} was written on a {order}-endian machine; load and save it again on one "

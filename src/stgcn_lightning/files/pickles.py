@@ -26,7 +26,7 @@ from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind
 from stgcn_lightning.files.placed import Run
 from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.taking import guarded
-from stgcn_lightning.files.tensors import ReadStorage, TensorUnpickler, read_legacy, strided
+from stgcn_lightning.files.tensors import ReadStorage, TensorUnpickler, done, read_legacy, strided
 from stgcn_lightning.files.unpickling import (
     Built,
     NotPlain,
@@ -262,8 +262,9 @@ class _PlainUnpickler(TensorUnpickler):
         return found
 
     def tensor(
-        self, storage: Any, offset: Any, sizes: Any, strides: Any, *_gradient: object
-    ) -> Built:
+        self, storage: Any, offset: Any, sizes: Any, strides: Any, _grad: object = False,
+        _hooks: object = None, bits: Any = None,
+    ) -> Built:  # fmt: skip
         """A tensor as an array; it may not repeat the numbers of its storage."""
         tensor = strided(storage.value, offset, sizes, strides)
         if tensor.numel() > len(storage.value):
@@ -274,6 +275,7 @@ class _PlainUnpickler(TensorUnpickler):
         self.spend(tensor.numel() * tensor.dtype.itemsize)
         import torch
 
+        tensor = done(tensor, bits) if bits else tensor
         # numpy has no bfloat16
         return Built((tensor.float() if tensor.dtype == torch.bfloat16 else tensor.clone()).numpy())
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from stgcn_lightning.errors import BadInput
+from stgcn_lightning.errors import BadInput, out_of_memory
 from stgcn_lightning.files.instructions import CUT_OFF
 from stgcn_lightning.files.kinds import refuse_text
 from stgcn_lightning.files.reading import AnyPath
@@ -50,6 +50,10 @@ def guarded(
     except NotPlain as error:
         raise BadInput(f"{path} holds {error}; nothing in the file was executed") from error
     except Exception as error:  # damaged bytes can make the unpickler raise almost anything
+        if out_of_memory(error):
+            raise BadInput(
+                f"there is too little memory for {path}: end other programs, or read it elsewhere"
+            ) from error
         refuse_text(path, contents)
         detail = said_by(error)
         if detail == CUT_OFF:

@@ -91,16 +91,19 @@ class TensorUnpickler(Unpickler):
         return self.storages[key]
 
     def tensor(
-        self, storage: Any, offset: Any, sizes: Any, strides: Any, *_gradient: object
-    ) -> Built:
+        self, storage: Any, offset: Any, sizes: Any, strides: Any, _grad: object = False,
+        _hooks: object = None, bits: Any = None,
+    ) -> Built:  # fmt: skip
         """A view of a storage, as `torch._utils` names it; whether it has a gradient is ignored."""
-        return self.view(storage.value, offset, sizes, strides)
+        return self.view(storage.value, offset, sizes, strides, bits)
 
-    def view(self, flat: "Tensor", offset: Any, sizes: Any, strides: Any) -> Built:
+    def view(
+        self, flat: "Tensor", offset: Any, sizes: Any, strides: Any, bits: Any = None
+    ) -> Built:
         """A view of `flat` (numel,), counted as if it were copied, as others may do."""
         found = strided(flat, offset, sizes, strides)
         self.spend(found.numel() * found.dtype.itemsize)
-        return Built(found)
+        return Built(done(found, bits) if bits else found)
 
     def parameter(self, tensor: Built, *_gradient: object) -> Built:
         """A parameter is its tensor."""
@@ -123,6 +126,15 @@ def strided(flat: "Tensor", offset: Any, sizes: Any, strides: Any) -> "Tensor":
     if offset > most or (0 not in sizes and offset + sum(steps) >= most):
         raise pickle.UnpicklingError("a tensor that reaches beyond its storage")
     return flat.as_strided(tuple(sizes), tuple(strides), offset)
+
+
+def done(tensor: "Tensor", bits: Any) -> "Tensor":
+    """A copy after what torch had put off when it saved a tensor: to conjugate it, to negate it."""
+    if not isinstance(bits, dict):
+        raise pickle.UnpicklingError("a tensor whose metadata are no dict")
+    if bits.get("conj"):
+        tensor = tensor.conj_physical()
+    return tensor.neg() if bits.get("neg") else tensor
 
 
 def flat_tensor(content: bytearray, dtype: "torch.dtype") -> "Tensor":
