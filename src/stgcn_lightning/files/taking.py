@@ -13,7 +13,15 @@ from stgcn_lightning.errors import BadInput, out_of_memory
 from stgcn_lightning.files.instructions import CUT_OFF
 from stgcn_lightning.files.kinds import refuse_text
 from stgcn_lightning.files.reading import AnyPath
-from stgcn_lightning.files.unpickling import COPIES, FREE, Built, NotPlain, PlainDict, said_by
+from stgcn_lightning.files.unpickling import (
+    COPIES,
+    FREE,
+    GROWS,
+    Built,
+    NotPlain,
+    PlainDict,
+    said_by,
+)
 
 FEW = 16  # entries of a tuple, which may be named as often as one likes
 BYTES = 16  # of an array that is named again, which count as much as an entry of a list
@@ -58,6 +66,11 @@ def guarded(
         detail = said_by(error)
         if detail == CUT_OFF:
             raise BadInput(f"{path} is truncated: copy or download it again") from error
+        if detail == GROWS:
+            raise BadInput(
+                f"{path} holds the same numbers or text again and again, and {GROWS}: save each "
+                "value once, tensors and arrays as copies of their own"
+            ) from error
         raise BadInput(
             f"{path} is damaged, or not a pickle of the expected kind ({detail}): copy it again, "
             "from a source you trust"

@@ -39,6 +39,7 @@ from stgcn_lightning.files.reading import AnyPath
 
 FREE = 1 << 16  # bytes that a pickle may have copied, however small it is
 COPIES = 4  # and so many times its own size: text becomes bytes, bytes an array, an array float32
+GROWS = "it would grow beyond its own size"
 MOST_ARGUMENTS = 100  # of a call, which copies them
 MOST_MOVES = 8  # of a dict's items into another one
 MOST_AXES = 64  # of an array or tensor
@@ -112,7 +113,7 @@ class Budget:
         """
         self.left -= size
         if self.left < 0:
-            raise pickle.UnpicklingError("it would grow beyond its own size")
+            raise pickle.UnpicklingError(GROWS)
 
 
 class NotPlain(Exception):  # noqa: N818 - becomes a BadInput as soon as the file has a name
