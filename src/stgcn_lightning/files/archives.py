@@ -246,9 +246,11 @@ def _read_archive(archive: zipfile.ZipFile, file: BinaryIO, path: AnyPath) -> An
         if record is None:
             raise pickle.UnpicklingError(f"it lacks {shown(name)}")
         # Torch stores without compression; a compressed record could unpack to any size.
-        stored = record.compress_type == zipfile.ZIP_STORED
-        stored = stored and record.compress_size == record.file_size
-        stored = stored and not record.flag_bits & NOT_PLAIN
+        stored = (
+            record.compress_type == zipfile.ZIP_STORED
+            and record.compress_size == record.file_size
+            and not record.flag_bits & NOT_PLAIN
+        )
         if not stored or size not in (None, record.file_size):
             raise pickle.UnpicklingError(f"{shown(name)} is not as torch writes it")
         left -= record.file_size

@@ -26,7 +26,13 @@ from stgcn_lightning.files.kinds import LEGACY, refuse_other_kind
 from stgcn_lightning.files.placed import Run
 from stgcn_lightning.files.reading import AnyPath, opened
 from stgcn_lightning.files.taking import guarded
-from stgcn_lightning.files.tensors import ReadStorage, TensorUnpickler, done, read_legacy, strided
+from stgcn_lightning.files.tensors import (
+    ReadStorage,
+    TensorUnpickler,
+    read_legacy,
+    resolved,
+    strided,
+)
 from stgcn_lightning.files.unpickling import (
     Built,
     NotPlain,
@@ -275,7 +281,7 @@ class _PlainUnpickler(TensorUnpickler):
         self.spend(tensor.numel() * tensor.dtype.itemsize)
         import torch
 
-        tensor = done(tensor, bits) if bits else tensor
+        tensor = resolved(tensor, bits)
         # numpy has no bfloat16
         return Built((tensor.float() if tensor.dtype == torch.bfloat16 else tensor.clone()).numpy())
 

@@ -103,7 +103,7 @@ class TensorUnpickler(Unpickler):
         """A view of `flat` (numel,), counted as if it were copied, as others may do."""
         found = strided(flat, offset, sizes, strides)
         self.spend(found.numel() * found.dtype.itemsize)
-        return Built(done(found, bits) if bits else found)
+        return Built(resolved(found, bits))
 
     def parameter(self, tensor: Built, *_gradient: object) -> Built:
         """A parameter is its tensor."""
@@ -128,8 +128,14 @@ def strided(flat: "Tensor", offset: Any, sizes: Any, strides: Any) -> "Tensor":
     return flat.as_strided(tuple(sizes), tuple(strides), offset)
 
 
-def done(tensor: "Tensor", bits: Any) -> "Tensor":
-    """A copy after what torch had put off when it saved a tensor: to conjugate it, to negate it."""
+def resolved(tensor: "Tensor", bits: Any) -> "Tensor":
+    """A tensor after what torch had put off when it saved it: to conjugate it, to negate it.
+
+    Raises:
+        UnpicklingError: its metadata are none.
+    """
+    if bits is None:
+        return tensor
     if not isinstance(bits, dict):
         raise pickle.UnpicklingError("a tensor whose metadata are no dict")
     if bits.get("conj"):
