@@ -39,8 +39,8 @@ bench: .venv/.dev ## measure the data pipeline, training steps and ten-clip test
 	$(PY) scripts/bench/train_step.py
 	$(PY) scripts/bench/test_clips.py
 
-bench-gpu: .venv/.dev ## measure a GPU: training steps, ten-clip tests, the limit of the device
-	$(PY) scripts/bench/gpu.py
+bench-gpu: .venv/.dev ## a GPU: its tests, training steps, ten-clip tests, the device's limit, accuracy by precision
+	PATH="$(CURDIR)/.venv/bin:$$PATH" bash scripts/bench/gpu_day.sh runs/gpu
 
 notebook: .venv/.dev ## run the notebook again and store its outputs
 	.venv/bin/jupyter-execute --inplace notebooks/*.ipynb

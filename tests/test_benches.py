@@ -12,16 +12,20 @@ from helpers import CHECKOUT, LEGACY
 @pytest.mark.slow
 def test_the_gpu_bench_runs_in_a_small_size_on_a_cpu():
     size = "--device cpu --quick --steps 1 --rounds 1 --modes eager --batches 16"
+    what = "--models stgcn msg3d --precisions float32 tf32"
     done = subprocess.run(
-        [sys.executable, "scripts/bench/gpu.py", *size.split(), "--precisions", "float32"],
+        [sys.executable, "scripts/bench/gpu.py", *size.split(), *what.split()],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert not done.returncode, done.stderr
-    for part in ("clips/s", "floor", "backward", "ten-clip test of 16,487 samples", " min"):
+    for part in ("clips/s", "floor", "backward", " min"):
         assert part in done.stdout
+    for family in ("stgcn", "msg3d"):
+        for precision in ("float32", "tf32"):
+            assert f"{family}, {precision}: ten-clip test of 16,487 samples " in done.stdout
 
 
 @pytest.mark.slow

@@ -1,17 +1,18 @@
 """How fast training and ten-clip tests are on a GPU, part by part, and the limit of the device.
 
-    python scripts/bench/gpu.py [--against module:function] [--modes eager default reduce-overhead]
+    python scripts/bench/gpu.py [--models stgcn ctrgcn ...] [--against module:function]
+        [--modes eager default reduce-overhead]
 
 Prints clips/s of training steps (batches of 16 and 128, both mixes of present persons, float32 with
-TF32 products and bf16; eager, compiled, with the Triton kernels of `kernels/`, and of the plain
-model), the time of each part of a step, of the kernels and of the same in plain PyTorch, of a
-ten-clip test of NTU60's 16,487 samples, and, computed from these, of the recipe's 80 epochs. Frames
-lie on the device, and every step reads its clips there.
+products in float32 and in TF32, and bf16; eager, compiled, of ST-GCN with the Triton kernels of
+`kernels/`, and of the plain model), the time of each part of a step, of the kernels and of the same
+in plain PyTorch, of a ten-clip test of NTU60's 16,487 samples, and, computed from these, of the
+recipe's 80 epochs. Frames lie on the device, and every step reads its clips there.
 
 The floor of a step is the time of its products at the rate of a large product on this device, plus
-the time of its memory traffic at the rate of a copy: each activation is written and read once in
-the forward pass and twice in the backward pass. The implementations run in turn in one process;
-figures are medians.
+the time of its memory traffic at the rate of a copy: of every stage three activations, after the
+graph, after time and after the sum, each written and read once in the forward pass and twice in
+the backward pass. The implementations run in turn in one process; figures are medians.
 
 `--device cpu --quick` runs it all in a small size, to see that it runs.
 """
@@ -35,8 +36,9 @@ from torch import Tensor
 from stgcn_lightning.data.datamodule import Batch, Feed, SkeletonData
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
 from stgcn_lightning.engine.engine import Engine
+from stgcn_lightning.models import registry
+from stgcn_lightning.models.backbone import Backbone, plain_copy
 from stgcn_lightning.models.cost import count_macs
-from stgcn_lightning.models.parts import STAGES, WIDENED
 from stgcn_lightning.models.stgcn import STGCN
 from stgcn_lightning.sources.annotations import Annotations
 from stgcn_lightning.sources.mmaction2 import write_annotations
@@ -44,11 +46,13 @@ from stgcn_lightning.sources.synthetic import synthetic_annotations
 
 TRAIN, TEST = 40_091, 16_487  # samples of NTU60's cross-subject protocol
 EPOCHS, PASSES, TEST_CLIPS, FRAMES, PERSONS = 16, 5, 10, 100, 2
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
+NARROW = {"base_channels": 12}  # of `--quick`
+PRECISIONS = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Measure a GPU.")
+    arguments.add_argument("--models", nargs="+", choices=registry.names(), default=["stgcn"])
     arguments.add_argument("--against", default="plain")
     arguments.add_argument("--device", default="cuda")
     arguments.add_argument("--dimension", choices=list(BODIES), default="2d")
@@ -61,7 +65,6 @@ def main() -> None:
     choice = arguments.parse_args()
     device = torch.device(choice.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    torch.set_float32_matmul_precision("high")
     print(
         f"{name}, torch {torch.__version__}, {choice.dimension}, {FRAMES} frames, {PERSONS} persons"
     )
@@ -69,27 +72,41 @@ def main() -> None:
     copied = copy_rate(device, choice.quick)
     reached = ", ".join(f"{kind} {rate / 1e12:.1f} TFLOP/s" for kind, rate in rates.items())
     print(f"a large product: {reached}; a copy: {copied / 1e12:.3f} TB/s")
-    if device.type == "cuda":
+    if device.type == "cuda" and "stgcn" in choice.models:
         for precision in choice.precisions:
             race_kernels(choice, device, precision)
     with TemporaryDirectory() as folder:
         stores = {mix: make_store(choice, Path(folder), alone) for mix, alone in MIXES.items()}
-        best: dict[str, float] = {}
-        for batch in choice.batches:
-            for mix, store in stores.items():
-                for precision in choice.precisions:
-                    fastest = race(choice, device, store, batch, mix, precision, rates, copied)
-                    if mix == next(iter(MIXES)):
-                        best[precision] = max(best.get(precision, 0), fastest)
-        for precision in choice.precisions:
-            store = stores[next(iter(MIXES))]
-            seconds, clips = test_seconds(choice, device, store, precision)
-            test = seconds / clips * TEST * TEST_CLIPS
-            run = EPOCHS * (PASSES * TRAIN / best[precision] + test / TEST_CLIPS)
-            print(
-                f"{precision}: ten-clip test of {TEST:,} samples {test:.1f} s ({clips:,} clips); "
-                f"{EPOCHS * PASSES} epochs of {TRAIN:,} samples, validated, {run / 60:.2f} min"
-            )
+        for family in choice.models:
+            measure(choice, family, device, stores, rates, copied)
+
+
+def measure(
+    choice: argparse.Namespace,
+    family: str,
+    device: torch.device,
+    stores: dict[str, Store],
+    rates: dict[str, float],
+    copied: float,
+) -> None:
+    """Print all of a family: its steps, its test, and the training computed from both."""
+    best: dict[str, float] = {}
+    for batch in choice.batches:
+        for mix, store in stores.items():
+            for precision in choice.precisions:
+                fastest = race(choice, family, device, store, batch, mix, precision, rates, copied)
+                if mix == next(iter(MIXES)):
+                    best[precision] = max(best.get(precision, 0), fastest)
+    for precision in choice.precisions:
+        store = stores[next(iter(MIXES))]
+        seconds, clips = test_seconds(choice, family, device, store, precision)
+        test = seconds / clips * TEST * TEST_CLIPS
+        run = EPOCHS * (PASSES * TRAIN / best[precision] + test / TEST_CLIPS)
+        print(
+            f"{family}, {precision}: ten-clip test of {TEST:,} samples {test:.1f} s ({clips:,} "
+            f"clips); {EPOCHS * PASSES} epochs of {TRAIN:,} samples, validated, {run / 60:.2f} min",
+            flush=True,
+        )
 
 
 def make_store(choice: argparse.Namespace, folder: Path, alone: float) -> Store:
@@ -141,6 +158,7 @@ def whole_batches(data: SkeletonData, device: torch.device) -> Iterator[Batch]:
 
 def race(
     choice: argparse.Namespace,
+    family: str,
     device: torch.device,
     store: Store,
     batch: int,
@@ -151,25 +169,28 @@ def race(
 ) -> float:
     """Print clips/s of each way to train; returns our fastest."""
     data = make_data(choice, device, store, batch)
+    compute_in(precision)
     parts: dict[str, Steps] = {}
     for mode in choice.modes:
-        run = engine(build(choice).to(device).train(), mode)
+        run = engine(build(choice, family).to(device).train(), mode)
         learned = list(run.model.parameters())
         parts[mode] = Steps(data, device, answers(run), learned, precision, choice.steps)
-    if device.type == "cuda":
-        run = engine(with_kernels(build(choice)).to(device).train(), "eager")
+    if device.type == "cuda" and family == "stgcn":
+        model = build(choice, family)
+        assert isinstance(model, STGCN)
+        run = engine(with_kernels(model).to(device).train(), "eager")
         learned = list(run.model.parameters())
         parts["kernels"] = Steps(data, device, answers(run), learned, precision, choice.steps)
-    forward, learned = contender(choice.against, build(choice).to(device).train())
+    forward, learned = contender(choice.against, build(choice, family).to(device).train())
     other = lambda batch: forward(clips_of(batch))  # noqa: E731
     parts[choice.against] = Steps(data, device, other, learned, precision, choice.steps)
     times = take_turns(parts, choice.rounds)
-    model = build(choice)
+    model = build(choice, family)
     products, moved = least(model, data, statistics.mean(parts[choice.modes[0]].rows))
     half = 2 if precision == "bf16" else 1
     floor = products / rates[precision] + moved / half / copied
     speeds = {}
-    print(f"{precision}, batch {batch}, {mix}: floor {1000 * floor:.2f} ms a step")
+    print(f"{family}, {precision}, batch {batch}, {mix}: floor {1000 * floor:.2f} ms a step")
     for name in parts:
         took = statistics.median(times[name]) / choice.steps
         speeds[name] = batch / took
@@ -184,7 +205,8 @@ def race(
 
 def race_kernels(choice: argparse.Namespace, device: torch.device, precision: str) -> None:
     """Print the time of each kernel and of plain PyTorch, forward and backward, at stage sizes."""
-    width, joints = width_of(choice), build(choice).joints
+    compute_in(precision)
+    width, joints = NARROW["base_channels"] if choice.quick else 64, build(choice, "stgcn").joints
     rows = max(choice.batches) * PERSONS
     found = fused_kernels.races(device, PRECISIONS[precision], rows, joints, width)
     print(f"{precision}, {rows} persons: Triton, PyTorch, forward and backward")
@@ -196,19 +218,12 @@ def race_kernels(choice: argparse.Namespace, device: torch.device, precision: st
         print(f"  {name:42} {fast:8.2f} ms {slow:8.2f} ms  {slow / fast:5.2f} x", flush=True)
 
 
-def width_of(choice: argparse.Namespace) -> int:
-    """Channels of the first stages."""
-    return 8 if choice.quick else 64
+def build(choice: argparse.Namespace, family: str) -> Backbone:
+    """The plain model, of its full width."""
+    return make_model(choice.dimension, family=family, **NARROW if choice.quick else {})
 
 
-def build(choice: argparse.Namespace) -> STGCN:
-    """The plain model."""
-    model = make_model(choice.dimension, base_channels=width_of(choice))
-    assert isinstance(model, STGCN)
-    return model
-
-
-def engine(model: STGCN, mode: str) -> Engine:
+def engine(model: Backbone, mode: str) -> Engine:
     """An engine that runs the model eagerly, or compiled in a mode."""
     return Engine(model, norm_group=16, compile_mode=None if mode == "eager" else mode)
 
@@ -306,14 +321,15 @@ class Steps:
 
 
 def test_seconds(
-    choice: argparse.Namespace, device: torch.device, store: Store, precision: str
+    choice: argparse.Namespace, family: str, device: torch.device, store: Store, precision: str
 ) -> tuple[float, int]:
     """Seconds of a ten-clip test of the store in its fastest mode, and the number of clips."""
     data = make_data(choice, device, store, 16)
+    compute_in(precision)
     found: list[float] = []
     clips = 0
     for mode in choice.modes:
-        run = engine(build(choice).to(device).eval(), mode)
+        run = engine(build(choice, family).to(device).eval(), mode)
         for counted in range(3):
             wait(device)
             start, clips = time.perf_counter(), 0
@@ -330,20 +346,33 @@ def test_seconds(
     return min(found), clips
 
 
-def least(model: STGCN, data: SkeletonData, rows: float) -> tuple[float, float]:
+def least(model: Backbone, data: SkeletonData, rows: float) -> tuple[float, float]:
     """Floating-point operations of a training step on so many persons, and bytes it must move."""
-    frames, joints = data.feed.clip_frames, model.joints
-    operations = 3 * 2 * rows * count_macs(model, frames, 1)  # forward, and two products back
-    width, numbers = int(model.options_of(model.state_dict())["base_channels"]), 0
-    for stage in range(1, STAGES + 1):
-        if stage in WIDENED:
-            width, frames = 2 * width, -(-frames // 2)
-        numbers += 3 * width * frames * joints  # after the graph, after time, after the sum
-    return operations, rows * numbers * 4 * (2 + 4)  # bytes of float32
+    frames, numbers = data.feed.clip_frames, 0
+    operations = 3 * 2 * rows * count_macs(model, frames, PERSONS) / PERSONS  # two products back
+
+    def count(_stage: object, _given: object, made: Tensor) -> None:
+        nonlocal numbers
+        numbers += made.numel()
+
+    model = plain_copy(model).to("meta").eval()
+    stages = model.get_submodule("stages")
+    for stage in stages.children():
+        stage.register_forward_hook(count)
+    model(torch.zeros(1, PERSONS, frames, model.joints, model.channels, device="meta"))
+    moved = 3 * numbers / PERSONS * rows  # after the graph, after time, after the sum
+    return operations, moved * 4 * (2 + 4)  # bytes of float32
+
+
+def compute_in(precision: str) -> None:
+    """Let products and convolutions of float32 have factors of 10 bits, or all 23."""
+    torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
 
 
 def product_rate(device: torch.device, precision: str, quick: bool) -> float:
     """Floating-point operations a second of a large product."""
+    compute_in(precision)
     size = 256 if quick else 8192
     x = torch.randn(size, size, device=device, dtype=PRECISIONS[precision])
     return 2 * size**3 / best_time(device, lambda: x @ x)
