@@ -1,8 +1,12 @@
 """Which persons of a batch are distinct, and what stands for the others."""
 
+import pytest
 import torch
+from engine_models import make
 
+from stgcn_lightning.engine import engine, persons
 from stgcn_lightning.engine.persons import distinct, find_present
+from stgcn_lightning.models import registry
 
 
 def pairs(clips: int, alone: int) -> torch.Tensor:
@@ -46,3 +50,20 @@ def test_a_present_person_has_one_joint_other_than_zero():
     clips = torch.zeros(2, 2, 4, 5, 3)
     clips[1, 0, 3, 2, 1] = -1
     assert find_present(clips).tolist() == [[False, False], [True, False]]
+
+
+@pytest.mark.parametrize("family", registry.names())
+def test_clips_are_not_looked_at_where_it_is_known_who_is_present(family, shallow, monkeypatch):
+    """On a GPU the CPU would wait for them."""
+
+    def waits(clips):
+        raise AssertionError("the clips were looked at")
+
+    for place in (engine, persons):
+        monkeypatch.setattr(place, "find_present", waits)
+    run, clips = engine.Engine(make(family=family, base_channels=12), norm_group=2), pairs(4, 2)
+    present = clips.flatten(2).any(-1)
+    run.further_loss(run(clips, present), torch.arange(4))
+    run.model.eval()
+    with torch.no_grad():
+        run(clips, present)

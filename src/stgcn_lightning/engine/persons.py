@@ -122,7 +122,8 @@ def every(clips: Tensor, norm_group: int | None = None) -> Rows | None:
     """
     if norm_group is None or len(clips) <= norm_group:
         return None
-    return distinct(clips.new_ones(len(clips), 1, 1, 1, 1), norm_group)[1]
+    present = torch.ones(len(clips), 1, dtype=torch.bool)
+    return distinct(clips.new_ones(len(clips), 1, 1, 1, 1), norm_group, present=present)[1]
 
 
 def norm_groups(clips: int, most: int | None) -> Tensor:
