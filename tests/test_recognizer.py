@@ -176,7 +176,8 @@ def test_the_loss_of_a_family_s_own_is_learned_from_and_logged():
     torch.testing.assert_close(losses[0.5]["train/loss"], losses[0.0]["train/loss"] + further)
 
 
-def test_training_on_the_device_s_frames_gives_the_same_weights(make_store, tmp_path):
+@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-mixed"])
+def test_training_on_the_device_s_frames_gives_the_same_weights(make_store, tmp_path, precision):
     rng = np.random.default_rng(0)
     body = skeleton("coco17")
     samples = [
@@ -190,7 +191,8 @@ def test_training_on_the_device_s_frames_gives_the_same_weights(make_store, tmp_
             feed=Feed(clip_frames=8, test_clips=2, batch_size=4, on_device=on_device),
         )  # fmt: skip
         module = recognizer()
-        trainer(max_epochs=1, default_root_dir=tmp_path).fit(module, data)
+        fitted = trainer(max_epochs=1, default_root_dir=tmp_path, precision=precision)
+        fitted.fit(module, data)
         weights.append(module.model.state_dict())
     torch.testing.assert_close(*weights, rtol=0, atol=0)
 

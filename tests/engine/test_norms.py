@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from stgcn_lightning.engine.convert import convert
+from stgcn_lightning.engine.norms import _RowNorm
 from stgcn_lightning.engine.persons import distinct
 
 
@@ -52,3 +53,20 @@ def test_rows_that_count_twice_equal_rows_that_stand_there_twice(kind, shape, la
         torch.testing.assert_close(x.grad, theirs)
     for name, buffer in ours.named_buffers():
         torch.testing.assert_close(buffer, plain.get_buffer(name))
+
+
+def test_gradients_are_exact_where_the_backward_pass_runs_under_autocast():
+    """As a compiled one does: its products would be of 8 bits."""
+    x = torch.randn(6, 4, 5, 3, generator=torch.Generator().manual_seed(0))
+    group, share = (
+        torch.arange(6) // 3,
+        torch.rand(2, 6) * (torch.arange(6) // 3 == torch.arange(2)[:, None]),
+    )
+    found = []
+    for half in (False, True):
+        given = [x.clone().requires_grad_(), torch.ones(4).requires_grad_(), torch.zeros(4)]
+        y, *_ = _RowNorm.apply(*given, group, share / share.sum(1, keepdim=True), 1e-5)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            y.backward(x.sin())
+        found.append([one.grad for one in given[:2]])
+    torch.testing.assert_close(*found, rtol=0, atol=0)

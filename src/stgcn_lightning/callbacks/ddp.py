@@ -29,6 +29,12 @@ class DDP(DDPStrategy):
             )  # fmt: skip
         super().setup_distributed()
 
+    def determine_ddp_device_ids(self) -> None:
+        """None: PyTorch would send each part of a batch to the GPU, also who is present.
+
+        That is needed on the CPU (`engine/persons.py`); clips and labels are on the GPU already.
+        """
+
     def broadcast(self, obj: Any, src: int = 0) -> Any:
         """The value that rank `src` has."""
         return gathered(obj)[src]

@@ -270,6 +270,15 @@ class SkeletonData(lightning.LightningDataModule):
         )
         return Batch(self.gather.read(Plan(picked, *rest)), labels, samples, batch.present)
 
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Clips that were read on the device in the precision to which Lightning converts others.
+
+        It does so before it sends a batch, and then there were none.
+        """
+        if not self.planned or self.trainer is None:
+            return batch
+        return self.trainer.precision_plugin.convert_input(batch)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """One random clip per sample and pass, shuffled."""
         return self._loader(self.train_numbers, clips=None)

@@ -197,7 +197,13 @@ class _RowNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
         """Gradients of x, weight and bias."""
-        g = grad_outputs[0]
+        # a compiled backward pass is traced under autocast
+        with torch.autocast(grad_outputs[0].device.type, enabled=False):
+            return _RowNorm.differentiated(ctx, grad_outputs[0])
+
+    @staticmethod
+    def differentiated(ctx, g: Tensor):
+        """`backward`, of the gradient of the first output."""
         x, weight, group, share, mean, inverse = ctx.saved_tensors
         S1, S2 = row_products(g, x, mean[group], inverse[group])  # R, F
         grad_bias, grad_weight = S1.sum(0), S2.sum(0)
