@@ -9,6 +9,8 @@ LETTERS = 60  # of a value in a sentence
 ENTRIES, DEPTH = 4, 3  # of a container in it
 MOST_DIGITS = 40  # of a whole number; identities of 128 bits have 39
 FIRST, LAST = 900, 300  # letters of a sentence that are kept of one that is longer
+# what errors of other classes say where memory is refused: PyTorch's on a CPU, CUDA's, cuBLAS's
+REFUSED = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 BREAKS = re.compile("[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 
 
@@ -37,7 +39,7 @@ def out_of_memory(error: BaseException) -> bool:
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"  # PyTorch's
-        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+        or (isinstance(error, RuntimeError) and any(text in str(error) for text in REFUSED))
     )
 
 

@@ -42,6 +42,30 @@ def test_one_clip_that_does_not_fit_is_an_error():
         run(clips)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: out of memory\nCUDA kernel errors might be reported later",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_a_gpu_s_library_that_is_refused_memory_is_understood(text):
+    run, clips = Engine(make().eval()), pairs(2, 0)
+    compute, said = run.halving.compute, []
+
+    def limited(clips, present):
+        if len(clips) > 1:
+            raise RuntimeError(text)
+        return compute(clips, present)
+
+    run.halving.say = said.append
+    with torch.inference_mode():
+        expected = run(clips)
+        run.halving.compute = limited
+        torch.testing.assert_close(run(clips), expected, rtol=0, atol=1e-12)
+    assert len(said) == 1
+
+
 def test_other_errors_and_training_are_not_tried_again():
     run, clips = Engine(make()), pairs(2, 0)
     asked = []

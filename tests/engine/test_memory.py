@@ -3,7 +3,7 @@ from copy import deepcopy
 import torch
 from engine_models import make, pairs
 
-from stgcn_lightning.engine import memory
+from stgcn_lightning.engine import compiling, engine, memory
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.models.stgcn import STGCN
 
@@ -31,6 +31,23 @@ def test_persons_are_computed_in_parts_that_fit(monkeypatch):
         monkeypatch.setitem(memory.ROWS_BYTES, False, 4 * widest)
         torch.testing.assert_close(run(clips), expected)
     assert rows == [4, 4, 2]
+
+
+def test_compiled_parts_do_not_follow_the_memory_that_is_free(monkeypatch):
+    """Each number of rows would be compiled for."""
+    rows = []
+
+    def features(form, x):
+        rows.append(len(x))
+        return form.features(x)
+
+    monkeypatch.setattr(compiling, "compiled", lambda mode: features)
+    run, clips = Engine(make().eval(), compile_mode="default"), pairs(5, 0)
+    with torch.no_grad():
+        for most in (4, 7, 2):
+            monkeypatch.setattr(engine, "rows_at_once", lambda row, clips, most=most: most)
+            run(clips)
+    assert rows == [4, 4, 2] * 3
 
 
 def test_windows_of_one_row_at_a_time_do_not_count_as_if_of_all_rows():

@@ -57,6 +57,7 @@ class Evaluation:
     def __init__(self, form: Form, state: object, places: int | None = None):
         self.form, self.state, self.places = form, state, places
         self.absent: dict[int, tuple[Tensor, int]] = {}
+        self.at_once: dict[int, int] = {}  # rows that are compiled for, by frames
 
     def absent_persons(self, clips: Tensor) -> tuple[Tensor, int]:
         """Features of an absent person, and bytes of a row in the widest tensor on the way there.
@@ -201,6 +202,8 @@ class Engine:
         at_once, step = rows_at_once(row, clips), 1
         features: Callable[..., Tensor] = type(form).features
         if self.compile_mode:
+            # free memory changes, and every other number of rows would be compiled for
+            at_once = evaluation.at_once.setdefault(clips.shape[2], at_once)
             features = compiling.compiled(self.compile_mode)
             step = compiling.bucket(at_once)
         N, M = clips.shape[:2]

@@ -32,6 +32,7 @@ LEFT_OUT = {  # beginning of a warning -> why it is not needed
     "the statistics of what is frozen",
     "Grad strides do not match bucket view strides": "sides of length 1 have any stride, and a "
     "gradient is copied into its bucket in any case",
+    "GPU available but not used": "trainer=cpu asks for that, and a training says its device",
     "The '.*_dataloader' does not have many workers": "our loader is as fast without workers "
     "(docs/benchmarks.md)",
 }
