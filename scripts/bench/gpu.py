@@ -1,13 +1,13 @@
 """How fast training and ten-clip tests are on a GPU, part by part, and the limit of the device.
 
     python scripts/bench/gpu.py [--models stgcn ctrgcn ...] [--against module:function]
-        [--modes eager default reduce-overhead]
+        [--modes eager default reduce-overhead] [--kernels]
 
 Prints clips/s of training steps (batches of 16 and 128, both mixes of present persons, float32 with
-products in float32 and in TF32, and bf16; eager, compiled, of ST-GCN with the Triton kernels of
-`kernels/`, and of the plain model), the time of each part of a step, of the kernels and of the same
-in plain PyTorch, of a ten-clip test of NTU60's 16,487 samples, and, computed from these, of the
-recipe's 80 epochs. Frames lie on the device, and every step reads its clips there.
+products in float32 and in TF32, and bf16; eager, compiled, and of the plain model), the time of
+each part of a step, of a ten-clip test of NTU60's 16,487 samples, and, computed from these, of the
+recipe's 80 epochs. Frames lie on the device, and every step reads its clips there. `--kernels`
+adds ST-GCN with the Triton kernels of `kernels/`, and times each beside plain PyTorch.
 
 The floor of a step is the time of its products at the rate of a large product on this device, plus
 the time of its memory traffic at the rate of a copy: of every stage three activations, after the
@@ -35,6 +35,7 @@ from torch import Tensor
 
 from stgcn_lightning.data.datamodule import Batch, Feed, SkeletonData
 from stgcn_lightning.data.store import Store, StoreSpec, open_or_build
+from stgcn_lightning.engine import compiling
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone, plain_copy
@@ -57,6 +58,8 @@ def main() -> None:
     arguments.add_argument("--device", default="cuda")
     arguments.add_argument("--dimension", choices=list(BODIES), default="2d")
     arguments.add_argument("--modes", nargs="+", default=["eager", "default", "reduce-overhead"])
+    arguments.add_argument("--kernels", action="store_true", help="those of Triton as well")
+    arguments.add_argument("--mixes", nargs="+", choices=[*MIXES], default=[*MIXES])
     arguments.add_argument("--batches", nargs="+", type=int, default=[16, 128])
     arguments.add_argument("--precisions", nargs="+", default=list(PRECISIONS))
     arguments.add_argument("--rounds", type=int, default=5)
@@ -72,11 +75,11 @@ def main() -> None:
     copied = copy_rate(device, choice.quick)
     reached = ", ".join(f"{kind} {rate / 1e12:.1f} TFLOP/s" for kind, rate in rates.items())
     print(f"a large product: {reached}; a copy: {copied / 1e12:.3f} TB/s")
-    if device.type == "cuda" and "stgcn" in choice.models:
+    if choice.kernels:
         for precision in choice.precisions:
             race_kernels(choice, device, precision)
     with TemporaryDirectory() as folder:
-        stores = {mix: make_store(choice, Path(folder), alone) for mix, alone in MIXES.items()}
+        stores = {mix: make_store(choice, Path(folder), MIXES[mix]) for mix in choice.mixes}
         for family in choice.models:
             measure(choice, family, device, stores, rates, copied)
 
@@ -95,10 +98,10 @@ def measure(
         for mix, store in stores.items():
             for precision in choice.precisions:
                 fastest = race(choice, family, device, store, batch, mix, precision, rates, copied)
-                if mix == next(iter(MIXES)):
+                if mix == choice.mixes[0]:
                     best[precision] = max(best.get(precision, 0), fastest)
     for precision in choice.precisions:
-        store = stores[next(iter(MIXES))]
+        store = stores[choice.mixes[0]]
         seconds, clips = test_seconds(choice, family, device, store, precision)
         test = seconds / clips * TEST * TEST_CLIPS
         run = EPOCHS * (PASSES * TRAIN / best[precision] + test / TEST_CLIPS)
@@ -174,15 +177,15 @@ def race(
     for mode in choice.modes:
         run = engine(build(choice, family).to(device).train(), mode)
         learned = list(run.model.parameters())
-        parts[mode] = Steps(data, device, answers(run), learned, precision, choice.steps)
-    if device.type == "cuda" and family == "stgcn":
+        parts[mode] = Steps(data, device, losses(run), learned, precision, choice.steps)
+    if choice.kernels and family == "stgcn":
         model = build(choice, family)
         assert isinstance(model, STGCN)
         run = engine(with_kernels(model).to(device).train(), "eager")
         learned = list(run.model.parameters())
-        parts["kernels"] = Steps(data, device, answers(run), learned, precision, choice.steps)
+        parts["kernels"] = Steps(data, device, losses(run), learned, precision, choice.steps)
     forward, learned = contender(choice.against, build(choice, family).to(device).train())
-    other = lambda batch: forward(clips_of(batch))  # noqa: E731
+    other = lambda batch: F.cross_entropy(forward(clips_of(batch)), batch.labels)  # noqa: E731
     parts[choice.against] = Steps(data, device, other, learned, precision, choice.steps)
     times = take_turns(parts, choice.rounds)
     model = build(choice, family)
@@ -228,12 +231,17 @@ def engine(model: Backbone, mode: str) -> Engine:
     return Engine(model, norm_group=16, compile_mode=None if mode == "eager" else mode)
 
 
-def answers(run: Engine) -> Callable[[Batch], Tensor]:
-    """A function from a batch, which knows the present persons, to its logits."""
+def losses(run: Engine) -> Callable[[Batch], Tensor]:
+    """A function from a batch, which knows the present persons, to its loss."""
 
     def forward(batch: Batch) -> Tensor:
         assert batch.present is not None
-        return run(clips_of(batch), batch.present[:, 0])
+        logits = run(clips_of(batch), batch.present[:, 0])
+        loss, further = (
+            F.cross_entropy(logits, batch.labels),
+            run.further_loss(logits, batch.labels),
+        )
+        return loss if further is None else loss + further
 
     return forward
 
@@ -249,7 +257,7 @@ class Steps:
     Args:
         data: source of the clips.
         device: for the steps.
-        forward: logits of a batch.
+        forward: loss of a batch.
         parameters: what is trained.
         precision: of `PRECISIONS`.
         count: steps of a job.
@@ -289,7 +297,7 @@ class Steps:
     def loss(self, batch: Batch) -> Tensor:
         """Forward."""
         with autocast(self.device, self.half):
-            return F.cross_entropy(self.forward(batch), batch.labels)
+            return self.forward(batch)
 
     def finish(self, loss: Tensor) -> None:
         """Backward, and a step of the optimiser."""
@@ -365,7 +373,12 @@ def least(model: Backbone, data: SkeletonData, rows: float) -> tuple[float, floa
 
 
 def compute_in(precision: str) -> None:
-    """Let products and convolutions of float32 have factors of 10 bits, or all 23."""
+    """Let products and convolutions of float32 have factors of 10 bits, or all 23.
+
+    What was compiled for another precision is forgotten: PyTorch keeps a limited number of graphs.
+    """
+    torch.compiler.reset()
+    compiling.compiled.cache_clear()
     torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
     torch.backends.cudnn.allow_tf32 = precision != "float32"
 

@@ -1,64 +1,88 @@
 #!/usr/bin/env bash
-# All that is to be measured on a GPU, in short parts: none needs another one, each has a limit of time, and what it
-# prints is kept in FOLDER/PART.txt. In all at most 19 minutes; name the parts that the time suffices for.
+# All that is to be measured on a GPU, in short parts: none needs another one, and each has a limit of time. What they
+# print is added to FOLDER/log.txt. All together take up to 25 minutes: name those that the time suffices for.
 #
-#   bash scripts/bench/gpu_day.sh FOLDER [PART ...]       # default: tests stgcn precisions families
-#   DEVICE=cpu bash scripts/bench/gpu_day.sh FOLDER       # small sizes, to see that it runs
+#   bash scripts/bench/gpu_day.sh FOLDER [PART ...]    # tests eager compiled families kernels precisions autotune
+#   DEVICE=cpu bash scripts/bench/gpu_day.sh FOLDER    # small sizes, to see that it runs
 set -uo pipefail
-DEVICE=${DEVICE:-cuda}
-OUT=$(mkdir -p "$1" && cd "$1" && pwd)
+DEVICE=${DEVICE:-cuda} PYTHON=${PYTHON:-python3}
+LOG=$(mkdir -p "$1" && cd "$1" && pwd)/log.txt
 shift
 cd "$(dirname "$0")/../.."
+SCRATCH=$(mktemp -d)
+trap 'rm -rf "$SCRATCH"' EXIT
 export PYTHONUNBUFFERED=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-4} WANDB_MODE=disabled
 
 if [ "$DEVICE" = cuda ]; then
-  size="" trainer=gpu model="model.base_channels=64 data.clip_frames=100"
+  size="--rounds 3 --steps 10" trainer=gpu model="model.base_channels=64 data.clip_frames=100"
   samples="benchmark.synthetic.train_samples=4000 benchmark.synthetic.val_samples=2000"
 else
-  size="--quick --steps 1 --rounds 1 --batches 16 --modes eager" trainer=cpu model="model.base_channels=8"
+  size="--quick --steps 1 --rounds 1" trainer=cpu model="model.base_channels=8"
   samples="benchmark.synthetic.train_samples=100 benchmark.synthetic.val_samples=60"
   export STGCN_GPU=cpu
 fi
 
-part() { # NAME SECONDS COMMAND...: what it prints, and how it ended
-  echo "== $1: $(date +%T)"
-  timeout "$2" "${@:3}" 2>&1 | tee "$OUT/$1.txt" | tail -n 25
-  echo "== $1 ended with ${PIPESTATUS[0]}: $(date +%T)"
+say() {
+  echo "$@" | tee -a "$LOG"
 }
 
-tests() {
-  part tests 240 python -m pytest -q -m gpu -n 6 --maxprocesses=6
+part() { # SECONDS COMMAND...: what it prints until the time is over, and how it ended
+  say "== ${*:2}, from $(date +%T)"
+  timeout -s INT -k 10 "$1" "${@:2}" 2>&1 | tee -a "$LOG" | tail -n 25
+  say "== ended with ${PIPESTATUS[0]} at $(date +%T)"
 }
 
-stgcn() {
-  part stgcn 300 python scripts/bench/gpu.py --device $DEVICE --rounds 3 --steps 10 $size
+on_a_gpu() {
+  [ "$DEVICE" = cuda ] || { say "== $1: not on a CPU" && false; }
 }
 
-families() { # each alone, so that one that fails or takes long leaves the others
-  for family in stgcnpp agcn aagcn ctrgcn msg3d dgstgcn protogcn; do
-    part "$family" 60 python scripts/bench/gpu.py --device $DEVICE --rounds 3 --steps 5 --models $family --batches 128 \
-      --modes eager default --precisions tf32 bf16 $size
+checked() { # SECONDS WORDS: the tests that a GPU is needed for, of which the words say some
+  part "$1" "$PYTHON" -m pytest -v --tb=short -o filterwarnings=default -p no:benchmark -n 6 --dist worksteal -m gpu \
+    -k "$2" tests/engine/test_engine_on_a_gpu.py tests/data/test_clips_on_a_gpu.py tests/doors/test_doors_on_a_gpu.py \
+    tests/scripts/test_kernels.py tests/test_recognizer.py
+}
+
+bench() { # SECONDS OPTION...
+  part "$1" "$PYTHON" scripts/bench/gpu.py --device "$DEVICE" $size "${@:2}"
+}
+
+tests() { checked 240 "not autotune"; }
+autotune() { checked 300 autotune; }
+eager() { bench 120 --modes eager; }
+kernels() { on_a_gpu kernels && bench 120 --modes eager --kernels --batches 128 --mixes "4/5 one person"; }
+compiled() {
+  on_a_gpu compiled || return
+  for mode in default reduce-overhead; do
+    bench 200 --modes eager $mode --batches 128 --mixes "4/5 one person" --precisions tf32 bf16
   done
 }
-
+families() {
+  bench 150 --models stgcnpp agcn aagcn ctrgcn msg3d dgstgcn protogcn --modes eager --batches 128 --precisions tf32 bf16
+}
 precisions() { # accuracy of three seeds, with intervals
   for precision in float32 tf32 bf16; do
     tf32=true bits=32-true
     [ $precision = float32 ] && tf32=false
     [ $precision = bf16 ] && bits=bf16-mixed
-    part "accuracy_$precision" 60 python -m stgcn_lightning.reproduce benchmark=synthetic streams=[joint] \
-      seeds=[0,1,2] trainer=$trainer $model $samples tf32=$tf32 trainer.precision=$bits \
-      data.store_dir="$OUT/stores" hydra.run.dir="$OUT/runs/$precision"
+    part 150 "$PYTHON" -m stgcn_lightning.reproduce benchmark=synthetic streams=[joint] seeds=[0,1,2] trainer=$trainer \
+      $model $samples tf32=$tf32 trainer.precision=$bits data.store_dir="$SCRATCH/stores" \
+      hydra.run.dir="$SCRATCH/$precision"
   done
 }
 
-python -c 'import torch; print("torch", torch.__version__, "CUDA", torch.version.cuda)'
-[ "$DEVICE" = cpu ] || nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-git log -1 --format='commit %h' 2> /dev/null
-[ $# -gt 0 ] || set -- tests stgcn precisions families
+[ $# -gt 0 ] || set -- tests eager compiled families kernels precisions autotune
 for name; do
   case $name in
-    tests | stgcn | precisions | families) $name ;;
-    *) echo "$name is no part: choose from tests, stgcn, precisions, families" >&2 && exit 2 ;;
+    tests | eager | compiled | families | kernels | precisions | autotune) ;;
+    *) echo "$name is no part: choose from tests, eager, compiled, families, kernels, precisions, autotune" >&2 && exit 2 ;;
   esac
+done
+say "commit $(git log -1 --format=%h 2> /dev/null)"
+[ "$DEVICE" = cpu ] || say "$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader)"
+# what is imported for the first time is compiled, with warnings that tests would take for errors
+versions=$("$PYTHON" -W ignore -c 'import torch, stgcn_lightning.jobs.training
+print("torch", torch.__version__, "CUDA", torch.version.cuda)') || exit
+say "$versions"
+for name; do
+  $name
 done

