@@ -8,8 +8,9 @@ import pytest
 import torch
 from engine_models import make, toy
 from torch._dynamo.backends.debugging import aot_eager
+from torch._dynamo.utils import get_static_address_type
 
-from stgcn_lightning.engine import compiling
+from stgcn_lightning.engine import compiling, engine
 from stgcn_lightning.engine.convert import convert
 from stgcn_lightning.engine.engine import Engine
 from stgcn_lightning.engine.modes import COMPILE_MODES
@@ -81,6 +82,24 @@ def test_compiled_steps_are_the_same_in_few_graphs(family, shallow, small, graph
             traced.model.eval()
             torch.testing.assert_close(traced(clips), eager(clips), rtol=1e-4, atol=1e-5)
     assert deepcopy(traced).compile_mode == "default"
+
+
+def test_what_the_rows_are_is_no_part_of_the_model(small, graphs, monkeypatch):
+    """PyTorch would record a CUDA graph again wherever such a part has moved: at each batch."""
+    described = []
+
+    def split(*arguments, **more):
+        described.append(distinct(*arguments, **more))
+        return described[-1]
+
+    monkeypatch.setattr(engine, "distinct", split)
+    run = Engine(small.float(), compile_mode="default")
+    run(torch.randn(4, 2, 20, 5, 3)).sum().backward()
+    assert len(graphs) == 1
+    (_, rows) = described[0]
+    for tensor in (rows.group, rows.share, rows.persons):
+        assert get_static_address_type(tensor) is None
+    assert get_static_address_type(small.stages[0].graph.edge_importance) is not None
 
 
 @pytest.mark.slow

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from stgcn_lightning.engine.norms import CurrentRows
+from stgcn_lightning.engine.persons import Rows
 from stgcn_lightning.models.backbone import Backbone
 
 BUCKETS = 8  # numbers of rows that are compiled for, at most
@@ -25,9 +27,24 @@ def features_of(form: HasFeatures, x: Tensor) -> Tensor:
     return form.features(x)
 
 
-def training_features_of(model: Backbone, x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Those, and what else the training learns from."""
-    return model.training_features(x)
+def training_features_of(
+    model: Backbone, current: CurrentRows, x: Tensor, group: Tensor, share: Tensor, persons: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Those, and what else the training learns from.
+
+    What the rows are comes as arguments. Tensors that a module holds are taken to lie in one place
+    for ever, so that CUDA graphs would be recorded again for every batch.
+
+    Args:
+        model: whose modules read `current`.
+        current: of the engine.
+        x: (R, T, V, C).
+        group: (R,), see `Rows`.
+        share: (G, R), likewise.
+        persons: (G,), likewise.
+    """
+    with current.described_by(Rows(group, share, persons, group, [])):
+        return model.training_features(x)
 
 
 @functools.cache

@@ -174,10 +174,13 @@ class Engine:
             with self.current.described_by(every(clips, self.norm_group)):
                 placed = self.model.normalise_clips(clips)
         x, rows = distinct(clips, self.norm_group, step, present, placed=placed)
-        with self.current.described_by(rows):
-            learning = compiling.training_features_of
-            learning = compiling.compiled(mode, learning) if mode else learning
-            pooled, more = learning(self.model, x)
+        if mode:
+            learning = compiling.compiled(mode, compiling.training_features_of)
+            described = rows.group, rows.share, rows.persons
+            pooled, more = learning(self.model, self.current, x, *described)
+        else:
+            with self.current.described_by(rows):
+                pooled, more = self.model.training_features(x)
         if more is not None:
             self._more = more[rows.of_person]
         return self.model.classify(pooled[rows.of_person])
