@@ -26,6 +26,7 @@ WAYS = {
     "clipped": ["trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1"],
     "compiled": ["model.compile=default"],
     "graphs": ["model.compile=reduce-overhead"],
+    "graphs, accumulated": ["model.compile=reduce-overhead", "recipe.accumulate=2"],
     "protogcn": ["model=protogcn", "model.base_channels=12"],
 }
 
