@@ -58,6 +58,8 @@ def test_training_equals_the_padded_batch(alone, family):
 def test_training_with_rows_that_stand_for_nobody_equals_the_padded_batch(
     alone, family, monkeypatch
 ):
+    """What is compiled is computed as it is when it is compiled, but uncompiled."""
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     monkeypatch.setattr(compiling, "compiled", lambda mode, features: features)
     monkeypatch.setattr(compiling, "BUCKETS", 1)  # all batches have one number of rows
     assert_trains_as_padded(make(family=family), pairs(4, alone), compile_mode="default")
