@@ -6,8 +6,16 @@
 #   DEVICE=cpu bash scripts/bench/gpu_day.sh FOLDER    # small sizes, to see that it runs
 set -uo pipefail
 DEVICE=${DEVICE:-cuda} PYTHON=${PYTHON:-python3}
-LOG=$(mkdir -p "$1" && cd "$1" && pwd)/log.txt
+FOLDER=${1:?bash scripts/bench/gpu_day.sh FOLDER [PART ...]}
 shift
+[ $# -gt 0 ] || set -- tests eager compiled families kernels precisions autotune
+for name; do
+  case $name in
+    tests | eager | compiled | families | kernels | precisions | autotune) ;;
+    *) echo "$name is no part: choose from tests, eager, compiled, families, kernels, precisions, autotune" >&2 && exit 2 ;;
+  esac
+done
+LOG=$(mkdir -p "$FOLDER" && cd "$FOLDER" && pwd)/log.txt
 cd "$(dirname "$0")/../.."
 SCRATCH=$(mktemp -d)
 trap 'rm -rf "$SCRATCH"' EXIT
@@ -70,13 +78,6 @@ precisions() { # accuracy of three seeds, with intervals
   done
 }
 
-[ $# -gt 0 ] || set -- tests eager compiled families kernels precisions autotune
-for name; do
-  case $name in
-    tests | eager | compiled | families | kernels | precisions | autotune) ;;
-    *) echo "$name is no part: choose from tests, eager, compiled, families, kernels, precisions, autotune" >&2 && exit 2 ;;
-  esac
-done
 say "commit $(git log -1 --format=%h 2> /dev/null)"
 [ "$DEVICE" = cpu ] || say "$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader)"
 # what is imported for the first time is compiled, with warnings that tests would take for errors
