@@ -46,10 +46,12 @@ def three_stages() -> Iterator[None]:
         yield
 
 
-def learn(run: Backbone | Engine, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def learn(
+    run: Backbone | Engine, clips: Tensor, labels: Tensor, present: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Logits of a batch in training, and what is learned from: a family's own loss is added."""
     if isinstance(run, Engine):
-        logits = run(clips)
+        logits = run(clips, present)
         further = run.further_loss(logits, labels)
     else:
         rows, more = run.training_features(run.normalise_clips(clips).flatten(0, 1))

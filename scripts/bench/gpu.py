@@ -237,10 +237,8 @@ def losses(run: Engine) -> Callable[[Batch], Tensor]:
     def forward(batch: Batch) -> Tensor:
         assert batch.present is not None
         logits = run(clips_of(batch), batch.present[:, 0])
-        loss, further = (
-            F.cross_entropy(logits, batch.labels),
-            run.further_loss(logits, batch.labels),
-        )
+        loss = F.cross_entropy(logits, batch.labels)
+        further = run.further_loss(logits, batch.labels)
         return loss if further is None else loss + further
 
     return forward

@@ -132,17 +132,11 @@ def test_a_training_step_does_not_make_the_cpu_wait(family, shallow):
     present = clips.flatten(2).any(-1)
     clips = clips.to(DEVICE)
 
-    def step():
-        logits = run(clips, present)
-        further = run.further_loss(logits, labels)
-        loss = torch.nn.functional.cross_entropy(logits, labels)
-        (loss if further is None else loss + further).backward()
-
-    step()  # what is made once may wait
+    learn(run, clips, labels, present)[1].backward()  # what is made once may wait
     try:
         with warnings.catch_warnings():  # that it is a prototype
             warnings.simplefilter("ignore")
             torch.cuda.set_sync_debug_mode("error")
-        step()
+        learn(run, clips, labels, present)[1].backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")

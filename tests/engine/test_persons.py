@@ -3,6 +3,7 @@
 import pytest
 import torch
 from engine_models import make
+from helpers import learn
 
 from stgcn_lightning.engine import engine, persons
 from stgcn_lightning.engine.persons import distinct, find_present
@@ -63,7 +64,7 @@ def test_clips_are_not_looked_at_where_it_is_known_who_is_present(family, shallo
         monkeypatch.setattr(place, "find_present", waits)
     run, clips = engine.Engine(make(family=family, base_channels=12), norm_group=2), pairs(4, 2)
     present = clips.flatten(2).any(-1)
-    run.further_loss(run(clips, present), torch.arange(4))
+    learn(run, clips, torch.arange(4), present)
     run.model.eval()
     with torch.no_grad():
         run(clips, present)

@@ -197,25 +197,21 @@ class _RowNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
         """Gradients of x, weight and bias."""
+        g = grad_outputs[0]
         # a compiled backward pass is traced under autocast
-        with torch.autocast(grad_outputs[0].device.type, enabled=False):
-            return _RowNorm.differentiated(ctx, grad_outputs[0])
-
-    @staticmethod
-    def differentiated(ctx, g: Tensor):
-        """`backward`, of the gradient of the first output."""
-        x, weight, group, share, mean, inverse = ctx.saved_tensors
-        S1, S2 = row_products(g, x, mean[group], inverse[group])  # R, F
-        grad_bias, grad_weight = S1.sum(0), S2.sum(0)
-        member = (share > 0).to(S1.dtype)  # G, R
-        # w / n = share / P
-        part = share.sum(0)[:, None] / (x.shape[2] * x.shape[3])  # R, 1
-        S1, S2 = (part * (member @ S)[group] for S in (S1, S2))
-        scale = (weight * inverse)[group]
-        slope = -scale * S2 * inverse[group]
-        offset = -scale * S1 - slope * mean[group]
-        dx = torch.addcmul(_wide(offset), x, _wide(slope))
-        dx = dx.addcmul_(g, _wide(scale)).to(x.dtype)
+        with torch.autocast(g.device.type, enabled=False):
+            x, weight, group, share, mean, inverse = ctx.saved_tensors
+            S1, S2 = row_products(g, x, mean[group], inverse[group])  # R, F
+            grad_bias, grad_weight = S1.sum(0), S2.sum(0)
+            member = (share > 0).to(S1.dtype)  # G, R
+            # w / n = share / P
+            part = share.sum(0)[:, None] / (x.shape[2] * x.shape[3])  # R, 1
+            S1, S2 = (part * (member @ S)[group] for S in (S1, S2))
+            scale = (weight * inverse)[group]
+            slope = -scale * S2 * inverse[group]
+            offset = -scale * S1 - slope * mean[group]
+            dx = torch.addcmul(_wide(offset), x, _wide(slope))
+            dx = dx.addcmul_(g, _wide(scale)).to(x.dtype)
         return dx, grad_weight, grad_bias, None, None, None
 
 
