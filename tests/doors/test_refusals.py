@@ -157,6 +157,21 @@ def test_more_wrong_input_of_train(door, arguments, parts):
     refused(door("train", *TINY, *arguments), *parts)
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ["experiment=quickstart", "benchmark=ntu60_xsub_2d", "benchmark.annotations=x.pkl"],
+        ["benchmark=synthetic", "benchmark.annotations=x.pkl"],
+    ],
+)
+def test_a_file_beside_made_up_data_is_refused_before_anything_is_said_of_these(door, chosen):
+    result = door("train", *chosen, "trainer=cpu")
+    refused(
+        result, "benchmark.synthetic makes annotations, and x.pkl is given as well", "quickstart"
+    )
+    assert "made-up" not in result[1]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_named(door):
     refused(door("train", *TINY[1:], "trainer=gpu"), "trainer.accelerator=gpu", "finds no GPU")

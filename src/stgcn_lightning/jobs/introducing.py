@@ -22,6 +22,8 @@ def say_embedded(settings: TrainSettings) -> None:
     size, recipe = settings.benchmark.synthetic, settings.recipe
     if not isinstance(size, Mapping) or ranks.global_rank() > 0:
         return
+    if settings.benchmark.annotations:
+        return  # refused: they are of something else
     train, val = (size.get(f"{part}_samples") for part in PARTS)
     if not isinstance(train, int) or not isinstance(val, int):
         return  # refused when they are drawn

@@ -95,8 +95,9 @@ def annotations_of(benchmark: Benchmark, root: Path) -> Path:
     """
     if benchmark.synthetic and benchmark.annotations:
         raise BadInput(
-            f"benchmark {benchmark.name} makes its own annotations: choose the benchmark that "
-            f"{benchmark.annotations} belongs to, benchmark=NAME"
+            f"benchmark.synthetic makes annotations, and {benchmark.annotations} is given as well: "
+            f"choose the benchmark that {benchmark.annotations} belongs to, benchmark=NAME, and "
+            "no experiment on made-up data (experiment=quickstart)"
         )
     if benchmark.synthetic:
         return synthesise(benchmark, root)
