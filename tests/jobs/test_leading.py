@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from helpers import skeleton
 
+from stgcn_lightning.checkpoints.agreement import refuse_other_card
 from stgcn_lightning.checkpoints.card import Card
-from stgcn_lightning.checkpoints.weights import refuse_other_card
 from stgcn_lightning.checkpoints.zoo import zoo_entry
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.jobs.cards import model_card

@@ -159,17 +159,17 @@ class Reader:
     Args:
         table: plain containers.
         path: of the checkpoint, for sentences.
+
+    Raises:
+        BadInput: by every method, where the table does not have the value (and no default is
+            given) or has another kind of value than the method's.
     """
 
     def __init__(self, table: Mapping[str, Any], path: Path):
         self._table, self._path = table, path
 
     def get(self, key: str, *default: Any) -> Any:
-        """Any value.
-
-        Raises:
-            BadInput: the table does not have the key, and no default is given.
-        """
+        """Any value."""
         if key in self._table:
             return self._table[key]
         if not default:
@@ -220,11 +220,7 @@ class Reader:
         return tuple(value)
 
     def skeleton(self) -> Skeleton:
-        """The skeleton, whose tables agree.
-
-        Raises:
-            BadInput: there is none, or its tables do not agree.
-        """
+        """The skeleton, whose tables agree."""
         table = self.table("skeleton")
         try:
             return Skeleton.from_dict(table)

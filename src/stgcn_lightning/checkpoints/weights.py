@@ -6,8 +6,9 @@ from typing import Any, NoReturn
 
 import torch
 
+from stgcn_lightning.checkpoints.agreement import HOW, refuse_other_family
 from stgcn_lightning.checkpoints.card import Card, admitted
-from stgcn_lightning.checkpoints.classes import HEAD_PARTS, agree, refuse_other_classes
+from stgcn_lightning.checkpoints.classes import HEAD_PARTS, agree
 from stgcn_lightning.checkpoints.contents import Say, first_names, network_like, weights_of
 from stgcn_lightning.checkpoints.names import (
     OLD_TITLE,
@@ -22,14 +23,12 @@ from stgcn_lightning.checkpoints.names import (
     unknown_to,
 )
 from stgcn_lightning.checkpoints.safetensors import is_safetensors, read_safetensors
-from stgcn_lightning.data.names import K_STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.models import registry
 from stgcn_lightning.models.backbone import Backbone
 from stgcn_lightning.skeleton import Skeleton
 
-HOW = ("norm_group", "compile")  # settings of a model that say how it is computed, not what it is
 NOT_ITS_OWN = ("name", "_target_", "graph", *HOW)  # settings that its constructor does not take
 CARD = "stgcn_lightning"  # the key of our checkpoints' card
 HEAD = "classify.weight"  # which every model of ours has
@@ -199,7 +198,11 @@ def load(model: Backbone, state: dict[str, torch.Tensor], checkpoint: Path) -> N
 
 
 def refuse_other_names(state: Mapping[str, Any], name: str, checkpoint: Path) -> NoReturn:
-    """Refuse weights that are not named as the model's, `name` among them."""
+    """Refuse weights that are not named as the model's, `name` among them.
+
+    Raises:
+        BadInput: always, with the family that they are of where it is known.
+    """
     other = family_of_ours(state)
     if other is not None:
         family = registry.name_of(other)
@@ -213,7 +216,11 @@ def refuse_other_names(state: Mapping[str, Any], name: str, checkpoint: Path) ->
 def refuse_other_options(
     found: Mapping[str, Any], configured: Mapping[str, Any], checkpoint: Path
 ) -> None:
-    """Refuse options of a model that the shapes of its weights contradict."""
+    """Refuse options of a model that the shapes of its weights contradict.
+
+    Raises:
+        BadInput: with the first such option and its value.
+    """
     for option, value in found.items():
         given = configured.get(option, value)
         if value != given or (type(value) is int and type(given) is not int):  # 16.0, True
@@ -234,6 +241,9 @@ def refuse_other_size(
         options: of its constructor.
         state: the weights.
         checkpoint: for sentences.
+
+    Raises:
+        BadInput: the weights have another width, or are not those of this family.
     """
     try:
         found = registry.family_of(name).options_of(state)
@@ -312,6 +322,9 @@ def fine_tune(
 
     Returns:
         How many tensors were loaded, the names of those that were not, and the checkpoint's card.
+
+    Raises:
+        BadInput: there is no such file, or but for the head its weights do not fit the model.
     """
     state, card = read_weights(checkpoint, say)
     name = dict(card.get("model", {})).get("name")
@@ -323,76 +336,3 @@ def fine_tune(
     skipped = [name for name in head if not same or state[name].shape != ours[name].shape]
     load(model, state | {name: ours[name] for name in skipped}, checkpoint)
     return len(state) - len(skipped), skipped, card
-
-
-def refuse_other_family(name: str, checkpoint: Path, ours: str = "") -> NoReturn:
-    """Refuse weights of another family than the model's; it may be one that is not registered."""
-    own = "" if name in registry.names() else " --config-dir=FOLDER, where it is registered"
-    instead = f", not {ours}" if ours else ""
-    raise BadInput(f"{checkpoint} holds another model: set model={name}{own}{instead}")
-
-
-def refuse_other_card(card: dict[str, Any], ours: dict[str, Any], checkpoint: Path) -> None:
-    """Refuse weights that were trained on other data or settings than those of the test.
-
-    Raises:
-        BadInput: with the first difference, and what to set instead.
-    """
-    remedies = {
-        "stream": "stream={stream}",
-        "dimension": "benchmark={benchmark}",
-        "normalise": "benchmark.normalise={normalise}",
-        "persons": "data.persons={persons}",
-    }
-    for key, remedy in remedies.items():
-        if key in card and card[key] != ours[key]:
-            raise BadInput(
-                f"{checkpoint} was trained with {key} {card[key]}, not {ours[key]}: set "
-                + remedy.format(**card)
-            )
-    # trained on joints that were all found, a model may be tested on any
-    if card.get("missing", "error") not in ("error", ours["missing"]):
-        raise BadInput(
-            f"{checkpoint} was trained with data.missing={card['missing']}, not "
-            f"{ours['missing']}: set data.missing={card['missing']}"
-        )
-    if "classes" in card:
-        refuse_other_classes(card["classes"], ours["classes"], checkpoint)
-    model = {key: value for key, value in card.get("model", {}).items() if key not in HOW}
-    name = model.get("name")
-    if name != ours["model"]["name"] and name is not None:
-        refuse_other_family(name, checkpoint, ours["model"]["name"])
-    differing = [key for key, value in model.items() if ours["model"].get(key) != value]
-    if differing:
-        theirs, given = (
-            " ".join(f"model.{key}={one.get(key)}" for key in differing)
-            for one in (model, ours["model"])
-        )
-        raise BadInput(f"{checkpoint} holds another model: set {theirs} instead of {given}")
-    if "skeleton" in card and (difference := other_body(card, ours)):
-        name = card["skeleton"].get("name")
-        raise BadInput(
-            f"{checkpoint} was trained on skeleton {name}, which differs from "
-            f"{ours['skeleton']['name']} as configured in {difference}: set "
-            f"skeleton={name}, or make the key points in its order"
-        )
-
-
-def other_body(card: Mapping[str, Any], own: Mapping[str, Any]) -> str:
-    """Where the skeletons of two cards differ, in words; empty where only their names do.
-
-    A card of a version without k-bones does not say where they start.
-    """
-    theirs, ours = card["skeleton"], own["skeleton"]
-    for key in ours:
-        one, other = theirs.get(key), ours[key]
-        if key in ("name", "k_bone_parents") or one == other:
-            continue
-        if key == "joints" and isinstance(one, list) and len(one) == len(other):
-            i = next(i for i in range(len(other)) if one[i] != other[i])
-            return f"joint {i}, which is {one[i]!r} there and {other[i]!r} here"
-        return f"its {key}"
-    if card.get("stream") in K_STREAMS or "k_bone_parents" in theirs:
-        starts = [Skeleton.from_dict(one).k_parents for one in (theirs, ours)]
-        return "" if starts[0] == starts[1] else "its k_bone_parents"
-    return ""

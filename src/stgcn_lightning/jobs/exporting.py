@@ -12,18 +12,14 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from stgcn_lightning.checkpoints.agreement import refuse_other_card
 from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.classes import unnamed
 from stgcn_lightning.checkpoints.names import from_reference, ours_alone, to_pyskl, to_reference
 from stgcn_lightning.checkpoints.onnx import OPSET, TOLERANCE, agrees, parity, to_onnx
 from stgcn_lightning.checkpoints.onnx_continual import continual_step, step_parity, step_to_onnx
 from stgcn_lightning.checkpoints.safetensors import read_safetensors, safetensors_bytes
-from stgcn_lightning.checkpoints.weights import (
-    load,
-    read_weights,
-    refuse_other_card,
-    refuse_other_size,
-)
+from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_size
 from stgcn_lightning.checkpoints.zoo import card_of
 from stgcn_lightning.data.names import MODES
 from stgcn_lightning.data.streams import check_stream

@@ -11,8 +11,9 @@ import lightning
 from lightning.pytorch.loggers import CSVLogger
 
 from stgcn_lightning.callbacks.lightning_private import continue_columns, place_of
+from stgcn_lightning.checkpoints.agreement import refuse_other_card
 from stgcn_lightning.checkpoints.safetensors import is_safetensors
-from stgcn_lightning.checkpoints.weights import refuse_diverged, refuse_other_card, weights_in
+from stgcn_lightning.checkpoints.weights import refuse_diverged, weights_in
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.files.archives import read_checkpoint
 from stgcn_lightning.files.writing import write_atomically

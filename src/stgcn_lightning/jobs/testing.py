@@ -14,14 +14,10 @@ from rich.table import Table
 from torch import Tensor
 
 from stgcn_lightning import ranks
+from stgcn_lightning.checkpoints.agreement import refuse_other_card
 from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.classes import mapped, unnamed
-from stgcn_lightning.checkpoints.weights import (
-    load,
-    read_weights,
-    refuse_other_card,
-    refuse_other_size,
-)
+from stgcn_lightning.checkpoints.weights import load, read_weights, refuse_other_size
 from stgcn_lightning.checkpoints.zoo import ZOO, card_of, zoo_entry
 from stgcn_lightning.distributed import wait_for_all
 from stgcn_lightning.errors import BadInput
