@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stgcn_lightning.checkpoints.card import Card
-from stgcn_lightning.checkpoints.zoo import entry_of
+from stgcn_lightning.checkpoints.zoo import ZOO, entry_of, zoo_entry
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.settings.compose import merged
 from stgcn_lightning.settings.doors import FindBenchmark, TestSettings
@@ -80,6 +80,29 @@ def described_as_published(checkpoint: Path, find: FindBenchmark) -> dict[str, A
         {"benchmark": {"normalise": entry.normalise}, "stream": {"name": entry.stream}},
     )
     return known | {"data": {"test_sampling": entry.test_sampling}}
+
+
+def law_of_checkpoint(checkpoints: Any, model: str, benchmark: str, stream: str) -> str | None:
+    """Whose law of test clips the file follows that `checkpoints` gives for a stream.
+
+    Args:
+        checkpoints: zoo, or a mapping from streams to files and names of the zoo.
+        model: of the files, with the benchmark: their name in the zoo.
+        benchmark: of the files.
+        stream: of the file.
+
+    Returns:
+        A value of data.test_sampling; None where the file is none that was published.
+    """
+    if checkpoints == "zoo":
+        entry = zoo_entry(f"{model}/{benchmark}_{stream}")
+    else:
+        given = checkpoints.get(stream) if isinstance(checkpoints, Mapping) else None
+        if not isinstance(given, str):
+            return None
+        name = given.removeprefix(ZOO)
+        entry = entry_of(Path(given)) if name == given else zoo_entry(name)
+    return entry.test_sampling if entry else None
 
 
 def data_of(card: Card, settings: TestSettings, checkpoint: Path) -> dict[str, Any]:

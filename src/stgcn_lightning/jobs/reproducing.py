@@ -32,7 +32,7 @@ from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.figures import write_figures
 from stgcn_lightning.jobs.keeping import keep_settings, settings_that_count
-from stgcn_lightning.jobs.leading import COMPUTED
+from stgcn_lightning.jobs.leading import COMPUTED, law_of_checkpoint
 from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
@@ -44,10 +44,13 @@ from stgcn_lightning.terminal import console, shown
 SETTINGS = "settings.json"
 COUNTING: dict[str, tuple[str, ...]] = {  # groups whose keys make a setting; empty: all of them
     "model": (),
-    "data": ("clip_frames", "test_clips", "persons", "frame_order"),
+    "data": (
+        "clip_frames", "test_clips", "test_sampling", "persons", "missing", "max_frames",
+        "frame_order",
+    ),
     "benchmark": ("normalise",),
     "recipe": (),
-}
+}  # fmt: skip
 
 
 def reproduce(settings: ReproduceSettings) -> dict[str, float]:
@@ -67,7 +70,8 @@ def reproduce(settings: ReproduceSettings) -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     if ranks.global_rank() == 0:
         keep_settings(folder / SETTINGS, settings_that_count(settings, checkpoints))
-    say_setting(settings)
+    differing = differing_from_published(settings, list(checkpoints))
+    say_setting(settings, differing)
     runs: dict[str, list[Scores]] = {}
     for stream in checkpoints:
         runs[stream] = [scores_of_run(settings, stream, n, checkpoints[stream]) for n in seeds]
@@ -88,7 +92,12 @@ def reproduce(settings: ReproduceSettings) -> dict[str, float]:
     known = {run: known_figures(settings, run, scores[0]) for run, scores in runs.items()}
     rows = rows_of(runs, known)
     if ranks.global_rank() == 0:
-        report(settings, rows, seeds, samples=len(next(iter(runs.values()))[0].labels))
+        facts = {
+            **models_of(settings, list(checkpoints)),
+            "samples": len(next(iter(runs.values()))[0].labels),
+            "seeds": seeds,
+        }
+        report(settings, rows, facts, differing)
         linked = runs_of(
             {
                 f"{stream}_seed{seed}": scores
@@ -147,9 +156,27 @@ def scores_of_run(
     return read_scores(scores)
 
 
-def report(settings: ReproduceSettings, rows: list[Row], seeds: list[int], samples: int) -> None:
+def models_of(settings: ReproduceSettings, streams: Sequence[str]) -> dict[str, Any]:
+    """The model of all streams, and what it is of one of them alone, as by ProtoGCN's recipe."""
+    models = {
+        stream: thawed(settings.part("reproduce", {"stream.name": stream}).composed["model"])
+        for stream in streams
+    }
+    first = models[streams[0]]
+    own = [key for key in first if any(one[key] != first[key] for one in models.values())]
+    found: dict[str, Any] = {"model": {key: first[key] for key in first if key not in own}}
+    if own:
+        found["model_of_stream"] = {
+            stream: {key: one[key] for key in own} for stream, one in models.items()
+        }
+    return found
+
+
+def report(
+    settings: ReproduceSettings, rows: list[Row], found: dict[str, Any], differing: str
+) -> None:
     """Print the table and write it as Markdown and JSON."""
-    folder = settings.run_dir
+    folder, seeds, samples = settings.run_dir, found["seeds"], found["samples"]
     title = f"{settings.benchmark.name}, {settings.model.name}, {settings.data.test_clips} clips"
     table = Table(title=title)
     columns, cells = to_table(rows)
@@ -163,10 +190,8 @@ def report(settings: ReproduceSettings, rows: list[Row], seeds: list[int], sampl
     sources = [*dict.fromkeys(one.source for one in known)]
     facts = {
         "benchmark": settings.benchmark.name,
-        "model": thawed(settings.composed["model"]),
-        "samples": samples,
+        **found,
         "test_clips": settings.data.test_clips,
-        "seeds": seeds,
         "published_by": next(iter(sources), None),
         "version": version("stgcn_lightning"),
     }
@@ -185,8 +210,8 @@ def report(settings: ReproduceSettings, rows: list[Row], seeds: list[int], sampl
         by = f"published by {sources[0]}"
         notes.append(f"{by}; reproduced: the published figure is in our interval")
         notes += [f"{source}: {source_texts()[source]}" for source in sources]
-    if others := differing_from_published(settings):
-        notes.append(f"not the published setting ({others}): the difference says little")
+    if differing:
+        notes.append(f"not the published setting ({differing}): the difference says little")
     put_aside(folder, seeds)
     for name, text in {
         "reproduction.md": to_markdown(title, rows, notes),
@@ -203,34 +228,42 @@ def width_of(model: Model) -> str:
     return "" if width is None else f"{width} base channels, "
 
 
-def differing_from_published(settings: ReproduceSettings) -> str:
+def differing_from_published(settings: ReproduceSettings, streams: Sequence[str]) -> str:
     """Settings other than those that the figures to compare with were made with; empty if none is.
 
-    Of a published checkpoint nothing but what tests it counts.
+    Of a published checkpoint nothing but what tests it counts. What differs for some of the streams
+    alone is followed by these.
     """
     model, benchmark = settings.model.name, settings.benchmark.name
     if benchmark not in published_rows().get(model, {}):
         return ""
-    known = settings.published(recipe_of(model, benchmark))
-    differing: list[str] = []
-    for group, keys in COUNTING.items():
-        ours, theirs = thawed(settings.composed[group]), known[group]
-        if group == "recipe" and settings.checkpoints:
-            continue
-        for key in keys or [one for one in theirs if one not in COMPUTED and one[0] != "_"]:
-            if ours.get(key) != theirs.get(key):
-                differing.append(f"{group}.{key}={ours.get(key)}")
-    return ", ".join(differing)
+    differing: dict[str, list[str]] = {}
+    for stream in streams:
+        chosen = settings.part("reproduce", {"stream.name": stream}).composed
+        known = settings.published(recipe_of(model, benchmark), stream)
+        law = law_of_checkpoint(thawed(settings.checkpoints), model, benchmark, stream)
+        known["data"]["test_sampling"] = law or known["data"]["test_sampling"]
+        for group, keys in COUNTING.items():
+            ours, theirs = thawed(chosen[group]), known[group]
+            if group == "recipe" and settings.checkpoints:
+                continue
+            for key in keys or [one for one in theirs if one not in COMPUTED and one[0] != "_"]:
+                if ours.get(key) != theirs.get(key):
+                    differing.setdefault(f"{group}.{key}={ours.get(key)}", []).append(stream)
+    return ", ".join(
+        text if len(some) == len(streams) else f"{text} of {' and '.join(some)}"
+        for text, some in differing.items()
+    )
 
 
-def say_setting(settings: ReproduceSettings) -> None:
+def say_setting(settings: ReproduceSettings, differing: str) -> None:
     """Say before anything is trained whether it is as it was published."""
     model, benchmark = settings.model.name, settings.benchmark.name
     if benchmark not in published_rows().get(model, {}):
         return
-    recipe, others = recipe_of(model, benchmark), differing_from_published(settings)
+    recipe = recipe_of(model, benchmark)
     known = f"the one with which {model} was published on {benchmark} (recipe={recipe})"
-    console.print(f"setting: not {known}: {others}" if others else f"setting: {known}")
+    console.print(f"setting: not {known}: {differing}" if differing else f"setting: {known}")
 
 
 def put_aside(folder: Path, seeds: list[int]) -> None:

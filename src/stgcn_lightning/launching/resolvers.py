@@ -21,6 +21,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
     OmegaConf.register_new_resolver("by_optimizer", by_optimizer, replace=True)
     OmegaConf.register_new_resolver("published_recipe", recipe_of, replace=True)
+    OmegaConf.register_new_resolver("law_of", law_of, replace=True)
     OmegaConf.register_new_resolver("no_wandb_account", no_wandb_account, replace=True)
 
 
@@ -40,6 +41,15 @@ def run_name(model: str | None, *names: str | None) -> str:
 def by_optimizer(name: Any, sgd: Any, adamw: Any) -> Any:
     """The value of a recipe with this optimizer; a name that there is not is refused elsewhere."""
     return adamw if name == "adamw" else sgd
+
+
+def law_of(checkpoints: Any, model: str, benchmark: str, stream: str, otherwise: str) -> str:
+    """Whose law of test clips the published file follows that `reproduce` tests for a stream."""
+    if checkpoints is None:
+        return otherwise
+    from stgcn_lightning.jobs.leading import law_of_checkpoint
+
+    return law_of_checkpoint(checkpoints, model, benchmark, stream) or otherwise
 
 
 def cache_folder() -> str:

@@ -99,11 +99,12 @@ def part_of(whole: "DictConfig", door: str, values: Mapping[str, Any]) -> Settin
     return settings_of(door, part)
 
 
-def published_setting(plain: Mapping[str, Any], recipe: str) -> dict[str, Any]:
-    """The groups of a reproduction as files have them, of its model and benchmark with a recipe."""
-    chosen = {group: str(plain[group]["name"]) for group in ("model", "benchmark", "stream")}
+def published_setting(plain: Mapping[str, Any], recipe: str, stream: str) -> dict[str, Any]:
+    """The groups of a stream's reproduction as files have them, of its model and benchmark."""
+    chosen = {group: str(plain[group]["name"]) for group in ("model", "benchmark")}
     groups = ("model", "data", "benchmark", "recipe")
-    return groups_of(groups, chosen | {"recipe": recipe}, (), plain["downloads"])
+    chosen |= {"recipe": recipe, "stream": stream}
+    return groups_of(groups, chosen, (), plain["downloads"])
 
 
 def stated(groups: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,8 +164,9 @@ def keys_of(door: str, defaults: "DictConfig") -> list[Row]:
     from omegaconf import OmegaConf
 
     plain: Any = OmegaConf.to_container(defaults, resolve=False)
-    if "recipe" in plain:  # what its values are by default depends on recipe.optimizer
-        plain["recipe"] = OmegaConf.to_container(defaults["recipe"], resolve=True)
+    for group in ("recipe", "data"):  # some of whose values follow others
+        if group in plain:
+            plain[group] = OmegaConf.to_container(defaults[group], resolve=True)
     rows = describe(DOORS[door], plain)
     if door == "export":  # its groups describe the checkpoint, and hold a part of the keys
         rows += [row for row in describe(Trained, plain) if _has(plain, row.key)]

@@ -201,11 +201,12 @@ class ReproduceSettings(Common):
     Attributes:
         part: (door, {key: value}) -> settings of a run that is a part of this one; see
             `compose.settings_of`.
-        published: name of a recipe -> what its files and those of the model and benchmark say.
+        published: names of a recipe and a stream -> what their files and those of the model and
+            benchmark say.
     """
 
     part: Callable[[str, Mapping[str, Any]], Any]
-    published: Callable[[str], Mapping[str, Any]]
+    published: Callable[[str, str], Mapping[str, Any]]
     logger: Mapping[str, Object] | None = _loggers()
     callbacks: Mapping[str, Object] | None = _callbacks()
     streams: Any = fields.anything("streams; null: the four without k_bone", "a list of streams")
