@@ -17,7 +17,7 @@ from stgcn_lightning.sources import annotations as of_sources
 from stgcn_lightning.sources.annotations import loaded
 from stgcn_lightning.sources.frame_lists import KeyPointsApart
 from stgcn_lightning.sources.keeping import Keeping
-from stgcn_lightning.sources.mmaction2 import read_annotations
+from stgcn_lightning.sources.mmaction2 import read_annotations, write_annotations
 from stgcn_lightning.sources.registry import source_named
 
 CLASSES = 12
@@ -97,9 +97,32 @@ def test_training_samples_that_show_somebody_too_rarely_are_left_out(tmp_path):
     assert "v_001" not in [sample.id for sample in found.samples]
     assert len(found.splits["train"]) == CLASSES - 1
     assert len(found.splits["val"]) == CLASSES
-    everything = read_annotations(path, keeping=Keeping(valid_ratio=1.0))
-    assert everything.splits["train"] == []
-    assert [sample.id for sample in everything.samples] == everything.splits["val"]
+    assert found.remarks == (
+        f"1 of {CLASSES} samples of the split 'train' are left out: they show somebody in less "
+        "than 0.5 of their frames (benchmark.source.valid_ratio) in boxes of 0 and more "
+        "(benchmark.source.box_score)",
+    )
+    assert read_annotations(path).remarks == ()
+
+
+def test_a_training_split_of_which_nothing_is_left_is_refused(tmp_path):
+    path = write_listed(tmp_path, CLASSES)
+    words = rf"all {CLASSES} samples of the split 'train' of .*valid_ratio.*box_score.*lower"
+    with pytest.raises(BadInput, match=words):
+        read_annotations(path, keeping=Keeping(valid_ratio=1.0))
+
+
+def test_options_that_had_no_effect_are_said(tmp_path):
+    listed, dense = write_listed(tmp_path, CLASSES), tmp_path / "dense.pkl"
+    write_annotations(dense, read_annotations(listed))
+    found = read_annotations(dense, keeping=Keeping(box_score=0.9, valid_ratio=0.99))
+    assert found.remarks == (
+        "benchmark.source.box_score=0.9 and benchmark.source.valid_ratio=0.99 had no effect: "
+        f"{dense} has no skeletons that lie one after the other, each with its frame in "
+        "frame_inds",
+    )
+    assert read_annotations(dense, keeping=Keeping()).remarks == ()
+    assert read_annotations(dense).remarks == ()
 
 
 def test_a_record_may_hold_its_skeletons_itself(tmp_path):

@@ -101,7 +101,7 @@ def build(
         found, renamed = find_samples(read)
         plan = plan_of(found.samples, spec)
     beside = {str(path): as_it_is(path) for path in read.beside}
-    about = about | {"dropped": [], "renamed": renamed, "beside": beside}
+    about = about | {"dropped": [], "renamed": [*read.remarks, *renamed], "beside": beside}
     try:
         # Nearly all annotations are good: each portion is checked when it is prepared.
         return _store(folder, found, lambda _crew, _samples: {}, plan, spec, about, watch)

@@ -76,8 +76,8 @@ class Store:
         scored: the last channel is a score (2D).
         skeleton: the joints of every body.
         findings: what may be wrong with the annotations.
-        renamed: one line for each split that is left out, or whose ids were replaced by those of
-            their samples.
+        renamed: remarks of the source, and one line for each split that is left out, or whose ids
+            were replaced by those of their samples.
         digests: (samples,) int64, alike where the key points are, 0 where there are none; None of
             an older store, or one in memory.
         portions: digests of the frames, see `parts`; None of an older store, or one in memory.

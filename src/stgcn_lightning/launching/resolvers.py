@@ -43,7 +43,7 @@ def by_optimizer(name: Any, sgd: Any, adamw: Any) -> Any:
     return adamw if name == "adamw" else sgd
 
 
-def law_of(checkpoints: Any, model: str, benchmark: str, stream: str, otherwise: str) -> str:
+def law_of(checkpoints: Any, model: Any, benchmark: Any, stream: Any, otherwise: str) -> str:
     """Whose law of test clips the published file follows that `reproduce` tests for a stream."""
     if checkpoints is None:
         return otherwise

@@ -58,11 +58,13 @@ class Annotations:
         samples: the samples.
         splits: name -> ids.
         beside: files that arrays are in besides the one that was read.
+        remarks: what the source left out, or could not do, a sentence each.
     """
 
     samples: list[Sample]
     splits: dict[str, list[str]]
     beside: tuple[Path, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def loaded(samples: Iterable[Sample]) -> Iterator[Sample]:

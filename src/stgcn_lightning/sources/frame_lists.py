@@ -14,7 +14,7 @@ frame has more than `CROWD` persons, those of each frame are sorted by their sco
 Axes: N skeletons, M persons, T frames, V joints, C coordinates.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
@@ -50,7 +50,8 @@ class FrameLists:
     """
 
     def __init__(self, path: AnyPath, file: IO[bytes], keeping: Keeping) -> None:
-        self.folder, self.file, self.keeping = Path(path).parent, file, keeping
+        self.path, self.folder, self.file, self.keeping = path, Path(path).parent, file, keeping
+        self.records = 0  # that are such lists
         self.apart: dict[str, tuple[Path, dict[Any, Any]]] = {}  # of each raw_file
         self.sparse: set[str] = set()  # ids of those that show somebody in too few frames
 
@@ -68,6 +69,7 @@ class FrameLists:
             Malformed: it is not built as the format says.
             KeyPointsApart: its file of key points is not there.
         """
+        self.records += 1
         path, skeletons = self._skeletons(id, record)
         frames = _listed(record["frame_inds"], "frame_inds", 1, "iu", "(skeletons,) of integers")
         boxes = record.get("box_score")
@@ -99,15 +101,49 @@ class FrameLists:
             Assembled(path, found, (*shape, joints)),
         )
 
-    def without_sparse(self, annotations: Annotations) -> Annotations:
-        """The annotations, but in `TRAIN` no samples that show somebody in too few frames."""
-        if not self.sparse or TRAIN not in annotations.splits:
+    def kept(self, annotations: Annotations) -> Annotations:
+        """The annotations, but in `TRAIN` no samples that show somebody in too few frames.
+
+        Raises:
+            BadInput: none is left.
+        """
+        if not self.records:
+            return replace(annotations, remarks=self._without_effect())
+        before = annotations.splits.get(TRAIN, [])
+        trained = [id for id in before if id not in self.sparse]
+        if len(trained) == len(before):
             return annotations
-        trained = [id for id in annotations.splits[TRAIN] if id not in self.sparse]
+        few = (
+            f"show somebody in less than {self.keeping.valid_ratio:g} of their frames "
+            f"(benchmark.source.valid_ratio) in boxes of {self.keeping.box_score:g} and more "
+            "(benchmark.source.box_score)"
+        )
+        if not trained:
+            raise BadInput(
+                f"all {len(before)} samples of the split {TRAIN!r} of {self.path} {few}: set one "
+                "of the two lower"
+            )
         splits = annotations.splits | {TRAIN: trained}
         left = self.sparse.difference(*splits.values())
         samples = [one for one in annotations.samples if one.id not in left]
-        return replace(annotations, samples=samples, splits=splits)
+        some = len(before) - len(trained)
+        remark = f"{some} of {len(before)} samples of the split {TRAIN!r} are left out: they {few}"
+        return replace(annotations, samples=samples, splits=splits, remarks=(remark,))
+
+    def _without_effect(self) -> tuple[str, ...]:
+        """A sentence on the options that are given, and are of frame lists; none if none is."""
+        plain = asdict(Keeping())
+        given = [
+            f"benchmark.source.{key}={value}"
+            for key, value in asdict(self.keeping).items()
+            if value != plain[key]
+        ]
+        if not given:
+            return ()
+        return (
+            f"{' and '.join(given)} had no effect: {self.path} has no skeletons that lie one after "
+            "the other, each with its frame in frame_inds",
+        )
 
     def _skeletons(self, id: str, record: dict[str, Any]) -> tuple[Path, Listed]:
         """The skeletons of a record, and the file that they are in."""

@@ -57,7 +57,7 @@ def read_annotations(
     content = read_pickle(path, in_place=(*ARRAYS, *LISTS) if in_place else (), seen=seen)
     with opened(path) as file:
         lists = FrameLists(path, file, keeping or Keeping())
-        found = lists.without_sparse(_annotations(path, content, lists))
+        found = lists.kept(_annotations(path, content, lists))
     found = replace(found, beside=tuple(file for file, _ in lists.apart.values()))
     return found if in_place else replace(found, samples=list(loaded(found.samples)))
 
