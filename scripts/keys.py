@@ -54,6 +54,15 @@ def main() -> None:
         if own:
             also = " (besides the keys above)" if door in SHARED else ""
             parts.append(f"## {door}{also}\n\n{table(own)}")
+    for file in sorted((CONF / "model").glob("[!_]*.yaml")):
+        known = {row.key for row in rows["train"]}
+        own = [
+            row
+            for row in keys_of("train", composed("train", f"model={file.stem}"))
+            if row.key not in known
+        ]
+        if own:
+            parts.append(f"## model={file.stem}, wherever it is trained\n\n{table(own)}")
     print("\n".join([*parts, objects(), FOOT]), end="")
 
 

@@ -246,6 +246,7 @@ def test_another_file_put_in_its_place_is_named_and_kept(downloads):
     [
         ("zoo:ntu60_xsub_2d_bnoe", "did you mean zoo:ntu60_xsub_2d_bone or "),
         ("zoo:ctrgcn/ntu60_xview_2d_bnoe", "did you mean zoo:ctrgcn/ntu60_xview_2d_bone or "),
+        ("zoo:protogcn/ntu60_xsub_3d_joint", "fetch it by hand from the folder of Google Drive"),
         ("zoo:dgstgcn/ntu60_xsub_2d_bone", "did you mean zoo:dgstgcn/ntu60_xsub_3d_bone"),
         ("zoo:", "python -m stgcn_lightning.zoo lists all 244, such as zoo:ntu60_xsub_2d_bone"),
         ("zoo:x3d", "python -m stgcn_lightning.zoo lists all 244, such as zoo:ntu60_xsub_2d_bone"),

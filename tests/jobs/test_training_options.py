@@ -100,6 +100,12 @@ def test_adamw_has_its_own_rate_and_says_its_numbers(train, tmp_path):
     }
 
 
+def test_random_changes_of_bodies_are_said(train):
+    out = train("recipe.flip=0.5", "recipe.drop_limb=0.25", "recipe.epochs=1")
+    assert "weight decay 0.0005, bodies changed at random (flip 0.5, drop_limb 0.25)" in out
+    assert "bodies changed" not in train("recipe.epochs=1", run="plain")
+
+
 def test_balanced_classes_are_weighted_and_drawn(train, tmp_path):
     out = train("recipe.class_weights=balanced", "recipe.sampling=balanced", "recipe.epochs=1")
     assert re.search(

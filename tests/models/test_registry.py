@@ -74,6 +74,6 @@ def test_a_graph_that_a_family_does_not_start_from_is_refused():
 
 def test_an_option_that_a_family_lacks_is_named():
     with pytest.raises(
-        BadInput, match=r"model.depth=3 is no option of stgcn: choose from channels"
+        BadInput, match=r"model.depth=3 is no option of stgcn, whose own are base_channels: take it"
     ):
         registry.build("stgcn", torch.ones(1, 5, 5), 4, depth=3)

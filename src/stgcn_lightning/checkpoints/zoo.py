@@ -212,8 +212,16 @@ def checkpoint_file(text: str, downloads: Downloads, console: Console) -> Path:
     return path
 
 
+def elsewhere(model: str) -> str:
+    """How to get a checkpoint of a family that the zoo has none of; empty where none is known."""
+    return _table(TABLE)["elsewhere"].get(model, "")
+
+
 def _meant(text: str) -> str:
     """What a name that there is not may have meant."""
+    for part in text.removeprefix(ZOO).split("/")[:-1]:
+        if by_hand := elsewhere(part):
+            return by_hand
     names = [ZOO + shortest_name(entry) for entry in _entries(TABLE)]
     near = nearest(text, names)
     if near.startswith("did you mean"):

@@ -57,7 +57,7 @@ class Augmentation:
         rotate: bodies are turned about each axis by an angle within -rotate and rotate, in radians.
         flip: probability that left and right joints exchange their places; coordinates are not
             mirrored.
-        drop_limb: probability that a limb, any arm or leg, is zero.
+        drop_limb: probability that a limb, any of `limbs_of`, is zero.
     """
 
     scale: float = 0.0
@@ -185,6 +185,9 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 
 def limbs_of(skeleton: Skeleton) -> list[list[int]]:
     """The joints of each limb: what bones join of the left joints, and of the right ones.
+
+    An arm or a leg where hips and shoulders hang from the trunk, as in ntu25; where hips hang from
+    shoulders, as in openpose18, a whole side is one.
 
     Example:
         >>> from stgcn_lightning import skeleton_named

@@ -8,6 +8,7 @@ import torch
 from stgcn_lightning import ranks
 from stgcn_lightning.evaluation.published import published_figures
 from stgcn_lightning.jobs.building import Built
+from stgcn_lightning.jobs.cards import CHANGED
 from stgcn_lightning.jobs.trainers import unvalidated
 from stgcn_lightning.recognizer import Recognizer
 from stgcn_lightning.settings.doors import Common, TrainSettings
@@ -54,6 +55,10 @@ def optimizer_line(settings: Common) -> str:
         parts.append(f"gradients clipped at a {by} of {clip:g}")
     if recipe.sampling == "balanced":
         parts.append("every class drawn equally often")
+    changes = {key: value for key in CHANGED if (value := getattr(recipe, key))}
+    if changes:
+        by = ", ".join(f"{key} {value:g}" for key, value in changes.items())
+        parts.append(f"bodies changed at random ({by})")
     return ", ".join(parts)
 
 

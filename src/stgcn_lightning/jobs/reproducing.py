@@ -14,7 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from stgcn_lightning import ranks
-from stgcn_lightning.checkpoints.zoo import ZOO, zoo_entry
+from stgcn_lightning.checkpoints.zoo import ZOO, elsewhere, zoo_entry
 from stgcn_lightning.data.names import FOUR_STREAMS, STREAMS
 from stgcn_lightning.errors import BadInput
 from stgcn_lightning.evaluation.figures import figures_of
@@ -376,8 +376,10 @@ def of_the_zoo(settings: ReproduceSettings, streams: Sequence[str]) -> dict[str,
     model, benchmark = settings.model.name, settings.benchmark.name
     names = {stream: f"{model}/{benchmark}_{stream}" for stream in streams}
     if absent := [stream for stream, name in names.items() if zoo_entry(name) is None]:
+        by_hand = elsewhere(model)
         raise BadInput(
             f"the zoo has no checkpoints for {benchmark} of {model}, stream {absent[0]}: leave "
             "out checkpoints to train, or give checkpoints='{joint: FILE, bone: FILE}'"
+            + (f" ({by_hand})" if by_hand else "")
         )
     return {stream: ZOO + name for stream, name in names.items()}

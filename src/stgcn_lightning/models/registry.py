@@ -127,10 +127,11 @@ def build(name: str, adjacency: "np.ndarray | Tensor", classes: int, **options: 
         if option not in known and not takes_all:
             if option in COMMON:
                 raise UnfitModel(f"{family.__name__} takes no {option}: {CONSTRUCTOR}")
-            own = [one for one in known if one not in ("adjacency", "classes")]
+            given = ("adjacency", "classes", *COMMON, *OFFERED)
+            own = ", ".join(one for one in known if one not in given)
             raise BadInput(
-                f"model.{option}={options[option]} is no option of {name}: choose from "
-                f"{', '.join(own)}, and take it away with '~model.{option}'"
+                f"model.{option}={options[option]} is no option of {name}"
+                f"{f', whose own are {own}' if own else ''}: take it away with '~model.{option}'"
             )
     try:
         signature.bind(adjacency, classes, **options)

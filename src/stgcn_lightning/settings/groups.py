@@ -163,7 +163,8 @@ class Model:
     """
 
     name: str = fields.anything(
-        "name of the backbone, also in checkpoints and reports", "stgcn, stgcnpp, or your own"
+        "name of the backbone, also in checkpoints and reports",
+        f"{', '.join(registry.OURS)}, or your own",
     )
     graph: str = fields.anything(
         "neighbour subsets of the graph convolution (graph.py)",
@@ -304,7 +305,11 @@ class Recipe:
     flip: float = fields.number(
         "probability that left and right joints of a training body exchange places", 0, 1
     )
-    drop_limb: float = fields.number("probability that a training body lacks an arm or leg", 0, 1)
+    drop_limb: float = fields.number(
+        "probability that a training body lacks a limb: joints of one side that bones join, of "
+        "ntu25 an arm or a leg",
+        0, 1,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Refuse what the optimizer does not have, and Nesterov's form of no momentum."""
