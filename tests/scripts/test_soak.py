@@ -99,6 +99,9 @@ def test_a_child_that_outlives_its_parent_is_found(tmp_path):
     env = doors.env
     subprocess.run([sys.executable, "-c", orphan], env=env, check=True)
     try:
+        until = time.monotonic() + 10
+        while not processes.marked(f"{tmp_path}:") and time.monotonic() < until:
+            time.sleep(0.01)  # for a moment a program that has just begun shows no environment
         (left,) = processes.left_over(f"{tmp_path}:", patience=0.2)
         assert left.endswith("(sleep 60)")
     finally:
