@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stgcn_lightning.checkpoints.agreement import HOW
 from stgcn_lightning.checkpoints.card import Card
 from stgcn_lightning.checkpoints.zoo import ZOO, entry_of, zoo_entry
 from stgcn_lightning.errors import BadInput
@@ -21,7 +22,6 @@ MOST = {
     "train_samples": 20_000, "val_samples": 20_000, "seed": 2**32 - 1, "train_subjects": 900,
     "val_subjects": 900, "min_frames": 1000, "max_frames": 1000,
 }  # fmt: skip
-COMPUTED = ("compile", "norm_group")  # say how a model is computed, not what it is
 
 
 def led(settings: TestSettings, card: Card | None, checkpoint: Path) -> TestSettings:
@@ -66,7 +66,7 @@ def described_by(card: Card) -> dict[str, Any]:
             "missing": card.missing,
             "holdout_subjects": None if held_out is None else list(held_out),
         },
-        "model": {key: value for key, value in card.model.items() if key not in COMPUTED},
+        "model": {key: value for key, value in card.model.items() if key not in HOW},
     }
 
 

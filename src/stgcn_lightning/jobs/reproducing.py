@@ -14,6 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from stgcn_lightning import ranks
+from stgcn_lightning.checkpoints.agreement import HOW
 from stgcn_lightning.checkpoints.zoo import ZOO, elsewhere, zoo_entry
 from stgcn_lightning.data.names import FOUR_STREAMS, STREAMS
 from stgcn_lightning.errors import BadInput
@@ -32,7 +33,7 @@ from stgcn_lightning.files.writing import write_atomically
 from stgcn_lightning.jobs.fetching import checkpoint_of
 from stgcn_lightning.jobs.figures import write_figures
 from stgcn_lightning.jobs.keeping import keep_settings, settings_that_count
-from stgcn_lightning.jobs.leading import COMPUTED, law_of_checkpoint
+from stgcn_lightning.jobs.leading import law_of_checkpoint
 from stgcn_lightning.jobs.testing import test
 from stgcn_lightning.jobs.training import train
 from stgcn_lightning.jobs.watching import dashboards_of, runs_of, watching
@@ -247,7 +248,7 @@ def differing_from_published(settings: ReproduceSettings, streams: Sequence[str]
             ours, theirs = thawed(chosen[group]), known[group]
             if group == "recipe" and settings.checkpoints:
                 continue
-            for key in keys or [one for one in theirs if one not in COMPUTED and one[0] != "_"]:
+            for key in keys or [one for one in theirs if one not in HOW and one[0] != "_"]:
                 if ours.get(key) != theirs.get(key):
                     differing.setdefault(f"{group}.{key}={ours.get(key)}", []).append(stream)
     return ", ".join(
