@@ -6,12 +6,12 @@ import forked
 import pytest
 
 from stgcn_lightning.errors import BadInput
-from stgcn_lightning.jobs.reproducing import (
+from stgcn_lightning.jobs.reproduction.asked import of_the_zoo, streams_of
+from stgcn_lightning.jobs.reproduction.setting import (
+    composed_for,
     differing_from_published,
     models_of,
-    of_the_zoo,
     say_setting,
-    streams_of,
 )
 from stgcn_lightning.launching.composing import composed
 from stgcn_lightning.settings.compose import settings_of
@@ -105,7 +105,7 @@ def test_settings_of_a_stream_are_its_own_in_a_reproduction():
 )  # fmt: skip
 def test_a_setting_is_judged_by_that_of_the_family(chosen, differing, capsys):
     settings = reproduction("benchmark=ntu60_xsub_3d", *chosen)
-    found = differing_from_published(settings, streams_of(settings))
+    found = differing_from_published(settings, composed_for(settings, streams_of(settings)))
     assert set(found.split(", ")) == set(differing.split(", "))
     say_setting(settings, found)
     said = capsys.readouterr().out
@@ -133,20 +133,20 @@ def test_a_published_file_is_tested_by_its_own_law_of_clips(chosen, law):
 
 def test_the_table_knows_the_model_of_each_stream():
     whole = reproduction("model=protogcn", "benchmark=ntu60_xsub_3d")
-    found = models_of(whole, ["joint", "bone"])
+    found = models_of(composed_for(whole, ["joint", "bone"]))
     assert found["model_of_stream"] == {
         "joint": {"prototypes": 400, "contrast_weight": 0.2},
         "bone": {"prototypes": 100, "contrast_weight": 0.3},
     }
     assert found["model"]["name"] == "protogcn"
     assert not found["model"].keys() & found["model_of_stream"]["joint"].keys()
-    assert models_of(reproduction(), ["joint", "bone"]).keys() == {"model"}
+    assert models_of(composed_for(reproduction(), ["joint", "bone"])).keys() == {"model"}
 
 
 def test_another_recipe_than_the_published_one_is_said(capsys):
     def say(*chosen):
         settings = reproduction("model=dgstgcn", *chosen)
-        say_setting(settings, differing_from_published(settings, ["joint"]))
+        say_setting(settings, differing_from_published(settings, composed_for(settings, ["joint"])))
         return capsys.readouterr().out
 
     said = say("benchmark=ntu60_xsub_3d", "recipe=mmaction2")

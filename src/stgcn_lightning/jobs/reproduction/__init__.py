@@ -1,0 +1,1 @@
+"""What the reproduce door does, in the parts that `reproducing` puts together."""
