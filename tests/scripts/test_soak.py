@@ -109,7 +109,8 @@ def test_a_child_that_outlives_its_parent_is_found(tmp_path):
     assert not processes.left_over(f"{tmp_path}:", patience=0)
 
 
-def test_a_door_that_fails_is_quoted(tmp_path):
+def test_a_door_that_fails_is_quoted(tmp_path, monkeypatch):
+    monkeypatch.setattr("soaking.rounds.TICK", 0.01)  # a fast machine refuses it within 0.5 s
     looks = []
     doors = Doors(tmp_path, f"{tmp_path}:round", os.environ, lambda: looks.append(1))
     with pytest.raises(SoakError, match=r"test ended with status 2.*there is no key nonsense"):
