@@ -105,7 +105,7 @@ def test_the_training_page_names_best_and_last_epoch_and_draws_what_was_logged()
     assert page.rows[:4] == [
         ["validation top-1, best epoch (1)", "70.00 %"],
         ["validation top-1, last epoch (2)", "60.00 %"],
-        ["training loss, last epoch", "1.2222"],  # the mean of its steps
+        ["training loss, logged steps of the last epoch", "1.2222"],
         ["validation loss, last epoch", "1.2500"],
     ]
     assert page.rows[4:] == [["seed", "0"], [HOSTILE, HOSTILE]]
@@ -167,5 +167,5 @@ def test_a_training_page_is_made_of_what_is_no_number(value):
     assert "NaN" not in render_training(replace(TRAINED, metrics=one))
     without = {"train/loss": TRAINED.metrics["train/loss"]}
     assert Page(render_training(replace(TRAINED, metrics=without))).rows[0][0] == (
-        "training loss, last epoch"
+        "training loss, logged steps of the last epoch"
     )

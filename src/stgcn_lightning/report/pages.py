@@ -375,9 +375,13 @@ def _reached(trained: AfterTraining) -> list[Figure]:
             Figure(f"validation top-1, best epoch ({epoch[best]})", f"{100 * top1[best]:.2f} %"),
             Figure(f"validation top-1, last epoch ({epoch[-1]})", f"{100 * top1[-1]:.2f} %"),
         ]
-    for part, name in (("train", "training"), ("val", "validation")):
-        if f"{part}/loss" in trained.metrics:
-            steps, losses = trained.metrics[f"{part}/loss"]
-            mean = epoch_means((steps + 1) / trained.steps_per_epoch, losses)[1][-1]
-            figures.append(Figure(f"{name} loss, last epoch", f"{mean:.4f}"))
+    losses = {
+        "train/loss": "training loss, logged steps of the last epoch",  # not all of them
+        "val/loss": "validation loss, last epoch",
+    }
+    for metric, name in losses.items():
+        if metric in trained.metrics:
+            steps, values = trained.metrics[metric]
+            mean = epoch_means((steps + 1) / trained.steps_per_epoch, values)[1][-1]
+            figures.append(Figure(name, f"{mean:.4f}"))
     return figures
